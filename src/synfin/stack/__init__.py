@@ -1,0 +1,1 @@
+"""Many connections on one set of addresses: demultiplexing, ports, timers, ICMP. No I/O, no clock."""

@@ -1,0 +1,115 @@
+"""What may be set, with its unit, its default and why that is the default. Nothing here is read per packet.
+
+Rule for the next editor: a value that the protocol can find out by itself is no setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from synfin.tcp.congestion.base import CongestionControl
+from synfin.tcp.congestion.newreno import NewReno
+
+SECOND_US = 1_000_000
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"Config.{name} must be an int, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ValueError(f"Config.{name} must be within {low} and {high}, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of a Stack and of every connection it carries. Times are microseconds, sizes are bytes.
+
+    Raises ValueError or TypeError at construction for a value that no TCP could work with.
+    """
+
+    mtu: int = 1500
+    """Largest IP packet the link carries (576 to 65535; IPv6 needs 1280, RFC 8200 5)."""
+    timestamps: bool = True
+    """Offer RFC 7323 timestamps: PAWS, and an RTT sample from every ACK."""
+    window_scale: bool = True
+    """Offer RFC 7323 window scaling."""
+    receive_buffer: int = 128 * 1024
+    """Receive window at the start; it grows with what the reader takes in one round trip."""
+    receive_buffer_max: int = 6 * 1024 * 1024
+    """Where that growth ends (Linux: tcp_rmem[2])."""
+    congestion_control: Callable[[int], CongestionControl] = NewReno
+    """Makes one congestion control for a connection; its argument is the segment size."""
+    initial_window: int = 10
+    """Initial congestion window in segments (RFC 6928)."""
+    nodelay: bool = False
+    """Switch Nagle's algorithm off for new connections (RFC 9293 3.7.4)."""
+    rto_initial_us: int = 1 * SECOND_US
+    """RFC 6298 2.1."""
+    rto_min_us: int = 200_000
+    """RFC 6298 2.4 says one second; Linux uses 200 ms, five times the longest delayed ACK of synfin and Linux."""
+    rto_max_us: int = 120 * SECOND_US
+    """RFC 6298 2.5 wants at least 60 s; Linux uses 120 s."""
+    ack_delay_us: int = 40_000
+    """Longest time an ACK waits for company (RFC 9293 3.8.6.3 allows 500 ms)."""
+    syn_retries: int = 6
+    """SYNs sent again before connect gives up: 127 s (Linux: tcp_syn_retries; RFC 9293 3.8.3 wants 3 minutes)."""
+    synack_retries: int = 5
+    """SYN,ACKs sent again: a half-open entry lives 63 s (Linux: tcp_synack_retries)."""
+    retries: int = 15
+    """Retransmissions of the same data before the connection fails: R2 of RFC 9293 3.8.3 (Linux: tcp_retries2)."""
+    orphan_retries: int = 8
+    """The same once the user has closed (Linux: tcp_orphan_retries)."""
+    user_timeout_us: int = 0
+    """Fail when sent data stays unacknowledged this long; 0: only `retries` decides (RFC 9293 3.9.1, OPEN timeout)."""
+    keepalive_idle_us: int = 0
+    """Idle time before a keep-alive probe; 0 is off, the default that RFC 9293 3.8.4 demands."""
+    keepalive_interval_us: int = 75 * SECOND_US
+    keepalive_probes: int = 9
+    msl_us: int = 30 * SECOND_US
+    """Maximum segment lifetime. TIME-WAIT lasts twice this: 60 s as in Linux; RFC 9293 3.4.2 says 2 minutes for one."""
+    fin_timeout_us: int = 60 * SECOND_US
+    """How long FIN-WAIT-2 waits for the peer's FIN when nobody is left to read (Linux: tcp_fin_timeout)."""
+    syn_queue_limit: int = 1024
+    """Half-open entries of one listener (Linux: tcp_max_syn_backlog)."""
+    time_wait_limit: int = 65536
+    """TIME-WAIT records of a stack; the oldest makes room (Linux: tcp_max_tw_buckets)."""
+    connection_limit: int = 1_000_000
+    """Connections of a stack."""
+    outbox_limit: int = 4096
+    """Replies (ACK, RST, SYN,ACK, echo) that may wait for the link; more are dropped, as a full device queue would."""
+    reassembly_limit: int = 1024
+    """Separate runs of out-of-order data that one connection keeps."""
+    port_first: int = 32768
+    port_last: int = 60999
+    """Ephemeral ports (Linux: ip_local_port_range)."""
+
+    def __post_init__(self) -> None:
+        _within("mtu", self.mtu, 576, 65535)
+        _within("receive_buffer", self.receive_buffer, 2048, 1 << 30)
+        _within("receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
+        _within("initial_window", self.initial_window, 1, 1000)
+        _within("rto_min_us", self.rto_min_us, 1000, 60 * SECOND_US)
+        _within("rto_max_us", self.rto_max_us, self.rto_min_us, 3600 * SECOND_US)
+        _within("rto_initial_us", self.rto_initial_us, 1000, self.rto_max_us)
+        _within("ack_delay_us", self.ack_delay_us, 0, 500_000)
+        for name in ("syn_retries", "synack_retries", "retries", "orphan_retries"):
+            _within(name, getattr(self, name), 0, 255)
+        for name in ("user_timeout_us", "keepalive_idle_us"):
+            _within(name, getattr(self, name), 0, 1 << 48)
+        _within("keepalive_interval_us", self.keepalive_interval_us, 1000, 1 << 48)
+        _within("keepalive_probes", self.keepalive_probes, 1, 127)
+        _within("msl_us", self.msl_us, 0, 600 * SECOND_US)
+        _within("fin_timeout_us", self.fin_timeout_us, 1000, 1 << 48)
+        for name in (
+            "syn_queue_limit",
+            "time_wait_limit",
+            "connection_limit",
+            "outbox_limit",
+            "reassembly_limit",
+        ):
+            _within(name, getattr(self, name), 1, 1 << 30)
+        _within("port_first", self.port_first, 1, 65535)
+        _within("port_last", self.port_last, self.port_first, 65535)
+        if not callable(self.congestion_control):
+            raise TypeError("Config.congestion_control must be a class or function that makes a CongestionControl")

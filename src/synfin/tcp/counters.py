@@ -1,0 +1,66 @@
+"""Counters of a stack. Names are Linux's (SNMP "Tcp:", "TcpExt:", "Ip:", "Icmp:") where the meaning is the same.
+
+Rule for the next editor: a counter exists only if code increments it and a test reads it.
+"""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+
+class Counters:
+    """What a stack has counted since it began."""
+
+    def __init__(self) -> None:
+        # Ip
+        self.InReceives: i64 = 0
+        self.InHdrErrors: i64 = 0  # malformed packets of any kind above the checksum
+        self.InAddrErrors: i64 = 0  # not for an address of ours
+        self.InUnknownProtos: i64 = 0
+        self.ReasmFails: i64 = 0  # fragments: not reassembled, dropped
+        self.OutDiscards: i64 = 0  # replies that found the outbox full
+        # Icmp
+        self.InEchos: i64 = 0
+        self.OutEchoReps: i64 = 0
+        self.InDestUnreachs: i64 = 0
+        self.OutOfWindowIcmps: i64 = 0  # quoted nothing that we have in flight (RFC 5927 4.1)
+        # Tcp
+        self.ActiveOpens: i64 = 0
+        self.PassiveOpens: i64 = 0
+        self.AttemptFails: i64 = 0
+        self.EstabResets: i64 = 0
+        self.InSegs: i64 = 0
+        self.OutSegs: i64 = 0
+        self.RetransSegs: i64 = 0
+        self.InErrs: i64 = 0
+        self.InCsumErrors: i64 = 0
+        self.OutRsts: i64 = 0
+        # TcpExt
+        self.ListenOverflows: i64 = 0  # the accept queue was full
+        self.ListenDrops: i64 = 0  # SYNs and final ACKs dropped for want of room
+        self.PAWSEstab: i64 = 0
+        self.DelayedACKs: i64 = 0
+        self.TCPTimeouts: i64 = 0
+        self.TCPFastRetrans: i64 = 0
+        self.TCPChallengeACK: i64 = 0
+        self.TCPOFOQueue: i64 = 0
+        self.TCPOFODrop: i64 = 0
+        self.TCPAbortOnData: i64 = 0
+        self.TCPAbortOnTimeout: i64 = 0
+        self.TCPKeepAlive: i64 = 0
+        self.TCPWinProbe: i64 = 0
+        self.TCPTimeWaitOverflow: i64 = 0
+        self.TW: i64 = 0  # TIME-WAIT records that ran out
+        self.TWRecycled: i64 = 0  # taken over by a new SYN
+
+    def as_dict(self) -> dict[str, int]:
+        """All counters by name."""
+        return {name: int(getattr(self, name)) for name in COUNTER_NAMES}
+
+
+COUNTER_NAMES = (
+    "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
+    "OutOfWindowIcmps ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs InCsumErrors "
+    "OutRsts ListenOverflows ListenDrops PAWSEstab DelayedACKs TCPTimeouts TCPFastRetrans TCPChallengeACK TCPOFOQueue "
+    "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
+).split()

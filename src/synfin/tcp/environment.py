@@ -1,0 +1,43 @@
+"""What a host lends to each of its connections: settings, counters, the output, the trace, and two queues to stand in.
+
+It is no parent: a connection asks nothing of it but a place in a queue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from synfin.tcp.config import Config
+from synfin.tcp.congestion.base import AckSample
+from synfin.tcp.counters import Counters
+from synfin.tcp.isn import IsnFunction, TimestampOffset
+from synfin.tcp.output import Output
+from synfin.tcp.sender import Chunk
+from synfin.tcp.trace import Tracer
+
+if TYPE_CHECKING:
+    from synfin.tcp.connection import Connection
+
+
+class Environment:
+    """One per stack, given to every connection and listener at construction."""
+
+    def __init__(
+        self,
+        config: Config,
+        counters: Counters,
+        output: Output,
+        isn: IsnFunction,
+        ts_offset: TimestampOffset,
+    ) -> None:
+        self.config = config
+        self.counters = counters
+        self.output = output
+        self.isn = isn
+        self.ts_offset = ts_offset
+        self.tracer: Tracer | None = None
+        self.active: deque[Connection] = deque()  # may have something to send, or a deadline to be noted
+        self.ready: deque[Connection] = deque()  # has something for its user
+        self.sample = AckSample()  # reused
+        self.chunk = Chunk()  # reused

@@ -1,0 +1,82 @@
+"""THE THREE-WAY HANDSHAKE, as its active side sees it, and the simultaneous open. RFC 9293 3.5 and 3.10.7.3.
+
+SYN (seq = x) -> SYN,ACK (seq = y, ack = x + 1) -> ACK (seq = x + 1, ack = y + 1). Three, since each side's number must
+be both told and confirmed; the middle segment does two of the four things. The passive side needs no object while it
+waits for the third segment: see `listener`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.syn_options import Negotiated, Offer
+from synfin.wire.segment import Segment
+from synfin.wire.tcp_header import ACK, RST, SYN
+
+# verdicts on a segment in SYN-SENT
+DROP: Final = 0
+SEND_RESET: Final = 1  # it acknowledges what we never sent: somebody's old connection
+REFUSED: Final = 2
+OPEN: Final = 3  # SYN,ACK of our SYN
+SIMULTANEOUS: Final = 4  # a SYN that crossed ours
+
+
+def judge_syn_sent(flags: i64, ack: i64) -> i64:
+    """RFC 9293 3.10.7.3 for a segment whose acknowledgement is the offset `ack` (our SYN is 0)."""
+    if flags & ACK and ack != 1:
+        return DROP if flags & RST else SEND_RESET
+    if flags & RST:
+        # A RST without ACK proves nothing: whoever sent it need not have seen our SYN.
+        return REFUSED if flags & ACK else DROP
+    if flags & SYN:
+        return OPEN if flags & ACK else SIMULTANEOUS
+    return DROP
+
+
+class Handshake:
+    """Exists from OPEN until ESTABLISHED: what was offered, and the retransmission of the SYN (or SYN,ACK)."""
+
+    def __init__(self, offer: Offer, rto_us: i64, now: i64) -> None:
+        self.offer: Offer = offer
+        self.agreed: Negotiated | None = None  # known once the peer's SYN has come (simultaneous open)
+        self.due: bool = True  # a SYN or SYN,ACK is to be sent at the next poll
+        self.tries: i64 = 0  # sent again, so often
+        self.deadline: i64 = 0
+        self.sent_at: i64 = now  # the last time, for the RTT sample
+        self._interval: i64 = rto_us
+
+    def on_sent(self, now: i64) -> None:
+        """A SYN or SYN,ACK went out."""
+        self.due = False
+        self.sent_at = now
+        self.deadline = now + self._interval
+
+    def on_timer(self, retries: i64, max_us: i64) -> bool:
+        """No answer in time: send again, twice as patient (RFC 6298 5.5). False: enough."""
+        if self.tries >= retries:
+            return False
+        self.tries += 1
+        self._interval = self._interval * 2 if self._interval * 2 < max_us else max_us
+        self.due = True
+        return True
+
+    def rtt(self, now: i64) -> i64:
+        """The first RTT sample; 0 when the SYN was sent more than once (Karn)."""
+        if self.tries:
+            return 0
+        return now - self.sent_at if now > self.sent_at else 1
+
+
+def fill_syn(seg: Segment, offer: Offer, agreed: Negotiated | None, ts_val: i64, ts_ecr: i64) -> None:
+    """Put SYN options into `seg`: the whole offer, or in a SYN,ACK only what the peer's SYN allows."""
+    seg.mss = offer.mss
+    if agreed is None or agreed.scaling:
+        seg.wscale = offer.wscale
+    if agreed is None or agreed.sack:
+        seg.sack_permitted = offer.sack
+    if offer.timestamps and (agreed is None or agreed.timestamps):
+        seg.has_ts = True
+        seg.ts_val = ts_val
+        seg.ts_ecr = ts_ecr

@@ -1,0 +1,306 @@
+"""LISTEN. RFC 9293 3.10.7.2: the SYN queue of half-open entries, the accept queue of finished ones, and their limits.
+
+State is earned: a SYN gets a packed record, a connection begins with the third segment. The SYN queue is one table per
+retry number, in order of arrival and so of deadline: finding what is due, and removing an entry, cost the same however
+many there are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from struct import Struct
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.connection import Connection
+from synfin.tcp.environment import Environment
+from synfin.tcp.handshake import fill_syn
+from synfin.tcp.states import LISTEN, SYN_RCVD
+from synfin.tcp.syn_options import Negotiated, Offer, agree, offer, scale_for
+from synfin.tcp.timer import Timed
+from synfin.tcp.timestamps import ts_clock
+from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER
+from synfin.wire.key import reverse_key
+from synfin.wire.segment import Segment
+from synfin.wire.seq import seq_add, seq_gt
+from synfin.wire.tcp_header import ACK, FIN, RST, SYN
+
+_RECORD: Final = Struct("<qqIIIHbB")  # 36 bytes packed
+_TIMESTAMPS: Final = 1
+_SACK: Final = 2
+_SCALING: Final = 4
+
+MAX_WINDOW_FIELD: Final = 65535
+
+
+class HalfOpen:
+    """An entry of the SYN queue, unpacked: all that SYN-RCVD has to remember."""
+
+    def __init__(
+        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated
+    ) -> None:
+        self.deadline = deadline  # when the SYN,ACK goes again, µs
+        self.sent_at = sent_at  # when it first went
+        self.irs = irs
+        self.iss = iss
+        self.ts_recent = ts_recent
+        self.agreed = agreed
+
+    def pack(self) -> bytes:
+        """The entry as the queue keeps it."""
+        agreed = self.agreed
+        flags = (
+            (_TIMESTAMPS if agreed.timestamps else 0)
+            | (_SACK if agreed.sack else 0)
+            | (_SCALING if agreed.scaling else 0)
+        )
+        return _RECORD.pack(
+            self.deadline, self.sent_at, self.irs, self.iss, self.ts_recent, agreed.peer_mss, agreed.snd_wscale, flags
+        )
+
+
+class Listener(Timed):
+    """A passive OPEN on one address (b"": any of the stack's) and port.
+
+    backlog: connections that may wait to be accepted. accept() gives them out in order of completion, dead ones never.
+    """
+
+    def __init__(self, env: Environment, address: bytes, port: int, backlog: int) -> None:
+        super().__init__()
+        self.address: bytes = address
+        self.port: int = port
+        self.backlog: int = backlog
+        self.waiting: bool = False  # stands in the stack's list of listeners with something to accept
+        self.closed: bool = False
+        self._env: Environment = env
+        self._queues: list[dict[bytes, bytes]] = [{} for _ in range(env.config.synack_retries + 1)]
+        self._half_open: int = 0
+        self._accept: deque[Connection] = deque()
+        self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
+
+    # ---- the user ----
+
+    def accept(self) -> Connection | None:
+        """The next finished connection that is still alive or has something to read; None: nobody waits."""
+        if not self._accept:
+            return None
+        connection = self._accept.popleft()
+        connection.user = None
+        return connection
+
+    def forget(self, connection: Connection) -> None:
+        """A connection died before anybody accepted it: it is never handed out."""
+        if connection in self._accept:
+            self._accept.remove(connection)
+
+    def pending(self) -> int:
+        """Connections that wait to be accepted."""
+        return len(self._accept)
+
+    def half_open(self) -> int:
+        """Entries of the SYN queue."""
+        return self._half_open
+
+    def close(self, now: i64) -> None:
+        """No more passive opens; what nobody accepted is reset, half-open entries are forgotten."""
+        self.closed = True
+        while self._accept:
+            self._accept.popleft().abort(now)
+        for queue in self._queues:
+            queue.clear()
+        self._half_open = 0
+        self.deadline = 0
+
+    # ---- segments ----
+
+    def on_segment(self, seg: Segment, mtu: i64, now: i64, iss_above: i64) -> Connection | None:
+        """A segment for this port that belongs to no connection. Returns the connection that its ACK completes.
+
+        iss_above: -1, or SND.NXT of the incarnation in TIME-WAIT that this SYN replaces (RFC 9293 3.6.1, MAY-2).
+        """
+        key = seg.key
+        retry = self._find(key)
+        flags = seg.flags
+        if flags & RST:
+            if retry >= 0 and seg.seq == seq_add(self._entry(retry, key).irs, 1):
+                self._remove(retry, key)
+                self._env.counters.AttemptFails += 1
+                self._trace(now, key, SYN_RCVD, LISTEN, "RST to a half-open entry", "9293 3.10.7.4")
+            return None
+        if flags & SYN:
+            if flags & ACK:
+                self._env.output.reset_for(seg)
+            elif retry >= 0:
+                self._on_duplicate_syn(seg, self._entry(retry, key), now)
+            elif not flags & FIN:
+                self._on_syn(seg, mtu, now, iss_above)
+            return None
+        if not flags & ACK:
+            return None
+        if retry < 0:
+            self._env.output.reset_for(seg)  # RFC 9293 3.10.7.2: any ACK is bad in LISTEN
+            return None
+        return self._on_final_ack(seg, retry, mtu, now)
+
+    def _on_syn(self, seg: Segment, mtu: i64, now: i64, iss_above: i64) -> None:
+        """First segment of the three. Text on it is not taken (see docs: a SYN is free to forge)."""
+        env = self._env
+        if len(self._accept) >= self.backlog:
+            env.counters.ListenOverflows += 1
+            env.counters.ListenDrops += 1
+            self._note(now, seg.key, "SYN dropped: the accept queue is full")
+            return
+        if self._half_open >= env.config.syn_queue_limit:
+            env.counters.ListenDrops += 1
+            self._note(now, seg.key, "SYN dropped: the SYN queue is full")
+            return
+        iss: i64 = env.isn(seg.key, now)
+        if iss_above >= 0 and not seq_gt(iss, iss_above):
+            iss = seq_add(iss_above, 1)
+        agreed = agree(self._offer(seg.key, mtu), seg)
+        entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed)
+        self._queues[0][seg.key] = entry.pack()
+        self._half_open += 1
+        self._trace(now, seg.key, LISTEN, SYN_RCVD, "SYN", "9293 3.10.7.2")
+        self._send_syn_ack(seg.key, entry, mtu, now)
+        self._update_deadline()
+
+    def _on_duplicate_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
+        """The same SYN: its SYN,ACK again. Another: an ACK that makes its sender reset what we hold (RFC 9293 fig. 8)."""
+        if seg.seq == entry.irs:
+            self._send_syn_ack(seg.key, entry, 0, now)
+            return
+        env = self._env
+        env.counters.TCPChallengeACK += 1
+        out = env.output.blank(reverse_key(seg.key))
+        out.seq = seq_add(entry.iss, 1)
+        out.ack = seq_add(entry.irs, 1)
+        out.flags = ACK
+        out.window = self._window()
+        if entry.agreed.timestamps:
+            out.has_ts = True
+            out.ts_val = ts_clock(now, env.ts_offset(seg.key))
+            out.ts_ecr = entry.ts_recent
+        env.output.reply(out)
+
+    def _on_final_ack(self, seg: Segment, retry: int, mtu: i64, now: i64) -> Connection | None:
+        """Third segment: it must confirm our number. Then the connection begins, with this segment still to be read."""
+        env = self._env
+        key = seg.key
+        entry = self._entry(retry, key)
+        agreed = entry.agreed
+        if seg.ack != seq_add(entry.iss, 1):
+            env.output.reset_for(seg)  # RFC 9293 3.10.7.4, fifth, SYN-RECEIVED
+            return None
+        ahead = (seg.seq - entry.irs - 1) & 0xFFFFFFFF
+        if ahead >= self._window():
+            self._send_syn_ack(key, entry, mtu, now)
+            return None
+        if agreed.timestamps and (not seg.has_ts or seq_gt(entry.ts_recent, seg.ts_val)):
+            env.counters.PAWSEstab += 1
+            return None
+        if len(self._accept) >= self.backlog:
+            # As Linux: ignored. The SYN,ACK goes again in time, and its ACK or the client's data completes it then.
+            env.counters.ListenOverflows += 1
+            env.counters.ListenDrops += 1
+            self._note(now, key, "final ACK ignored: the accept queue is full")
+            return None
+        self._remove(retry, key)
+        connection = Connection(env, key, entry.iss, mtu, now)
+        rtt = now - entry.sent_at if retry == 0 else 0
+        connection.open_passive(entry.irs, agreed, entry.ts_recent, seg.window, rtt, retry > 0, now)
+        env.counters.PassiveOpens += 1
+        connection.user = self  # until somebody accepts it
+        self._accept.append(connection)
+        return connection
+
+    # ---- timer ----
+
+    def on_timer(self, now: i64) -> None:
+        """SYN,ACKs that go again, and entries that have waited long enough."""
+        env = self._env
+        last = len(self._queues) - 1
+        for retry in range(last, -1, -1):
+            queue = self._queues[retry]
+            while queue:
+                key = next(iter(queue))
+                entry = self._entry(retry, key)
+                if entry.deadline > now:
+                    break
+                del queue[key]
+                if retry == last:
+                    self._half_open -= 1
+                    env.counters.AttemptFails += 1
+                    self._trace(now, key, SYN_RCVD, LISTEN, "no ACK of our SYN,ACK", "9293 3.8.3", CAUSE_TIMER)
+                    continue
+                entry.deadline = now + min(env.config.rto_initial_us << (retry + 1), env.config.rto_max_us)
+                self._queues[retry + 1][key] = entry.pack()
+                env.counters.TCPTimeouts += 1
+                env.counters.RetransSegs += 1
+                self._note(now, key, "retransmission: SYN,ACK timeout")
+                self._send_syn_ack(key, entry, 0, now)
+        self._update_deadline()
+
+    def _update_deadline(self) -> None:
+        deadline: i64 = 0
+        for retry in range(len(self._queues)):
+            queue = self._queues[retry]
+            if queue:
+                due = self._entry(retry, next(iter(queue))).deadline
+                if deadline == 0 or due < deadline:
+                    deadline = due
+        self.deadline = deadline
+
+    # ---- helpers ----
+
+    def _offer(self, key: bytes, mtu: i64) -> Offer:
+        config = self._env.config
+        return offer(key, mtu, config.receive_buffer_max, config.window_scale, config.timestamps)
+
+    def _window(self) -> i64:
+        buffer = self._env.config.receive_buffer
+        return buffer if buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
+
+    def _send_syn_ack(self, key: bytes, entry: HalfOpen, mtu: i64, now: i64) -> None:
+        """Second segment: our number, and the confirmation of theirs."""
+        env = self._env
+        proposal = self._offer(key, mtu if mtu else env.config.mtu)
+        out = env.output.blank(reverse_key(key))
+        out.seq = entry.iss
+        out.ack = seq_add(entry.irs, 1)
+        out.flags = SYN | ACK
+        out.window = self._window()
+        ts_val: i64 = ts_clock(now, env.ts_offset(key)) if entry.agreed.timestamps else 0
+        fill_syn(out, proposal, entry.agreed, ts_val, entry.ts_recent)
+        env.output.reply(out)
+
+    def _find(self, key: bytes) -> int:
+        """The retry number of the entry under `key`; -1: there is none."""
+        if self._half_open:
+            for retry in range(len(self._queues)):
+                if key in self._queues[retry]:
+                    return retry
+        return -1
+
+    def _entry(self, retry: int, key: bytes) -> HalfOpen:
+        deadline, sent_at, irs, iss, ts_recent, mss, snd_wscale, flags = _RECORD.unpack(self._queues[retry][key])
+        scaling = flags & _SCALING != 0
+        rcv_wscale = self._rcv_wscale if scaling else 0
+        agreed = Negotiated(mss, scaling, snd_wscale, rcv_wscale, flags & _TIMESTAMPS != 0, flags & _SACK != 0)
+        return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed)
+
+    def _remove(self, retry: int, key: bytes) -> None:
+        del self._queues[retry][key]
+        self._half_open -= 1
+        self._update_deadline()
+
+    def _trace(
+        self, now: i64, key: bytes, before: int, after: int, reason: str, rfc: str, cause: int = CAUSE_SEGMENT
+    ) -> None:
+        if self._env.tracer is not None:
+            self._env.tracer.transition(now, key, before, after, reason, rfc, cause)
+
+    def _note(self, now: i64, key: bytes, what: str) -> None:
+        if self._env.tracer is not None:
+            self._env.tracer.note(now, key, what, "9293 3.10.7.2")

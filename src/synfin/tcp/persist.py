@@ -1,0 +1,39 @@
+"""The persist timer of RFC 9293 3.8.6.1: a closed window with data queued is probed, else its reopening could be lost.
+
+It also ends the sender's silly-window wait: what fits is sent when nothing else happened for a timeout (RFC 9293
+3.8.6.2.1, the override timeout).
+"""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+
+class Persist:
+    """deadline 0: not running. unanswered: probes since the peer was last heard."""
+
+    def __init__(self) -> None:
+        self.deadline: i64 = 0
+        self.unanswered: i64 = 0
+        self._interval: i64 = 0
+
+    def start(self, now: i64, rto: i64) -> None:
+        """Begin to wait, unless already waiting. The first probe comes after one RTO (SHLD-29)."""
+        if self.deadline == 0:
+            self._interval = rto
+            self.deadline = now + rto
+
+    def probe_sent(self, now: i64, max_us: i64) -> None:
+        """The interval doubles from probe to probe (SHLD-30)."""
+        self.unanswered += 1
+        self._interval = min(self._interval * 2, max_us)
+        self.deadline = now + self._interval
+
+    def heard(self) -> None:
+        """The peer is alive: a window may stay closed for ever as long as it answers (MUST-37)."""
+        self.unanswered = 0
+
+    def stop(self) -> None:
+        """The window is open, or nothing is left to send."""
+        self.deadline = 0
+        self.unanswered = 0

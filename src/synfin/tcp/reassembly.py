@@ -1,0 +1,105 @@
+"""Out-of-order data, until the hole before it is filled. RFC 9293 3.10.7.4 (seventh) keeps it; RFC 2018 reports it.
+
+Runs of adjacent bytes, sorted, never touching each other: as many runs as there are holes. What came first stays.
+Its memory is bounded by two limits: the window (no byte is kept outside it), and the cost of small pieces, which a
+peer could otherwise make a hundred times larger than their bytes (scattered one-byte segments).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+from mypy_extensions import i64
+
+PIECE_COST: Final = 100  # bytes of memory a kept piece costs besides its payload
+JOIN_BELOW: Final = 2048
+
+
+class Reassembly:
+    """starts[i] <= run i < ends[i] < starts[i + 1]."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.memory: i64 = 0  # payload and overhead
+        self._runs: list[list[bytes]] = []
+
+    def insert(self, start: i64, data: bytes, max_runs: i64, max_memory: i64) -> bool:
+        """Keep what of `data` is new. False: a limit forbids it, nothing was kept."""
+        end: i64 = start + len(data)
+        index: i64 = bisect_left(self.ends, start)  # the first run that ends at or after start
+        count: i64 = len(self.starts)
+        if index == count or self.starts[index] > end:
+            if count >= max_runs or self.memory + len(data) + PIECE_COST > max_memory:
+                return False
+            self.starts.insert(index, start)
+            self.ends.insert(index, end)
+            self._runs.insert(index, [data])
+            self.memory += len(data) + PIECE_COST
+            return True
+        if self.starts[index] <= start and end <= self.ends[index]:
+            return True
+        if self.memory + len(data) + 2 * PIECE_COST > max_memory:
+            return False
+        self._extend(index, start, data)
+        return True
+
+    def take(self, next_offset: i64, into: list[bytes]) -> i64:
+        """Move all that continues from `next_offset` into `into`; the offset it reaches."""
+        while self.starts and self.starts[0] <= next_offset:
+            end: i64 = self.ends[0]
+            skip: i64 = next_offset - self.starts[0]
+            for piece in self._runs[0]:
+                size: i64 = len(piece)
+                self.memory -= size + PIECE_COST
+                if skip >= size:
+                    skip -= size
+                    continue
+                into.append(piece[skip:] if skip else piece)
+                skip = 0
+            if end > next_offset:
+                next_offset = end
+            del self.starts[0]
+            del self.ends[0]
+            del self._runs[0]
+        return next_offset
+
+    def _extend(self, index: i64, start: i64, data: bytes) -> None:
+        """`data` touches or overlaps the run at `index`, and perhaps runs after it: make them one."""
+        end: i64 = start + len(data)
+        pieces: list[bytes] = []
+        first: i64 = self.starts[index]
+        at = start
+        if first <= start:
+            pieces = self._runs[index]
+            at = self.ends[index]
+            last = index + 1
+        else:
+            first = start
+            last = index
+        # Walk the runs that follow, filling the gaps before them from `data`.
+        while last < len(self.starts) and self.starts[last] <= end:
+            gap_end: i64 = self.starts[last]
+            if gap_end > at:
+                self._keep(pieces, data[at - start : gap_end - start])
+            pieces.extend(self._runs[last])
+            at = self.ends[last]
+            last += 1
+        if end > at:
+            self._keep(pieces, data[at - start :] if at > start else data)
+            at = end
+        del self.starts[index:last]
+        del self.ends[index:last]
+        del self._runs[index:last]
+        self.starts.insert(index, first)
+        self.ends.insert(index, at)
+        self._runs.insert(index, pieces)
+
+    def _keep(self, pieces: list[bytes], data: bytes) -> None:
+        self.memory += len(data)
+        if pieces and len(pieces[-1]) + len(data) <= JOIN_BELOW:
+            pieces[-1] += data
+            return
+        pieces.append(data)
+        self.memory += PIECE_COST

@@ -1,0 +1,215 @@
+"""RCV.*: what arrived, in order, and the window that invites more. RFC 9293 3.8.6.2.2 and 3.10.7.4 (seventh, eighth).
+
+It owns RCV.NXT, the advertised right edge, the bytes that wait for the reader, reassembly, the peer's FIN and the ACK
+policy. Offsets count from IRS (the peer's SYN is 0, its first data byte 1).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.ack_policy import AckPolicy
+from synfin.tcp.config import Config
+from synfin.tcp.reassembly import Reassembly
+
+# what on_data() says
+ADVANCED: Final = 1  # RCV.NXT moved
+FIN_REACHED: Final = 2  # ... over the peer's FIN: no more will come
+ACK_AT_ONCE: Final = 4  # out of order, duplicate, or it filled a hole: an ACK of its own (RFC 5681 4.2)
+QUEUED: Final = 8  # kept out of order
+DROPPED: Final = 16  # kept nowhere: no room in reassembly
+AFTER_FIN: Final = 32  # bytes beyond the peer's own FIN: refused
+
+JOIN_BELOW: Final = 2048
+MAX_WINDOW_FIELD: Final = 65535
+UNKNOWN_RTT_US: Final = 100_000
+MIN_RTT_US: Final = 1000  # one timestamp tick; a window too large for a shorter path does no harm
+
+
+class Receiver:
+    """RFC 9293 3.3.1 receive sequence variables; rcv_wnd is rcv_adv - rcv_nxt."""
+
+    def __init__(self, config: Config, window: i64) -> None:
+        self.rcv_nxt: i64 = 1  # next offset expected
+        self.rcv_adv: i64 = 1 + window  # right edge advertised; never moves left (RFC 9293 3.8.6, SHLD-14)
+        self.wscale: i64 = 0
+        self.fin_offset: i64 = -1  # where the peer's FIN stands; -1 until seen
+        self.fin_reached: bool = False
+        self.ready_bytes: i64 = 0
+        self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
+        self._ready: list[bytes] = []
+        self._buffer: i64 = config.receive_buffer
+        self._buffer_max: i64 = config.receive_buffer_max
+        self._runs_max: i64 = config.reassembly_limit
+        self._reassembly: Reassembly | None = None
+        self._rtt: i64 = 0  # of the path, as the receiver sees it; 0 unknown
+        self._round_at: i64 = 0  # when the present measure of the reader's speed began
+        self._round_bytes: i64 = 0  # what was read since then
+
+    def on_data(self, start: i64, data: bytes, fin: bool, push: bool, segment: i64, now: i64) -> i64:
+        """Take a segment's text and FIN (RFC 9293 3.10.7.4 seventh, eighth). segment: bytes of one segment of a burst."""
+        size: i64 = len(data)
+        end = start + size
+        if self.fin_reached:
+            return AFTER_FIN | ACK_AT_ONCE if end > self.rcv_nxt - 1 and size else ACK_AT_ONCE
+        if self.fin_offset >= 0 and end > self.fin_offset:
+            return AFTER_FIN | ACK_AT_ONCE
+        whole = size
+        if end > self.rcv_adv:  # right of the window: cut, and the FIN with it
+            if start >= self.rcv_adv:
+                return ACK_AT_ONCE
+            data = data[: self.rcv_adv - start]
+            end = self.rcv_adv
+            fin = False
+        if fin and self.fin_offset < 0 and end >= self.rcv_nxt and end >= self._highest():
+            self.fin_offset = end
+        if start > self.rcv_nxt:
+            return self._out_of_order(start, data)
+        if end < self.rcv_nxt or (end == self.rcv_nxt and self.fin_offset != end):
+            return ACK_AT_ONCE  # nothing new in it
+        result: i64 = 0
+        before = self.rcv_nxt
+        if end > self.rcv_nxt:
+            if start < self.rcv_nxt:
+                data = data[self.rcv_nxt - start :]
+                result = ACK_AT_ONCE
+            self._keep(data)
+            self.rcv_nxt = end
+            result |= ADVANCED
+        if self._reassembly is not None:
+            self._fill()
+            result |= ACK_AT_ONCE
+        if self.fin_offset == self.rcv_nxt:
+            self.fin_reached = True
+            self._reassembly = None
+            self.rcv_nxt += 1
+            self.acks.due = True
+            result |= FIN_REACHED | ADVANCED
+        else:
+            self.acks.on_in_order(self.rcv_nxt - before, segment if segment else whole, push, now)
+        return result
+
+    def _highest(self) -> i64:
+        """End of the data held; a FIN below it contradicts what came first and is ignored."""
+        return self.rcv_nxt if self._reassembly is None else self._reassembly.ends[-1]
+
+    def _out_of_order(self, start: i64, data: bytes) -> i64:
+        if not data:
+            return ACK_AT_ONCE
+        if self._reassembly is None:
+            self._reassembly = Reassembly()
+        if self._reassembly.insert(start, data, self._runs_max, self._buffer):
+            return QUEUED | ACK_AT_ONCE
+        return DROPPED | ACK_AT_ONCE
+
+    def _fill(self) -> None:
+        reassembly = self._reassembly
+        assert reassembly is not None
+        filled: list[bytes] = []
+        self.rcv_nxt = reassembly.take(self.rcv_nxt, filled)
+        for piece in filled:
+            self._keep(piece)
+        if not reassembly.starts:
+            self._reassembly = None
+
+    def _keep(self, data: bytes) -> None:
+        ready = self._ready
+        if ready and len(ready[-1]) + len(data) <= JOIN_BELOW:
+            ready[-1] += data
+        else:
+            ready.append(data)
+        self.ready_bytes += len(data)
+
+    def read(self, now: i64) -> list[bytes]:
+        """All that is ready, as it came; the window grows with the reader's speed."""
+        taken = self._ready
+        if not taken:
+            return taken
+        self._ready = []
+        self._tune(self.ready_bytes, now)
+        self.ready_bytes = 0
+        return taken
+
+    def read_some(self, limit: i64, now: i64) -> list[bytes]:
+        """At most `limit` bytes of what is ready."""
+        if self.ready_bytes <= limit:
+            return self.read(now)
+        taken: list[bytes] = []
+        left = limit
+        while left > 0:
+            piece = self._ready[0]
+            if len(piece) > left:
+                taken.append(piece[:left])
+                self._ready[0] = piece[left:]
+                break
+            taken.append(piece)
+            left -= len(piece)
+            del self._ready[0]
+        self.ready_bytes -= limit
+        self._tune(limit, now)
+        return taken
+
+    def on_rtt(self, sample: i64) -> None:
+        """An RTT that the echo in a data segment tells. Too large while the peer was idle, so it counts at most double."""
+        if self._rtt == 0:
+            self._rtt = sample
+        else:
+            if sample > 2 * self._rtt:
+                sample = 2 * self._rtt
+            self._rtt += (sample - self._rtt) // 8
+        if self._rtt < MIN_RTT_US:
+            self._rtt = MIN_RTT_US
+
+    def _tune(self, size: i64, now: i64) -> None:
+        """Dynamic right-sizing: a window of twice what the reader takes in one round trip, never smaller than before."""
+        self._round_bytes += size
+        elapsed = now - self._round_at
+        rtt = self._rtt if self._rtt else UNKNOWN_RTT_US
+        if elapsed < rtt:
+            return
+        wanted = 2 * (self._round_bytes * rtt // elapsed)
+        if wanted > self._buffer:
+            self._buffer = wanted if wanted < self._buffer_max else self._buffer_max
+        self._round_at = now
+        self._round_bytes = 0
+
+    def window_field(self, mss: i64) -> i64:
+        """The window for a segment sent now, scaled. Moves the right edge by no crumbs (RFC 9293 3.8.6.2.2)."""
+        edge = self.rcv_nxt + self._buffer - self.ready_bytes
+        step = self._buffer // 2
+        if mss < step:
+            step = mss
+        if edge - self.rcv_adv >= step:
+            self.rcv_adv = edge
+        unit: i64 = 1 << self.wscale
+        # Rounded up: rounding down would move the right edge left (RFC 7323 2.4).
+        field = (self.rcv_adv - self.rcv_nxt + unit - 1) >> self.wscale
+        if field > MAX_WINDOW_FIELD:
+            field = MAX_WINDOW_FIELD
+        self.rcv_adv = self.rcv_nxt + (field << self.wscale)
+        return field
+
+    def update_due(self, mss: i64) -> bool:
+        """The reader made room worth telling: two segments or half the buffer more than the peer was told of."""
+        gain = self.rcv_nxt + self._buffer - self.ready_bytes - self.rcv_adv
+        step = self._buffer // 2
+        if 2 * mss < step:
+            step = 2 * mss
+        # A window more than half open needs no update: data or its ACK will carry the news.
+        return gain >= step and (self.rcv_adv - self.rcv_nxt) * 2 <= self._buffer
+
+    def out_of_order_bytes(self) -> i64:
+        """Memory held by reassembly."""
+        return 0 if self._reassembly is None else self._reassembly.memory
+
+    def forget_out_of_order(self) -> None:
+        """The holes will never be filled; what is ready stays with the reader."""
+        self._reassembly = None
+
+    def discard(self) -> None:
+        """Nobody will read: forget all that is held."""
+        self._ready = []
+        self.ready_bytes = 0
+        self._reassembly = None

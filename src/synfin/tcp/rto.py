@@ -1,0 +1,62 @@
+"""The retransmission timeout of RFC 6298: SRTT, RTTVAR, exponential back-off, Karn's rule.
+
+Karn: the caller gives samples only from data sent once, or from a timestamp echo (RFC 6298 3). The backed-off value
+stays until the next such sample.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+GRANULARITY_US: Final = 1000
+
+
+class Rto:
+    """All times in microseconds."""
+
+    def __init__(self, initial_us: i64, min_us: i64, max_us: i64) -> None:
+        self.srtt: i64 = 0  # 0: no sample yet
+        self.rttvar: i64 = 0
+        self.min_rtt: i64 = 0
+        self.rto: i64 = initial_us
+        self._min: i64 = min_us
+        self._max: i64 = max_us
+
+    def sample(self, rtt: i64) -> None:
+        """RFC 6298 2.2 and 2.3, alpha 1/8, beta 1/4."""
+        if rtt < 1:
+            rtt = 1
+        if self.srtt == 0:
+            self.srtt = rtt
+            self.rttvar = rtt // 2
+            self.min_rtt = rtt
+        else:
+            error = self.srtt - rtt
+            if error < 0:
+                error = -error
+            self.rttvar += (error - self.rttvar) // 4
+            self.srtt += (rtt - self.srtt) // 8
+            if self.srtt < 1:
+                self.srtt = 1
+            if rtt < self.min_rtt:
+                self.min_rtt = rtt
+        spread = 4 * self.rttvar
+        if spread < GRANULARITY_US:
+            spread = GRANULARITY_US
+        rto = self.srtt + spread
+        if rto < self._min:
+            rto = self._min
+        if rto > self._max:
+            rto = self._max
+        self.rto = rto
+
+    def back_off(self) -> None:
+        """RFC 6298 5.5: the timer doubles, up to the maximum."""
+        doubled = self.rto * 2
+        self.rto = doubled if doubled < self._max else self._max
+
+    def restart(self, rto_us: i64) -> None:
+        """Set the value by rule, not by sample: RFC 6298 5.7, after a SYN that had to be sent again."""
+        self.rto = rto_us

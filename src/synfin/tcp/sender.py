@@ -1,0 +1,439 @@
+"""SND.*: what may go next, and what an ACK changes. RFC 9293 3.8, RFC 5681, RFC 6298 5.
+
+It owns the send buffer, the scoreboard of what is out, the RTT estimate, recovery, the persist timer and the congestion
+control. It takes offsets and `now`; what is to be sent it describes in a `Chunk`, which `output` makes a segment of.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.config import Config
+from synfin.tcp.congestion.base import AckSample, CongestionControl
+from synfin.tcp.persist import Persist
+from synfin.tcp.recovery import FAST, NONE, Recovery
+from synfin.tcp.rto import Rto
+from synfin.tcp.scoreboard import Scoreboard
+from synfin.tcp.send_buffer import SendBuffer
+from synfin.tcp.timer import earlier
+
+# what on_ack() and on_timer() say
+ACKED: Final = 1  # SND.UNA moved
+FIN_ACKED: Final = 2
+FAST_RETRANSMIT: Final = 4
+PARTIAL_ACK: Final = 8
+TIMEOUT: Final = 16  # the retransmission timer expired
+PROBE: Final = 32  # a zero-window probe is due: probe() describes it
+GIVE_UP: Final = 64
+
+BURST_PIECES: Final = 64
+BURST_BYTES: Final = 65535 - 120  # one IP packet, less the longest headers
+BURST_US: Final = 1000  # a burst holds what this much time carries at the pacing rate
+AFTER_SYN_TIMEOUT_US: Final = 3_000_000  # RFC 6298 5.7
+
+
+class Chunk:
+    """What `next_chunk()` wants sent. One reused object; `pieces` is a new list each time."""
+
+    def __init__(self) -> None:
+        self.offset: i64 = 0
+        self.length: i64 = 0  # payload bytes
+        self.pieces: list[bytes] = []
+        self.segment: i64 = 0  # payload bytes per segment, when there is more than one; else 0
+        self.push: bool = False
+        self.fin: bool = False
+        self.retransmission: bool = False
+
+
+class Sender:
+    """RFC 9293 3.3.1 send sequence variables, as 64-bit offsets from ISS (the SYN is offset 0)."""
+
+    def __init__(self, config: Config, congestion: CongestionControl, mss: i64, now: i64) -> None:
+        self.snd_una: i64 = 0  # oldest unacknowledged offset
+        self.snd_nxt: i64 = 1  # next new offset to send; snd_una <= snd_nxt
+        self.snd_wnd: i64 = 0  # the peer's window, bytes from snd_una
+        self.snd_wl1: i64 = 0  # SEG.SEQ of the last window update, a receive offset
+        self.snd_wl2: i64 = 0  # SEG.ACK of it
+        self.max_wnd: i64 = 0  # MAX.SND.WND of RFC 5961 5.2 and of silly-window avoidance
+        self.mss: i64 = mss
+        self.nodelay: bool = config.nodelay
+        self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
+        self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved
+        self.congestion: CongestionControl = congestion
+        self.buffer: SendBuffer = SendBuffer()
+        self.board: Scoreboard = Scoreboard()
+        self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
+        self.recovery: Recovery = Recovery()
+        self.persist: Persist = Persist()
+        self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
+        self._config: Config = config
+        self._user_timeout: i64 = config.user_timeout_us
+        self._progress_at: i64 = now  # when SND.UNA last moved, or data was first put in flight
+        self._last_sent_at: i64 = now
+        self._small_end: i64 = 0  # end of the last segment sent shorter than an MSS (Minshall's Nagle)
+        self._limited_until: i64 = 0  # data below this was sent while cwnd held more of it back
+        self._probed: bool = False  # one number beyond the window was sent and is in no record
+
+    # ---- the handshake is done ----
+
+    def establish(
+        self, mss: i64, window: i64, seq: i64, ack: i64, rtt: i64, syn_lost: bool, now: i64
+    ) -> None:
+        """SYN acknowledged: the segment size, the peer's window and a first RTT (0: none) are known."""
+        self.mss = mss
+        self.snd_una = 1
+        self.snd_nxt = 1
+        self.snd_wnd = window
+        self.max_wnd = window
+        self.snd_wl1 = seq
+        self.snd_wl2 = ack
+        # RFC 5681 3.1: one segment if the SYN or SYN,ACK was lost. RFC 6298 5.7: and an RTO of 3 s.
+        self.congestion.start(mss, 1 if syn_lost else self._config.initial_window)
+        if rtt > 0:
+            self.rto.sample(rtt)
+        elif syn_lost:
+            self.rto.restart(AFTER_SYN_TIMEOUT_US)
+        self._last_sent_at = now
+        self._progress_at = now
+
+    def set_mss(self, mss: i64) -> None:
+        """The path carries less than was thought: what is in flight was too big and is lost (RFC 1191 6.4)."""
+        self.mss = mss
+        self.congestion.mss = mss
+        if self.congestion.cwnd < mss:
+            self.congestion.cwnd = mss
+        self.board.mark_all_lost()
+        self.recovery.enter_loss(self.snd_nxt)
+
+    # ---- the user ----
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes, kept by reference."""
+        self.buffer.append(data)
+
+    def queue_fin(self) -> None:
+        """Our FIN follows the last byte written (RFC 9293 3.10.4)."""
+        self.fin_offset = self.buffer.end
+
+    def queued(self) -> i64:
+        """Bytes written and not acknowledged."""
+        return self.buffer.end - self.buffer.start
+
+    def unsent(self) -> i64:
+        """Bytes written and never sent."""
+        unsent = self.buffer.end - self.snd_nxt
+        return unsent if unsent > 0 else 0
+
+    def outstanding(self) -> bool:
+        """Something sent is not acknowledged."""
+        return self.snd_una < self.snd_nxt
+
+    def idle(self) -> bool:
+        """Nothing to send, nothing to be acknowledged."""
+        if self.snd_una < self.snd_nxt or self.snd_nxt < self.buffer.end:
+            return False
+        return self.fin_offset < 0 or self.snd_nxt > self.fin_offset
+
+    def ack_limit(self) -> i64:
+        """The highest ACK that can be honest: SND.NXT, or one more while a probe is out."""
+        return self.snd_nxt + 1 if self._probed else self.snd_nxt
+
+    def stop(self) -> None:
+        """The connection is gone: forget the data and every timer."""
+        self.board.clear()
+        self.buffer.clear()
+        self.rto_deadline = 0
+        self.persist.stop()
+
+    # ---- what an ACK changes ----
+
+    def on_ack(
+        self, ack: i64, seq: i64, window: i64, pure: bool, ts_rtt: i64, now: i64, sample: AckSample
+    ) -> i64:
+        """An acceptable ACK arrived. pure: its segment had no data, SYN or FIN. ts_rtt: µs by its echo, -1 none."""
+        result: i64 = 0
+        self.persist.unanswered = 0
+        if ack > self.snd_una:
+            result = self._on_progress(ack, ts_rtt, now, sample)
+        elif (
+            pure
+            and ack == self.snd_una
+            and self.snd_una < self.snd_nxt
+            and window == self.snd_wnd
+            and self.board.records
+        ):
+            # RFC 5681 2: same ACK, no data, same window, data outstanding.
+            result = self._on_duplicate(now)
+        # RFC 9293 3.10.7.4: only a segment not older than the last update may set the window.
+        if self.snd_wl1 < seq or (self.snd_wl1 == seq and self.snd_wl2 <= ack):
+            self.snd_wnd = window
+            self.snd_wl1 = seq
+            self.snd_wl2 = ack
+            if window > self.max_wnd:
+                self.max_wnd = window
+        return result
+
+    def _on_progress(self, ack: i64, ts_rtt: i64, now: i64, sample: AckSample) -> i64:
+        result: i64 = ACKED
+        recovery = self.recovery
+        credited = recovery.dup_bytes
+        sample.in_flight = self.board.in_flight - credited
+        newly = self.board.ack(ack, now)
+        if self.snd_nxt < ack:  # the peer took our zero-window probe
+            self.snd_nxt = ack
+        self.snd_una = ack
+        self._probed = False
+        if self.fin_offset >= 0 and ack > self.fin_offset:
+            result |= FIN_ACKED
+        self.buffer.release(ack)
+        rtt: i64 = 0
+        if self.board.rtt_sent_at >= 0:
+            rtt = now - self.board.rtt_sent_at
+            if rtt < 1:
+                rtt = 1
+        elif ts_rtt > 0:
+            rtt = ts_rtt
+        if rtt > 0:
+            self.rto.sample(rtt)
+        self.retries = 0
+        self._progress_at = now
+        lost: i64 = 0
+        if recovery.on_progress(ack, newly):
+            result |= PARTIAL_ACK
+            lost = self.board.mark_lost_at(ack, self.mss)  # RFC 6582 3.2 step 3
+            fresh = newly - credited
+            recovery.on_delivered(fresh if fresh > 0 else 0, self._pipe(), self.congestion.ssthresh, self.mss)
+            recovery.allow_one(self.mss)
+        elif recovery.phase != FAST:
+            sample.now = now
+            sample.acked = newly
+            sample.lost = lost
+            sample.delivered = self.board.delivered
+            sample.rate = self.board.rate
+            sample.rtt = rtt
+            sample.app_limited = ack > self._limited_until
+            self.congestion.on_ack(sample)
+        # RFC 6298 5.2 and 5.3: all acknowledged, stop; some, start again.
+        self.rto_deadline = now + self.rto.rto if self.snd_una < self.snd_nxt else 0
+        return result
+
+    def _on_duplicate(self, now: i64) -> i64:
+        recovery = self.recovery
+        if recovery.on_duplicate(self.snd_una, self.mss, self.board.in_flight):
+            flight = self.board.in_flight
+            recovery.enter_fast(self.snd_nxt, flight)
+            self.congestion.on_loss(now, flight)
+            self.board.mark_lost_at(self.snd_una, self.mss)
+            recovery.on_delivered(self.mss, self._pipe(), self.congestion.ssthresh, self.mss)
+            recovery.allow_one(self.mss)
+            return FAST_RETRANSMIT
+        if recovery.phase == FAST:
+            recovery.on_delivered(self.mss, self._pipe(), self.congestion.ssthresh, self.mss)
+        return 0
+
+    # ---- what may go next ----
+
+    def next_chunk(self, now: i64, limit: i64, chunk: Chunk) -> bool:
+        """Describe the next burst, at most `limit` bytes of payload (at least one segment). False: nothing may go."""
+        if self.snd_nxt >= self.buffer.end and self.board.lost == 0:
+            if self.fin_offset < 0 or self.snd_nxt > self.fin_offset:
+                return False
+        chunk.pieces = []
+        chunk.fin = False
+        chunk.segment = 0
+        burst = self._burst_limit()
+        if limit < burst:
+            burst = limit
+        if burst < self.mss:
+            burst = self.mss
+        if self.board.lost:
+            return self._lost_chunk(now, burst, chunk)
+        return self._new_chunk(now, burst, chunk, False)
+
+    def _pipe(self) -> i64:
+        return self.board.in_flight - self.recovery.dup_bytes
+
+    def _room(self) -> i64:
+        """Bytes that congestion control and recovery let out now."""
+        if self.recovery.phase == FAST:
+            return self.recovery.allowance()
+        return self.congestion.cwnd - self._pipe()
+
+    def _burst_limit(self) -> i64:
+        """Whole segments, at most what one millisecond carries at the pacing rate, at least two (DESIGN, bursts)."""
+        size: i64 = BURST_BYTES
+        if self.rto.srtt > 0:
+            cwnd: i64 = self.congestion.cwnd
+            # The pacing rate is twice cwnd per RTT while the window may still double, 1.2 times after.
+            rate = cwnd * 2 if cwnd < self.congestion.ssthresh else cwnd * 6 // 5
+            carried = rate * BURST_US // self.rto.srtt
+            if carried < size:
+                size = carried
+        segments = size // self.mss
+        return (segments if segments > 2 else 2) * self.mss
+
+    def _lost_chunk(self, now: i64, burst: i64, chunk: Chunk) -> bool:
+        room = self._room()
+        if room < self.mss:
+            if self.board.in_flight > 0:
+                return False
+            room = self.mss
+        room = room // self.mss * self.mss
+        record = self.board.next_lost(room if room < burst else burst)
+        if record is None:
+            return False
+        start = record.start
+        data_end = record.end if record.end <= self.buffer.end else self.buffer.end
+        length = data_end - start
+        if length > 0:
+            covered = self.buffer.slice_into(start, length, BURST_PIECES, chunk.pieces)
+            if covered < length:
+                record = self.board.next_lost(covered)
+                assert record is not None
+                length = covered
+        chunk.offset = start
+        chunk.length = length
+        chunk.fin = record.end > self.buffer.end
+        chunk.push = record.end >= self.buffer.end
+        chunk.retransmission = True
+        if length > self.mss:
+            chunk.segment = self.mss
+        self.board.resent(record, now)
+        if self.recovery.phase == FAST:
+            self.recovery.on_sent(record.end - start)
+        self._sent(now)
+        return True
+
+    def _new_chunk(self, now: i64, burst: i64, chunk: Chunk, override: bool) -> bool:
+        mss = self.mss
+        available = self.buffer.end - self.snd_nxt
+        if available < 0:
+            available = 0
+        fin_waits = self.fin_offset >= 0 and self.snd_nxt <= self.fin_offset
+        if self.board.in_flight == 0 and now - self._last_sent_at > self.rto.rto and self.recovery.phase == NONE:
+            self.congestion.on_idle(self._config.initial_window)
+        window = self.snd_una + self.snd_wnd - self.snd_nxt
+        room = self._room()
+        length = available
+        if length > burst:
+            length = burst
+        if length > room:
+            length = room
+            self._limited_until = self.snd_nxt
+        if length > window:
+            length = window
+        if length < available:
+            whole = length // mss * mss if length > 0 else 0
+            # Silly-window avoidance (RFC 9293 3.8.6.2.1): less than a segment goes only if it is half of all the peer
+            # ever offered, or nothing else moved for the override timeout.
+            if whole == 0 and length == window and length > 0 and (length * 2 >= self.max_wnd or override):
+                whole = length
+            length = whole
+        else:
+            tail = length % mss
+            # Nagle with Minshall's rule: one short segment in flight at a time (RFC 9293 3.7.4).
+            if tail and not (self.nodelay or fin_waits or override or self._small_end <= self.snd_una):
+                length -= tail
+        # The FIN takes one number of the window, like a byte.
+        fin = fin_waits and length == available and (window > length)
+        if length <= 0 and not fin:
+            # Only a full window of the peer's can have stopped us with nothing in flight.
+            if self.snd_una == self.snd_nxt:
+                self.persist.start(now, self.rto.rto)
+            return False
+        if length > 0:
+            covered = self.buffer.slice_into(self.snd_nxt, length, BURST_PIECES, chunk.pieces)
+            if covered < length:
+                fin = False
+                length = covered // mss * mss
+                if length == 0:
+                    length = covered
+                if length < covered:
+                    chunk.pieces = []
+                    self.buffer.slice_into(self.snd_nxt, length, BURST_PIECES, chunk.pieces)
+        chunk.offset = self.snd_nxt
+        chunk.length = length
+        chunk.fin = fin
+        chunk.push = length > 0 and self.snd_nxt + length == self.buffer.end
+        chunk.retransmission = False
+        if length > mss:
+            chunk.segment = mss
+        end = self.snd_nxt + length
+        if length % mss:
+            self._small_end = end
+        if fin:
+            end += 1
+        if self.snd_una == self.snd_nxt:
+            self._progress_at = now
+        self.board.add(self.snd_nxt, end, now)
+        if self.recovery.phase == FAST:
+            self.recovery.on_sent(end - self.snd_nxt)
+        self.snd_nxt = end
+        self._probed = False
+        self.persist.stop()
+        self._sent(now)
+        return True
+
+    def _sent(self, now: i64) -> None:
+        self._last_sent_at = now
+        if self.rto_deadline == 0:  # RFC 6298 5.1
+            self.rto_deadline = now + self.rto.rto
+
+    def probe(self, now: i64, chunk: Chunk) -> bool:
+        """Describe a zero-window probe: one new byte, or the FIN (RFC 9293 3.8.6.1). False: there is room to send."""
+        window = self.snd_una + self.snd_wnd - self.snd_nxt
+        chunk.pieces = []
+        chunk.segment = 0
+        if window > 0:
+            return self._new_chunk(now, self._burst_limit(), chunk, True)
+        chunk.offset = self.snd_nxt
+        chunk.retransmission = False
+        chunk.push = False
+        chunk.fin = self.snd_nxt == self.buffer.end
+        chunk.length = 0
+        if not chunk.fin:
+            chunk.length = self.buffer.slice_into(self.snd_nxt, 1, 1, chunk.pieces)
+        self._probed = True
+        return True
+
+    # ---- timers ----
+
+    def deadline(self) -> i64:
+        """When on_timer() is due; 0: nothing is waited for."""
+        due = earlier(self.rto_deadline, self.persist.deadline)
+        if due and self._user_timeout:
+            return earlier(due, self._progress_at + self._user_timeout)
+        return due
+
+    def on_timer(self, now: i64, retries: i64) -> i64:
+        """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
+        outstanding = self.snd_una < self.snd_nxt
+        if self._user_timeout and (outstanding or self.persist.deadline):
+            if now - self._progress_at >= self._user_timeout and (outstanding or self.persist.unanswered > 0):
+                return GIVE_UP
+        if self.rto_deadline and now >= self.rto_deadline:
+            if not outstanding:
+                self.rto_deadline = 0
+                return 0
+            if self.retries >= retries:
+                return GIVE_UP
+            self.retries += 1
+            flight = self.board.in_flight
+            self.board.mark_all_lost()
+            self.recovery.enter_loss(self.snd_nxt)
+            self.congestion.on_rto(now, flight, self.retries == 1)
+            self.rto.back_off()
+            self.rto_deadline = now + self.rto.rto
+            return TIMEOUT
+        if self.persist.deadline and now >= self.persist.deadline:
+            if self.persist.unanswered >= retries:
+                return GIVE_UP
+            self.persist.probe_sent(now, self._config.rto_max_us)
+            return PROBE
+        return 0
+
+    def set_user_timeout(self, microseconds: i64) -> None:
+        """RFC 9293 3.9.1 user timeout of this connection; 0: only the number of retries decides."""
+        self._user_timeout = microseconds

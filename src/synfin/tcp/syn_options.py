@@ -1,0 +1,91 @@
+"""The one place where SYN options meet: what this side offers, what the other side's SYN says, what both may use.
+
+RFC 9293 3.7.1 and RFC 6691 (MSS), RFC 7323 2.2 (window scale) and 3.2 (timestamps). Selective acknowledgement
+(RFC 2018) has its field in `Offer` and `Negotiated`; who sets it is who implements it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.wire.segment import Segment
+
+IPV4_HEADERS: Final = 40
+IPV6_HEADERS: Final = 60
+DEFAULT_MSS_IPV4: Final = 536  # RFC 9293 3.7.1: what to assume when the peer says nothing
+DEFAULT_MSS_IPV6: Final = 1220
+MIN_MSS: Final = 48  # below this a peer asks for packets of mostly header: a denial of service (Linux: TCP_MIN_SND_MSS)
+TIMESTAMP_BYTES: Final = 12  # NOP NOP TS in every segment once agreed (RFC 7323 appendix A)
+MAX_WSCALE: Final = 14  # RFC 7323 2.3
+
+
+class Offer:
+    """What a SYN of this side says. wscale -1: not offered."""
+
+    def __init__(self, mss: i64, wscale: i64, timestamps: bool, sack: bool) -> None:
+        self.mss: i64 = mss
+        self.wscale: i64 = wscale
+        self.timestamps: bool = timestamps
+        self.sack: bool = sack
+
+
+class Negotiated:
+    """What both sides may use. peer_mss: before option bytes are taken off (RFC 6691)."""
+
+    def __init__(
+        self, peer_mss: i64, scaling: bool, snd_wscale: i64, rcv_wscale: i64, timestamps: bool, sack: bool
+    ) -> None:
+        self.peer_mss: i64 = peer_mss
+        self.scaling: bool = scaling  # both shifts may be 0 and still agreed
+        self.snd_wscale: i64 = snd_wscale
+        self.rcv_wscale: i64 = rcv_wscale
+        self.timestamps: bool = timestamps
+        self.sack: bool = sack
+
+
+def headers_bytes(key: bytes) -> i64:
+    """IP and TCP headers without options, for the address family of a connection's key."""
+    return IPV4_HEADERS if len(key) == 12 else IPV6_HEADERS
+
+
+def scale_for(buffer_max: i64) -> i64:
+    """The smallest scale with which 16 bits can advertise a buffer of this size (RFC 7323 2.2)."""
+    scale: i64 = 0
+    while scale < MAX_WSCALE and (65535 << scale) < buffer_max:
+        scale += 1
+    return scale
+
+
+def offer(key: bytes, mtu: i64, buffer_max: i64, window_scale: bool, timestamps: bool) -> Offer:
+    """What to offer on a link of this MTU. The MSS ignores options, ours and IP's (RFC 6691 2)."""
+    return Offer(mtu - headers_bytes(key), scale_for(buffer_max) if window_scale else -1, timestamps, False)
+
+
+def agree(mine: Offer, syn: Segment) -> Negotiated:
+    """What follows from my offer and the peer's SYN (or SYN,ACK). Scaling and timestamps need both sides."""
+    peer_mss = syn.mss
+    if peer_mss < 0:
+        peer_mss = DEFAULT_MSS_IPV4 if len(syn.key) == 12 else DEFAULT_MSS_IPV6
+    if peer_mss < MIN_MSS:
+        peer_mss = MIN_MSS
+    scaling = mine.wscale >= 0 and syn.wscale >= 0
+    snd_wscale: i64 = 0
+    rcv_wscale: i64 = 0
+    if scaling:
+        # RFC 7323 2.3: a larger shift than 14 is read as 14.
+        snd_wscale = syn.wscale if syn.wscale <= MAX_WSCALE else MAX_WSCALE
+        rcv_wscale = mine.wscale
+    timestamps = mine.timestamps and syn.has_ts
+    return Negotiated(peer_mss, scaling, snd_wscale, rcv_wscale, timestamps, mine.sack and syn.sack_permitted)
+
+
+def send_mss(peer_mss: i64, key: bytes, mtu: i64, timestamps: bool) -> i64:
+    """Payload bytes of a full segment: the peer's limit and the path's, less the options of every segment (RFC 6691)."""
+    mss = mtu - headers_bytes(key)
+    if peer_mss < mss:
+        mss = peer_mss
+    if timestamps:
+        mss -= TIMESTAMP_BYTES
+    return mss

@@ -1,0 +1,95 @@
+"""TIME-WAIT AND 2MSL. RFC 9293 3.6.1; reuse by RFC 6191 and MAY-2; hazards of RFC 1337.
+
+After the close, a connection is a small packed record. It stays for two maximum segment lifetimes: one for our last ACK
+to get lost and the peer's FIN to come again, so that the peer can be told again; and both so that every old duplicate
+of this connection has left the network before its addresses and ports mean another one.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.wire.segment import Segment
+from synfin.wire.seq import seq_add, seq_gt, seq_lt
+from synfin.wire.tcp_header import ACK, FIN, RST, SYN
+
+_RECORD: Final = Struct("<qqIIIIHB")  # 35 bytes packed; with its bytes object and its place in the table below 200
+
+# verdicts
+IGNORE: Final = 0
+ACK_AGAIN: Final = 1  # an ACK, the timer goes on
+RESTART: Final = 2  # the peer's FIN again: an ACK, and 2MSL from now
+REUSE: Final = 3  # a SYN that may begin a new connection
+CHALLENGE: Final = 4
+
+
+class TimeWait:
+    """A record, unpacked."""
+
+    def __init__(
+        self, deadline: int, ts_recent_at: int, snd_nxt: int, rcv_nxt: int, ts_recent: int, ts_offset: int,
+        window: int, timestamps: bool,
+    ) -> None:  # fmt: skip
+        self.deadline = deadline  # microseconds
+        self.ts_recent_at = ts_recent_at
+        self.snd_nxt = snd_nxt  # wire numbers from here
+        self.rcv_nxt = rcv_nxt
+        self.ts_recent = ts_recent
+        self.ts_offset = ts_offset
+        self.window = window  # as we last advertised it, unscaled field
+        self.timestamps = timestamps
+
+    def pack(self) -> bytes:
+        """The record as the table keeps it."""
+        return _RECORD.pack(
+            self.deadline,
+            self.ts_recent_at,
+            self.snd_nxt,
+            self.rcv_nxt,
+            self.ts_recent,
+            self.ts_offset,
+            self.window,
+            self.timestamps,
+        )
+
+
+def unpack(record: bytes) -> TimeWait:
+    """A record of the table."""
+    deadline, at, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, timestamps = _RECORD.unpack(record)
+    return TimeWait(deadline, at, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, bool(timestamps))
+
+
+def deadline_of(record: bytes) -> int:
+    """When this record runs out, microseconds."""
+    return int.from_bytes(record[:8], "little")
+
+
+def judge(record: TimeWait, seg: Segment) -> i64:
+    """What a segment for this 4-tuple leads to."""
+    flags = seg.flags
+    if flags & RST:
+        return IGNORE  # RFC 1337 fix F1: a RST must not end TIME-WAIT early
+    if flags & SYN:
+        if flags & ACK:
+            return CHALLENGE
+        # RFC 6191: newer timestamp, or an equal one with a higher number; else RFC 9293 MAY-2: a higher number.
+        if record.timestamps and seg.has_ts:
+            newer = seq_gt(seg.ts_val, record.ts_recent)
+            equal = seg.ts_val == record.ts_recent
+            if newer or (equal and seq_gt(seg.seq, record.rcv_nxt)):
+                return REUSE
+            return CHALLENGE
+        return REUSE if seq_gt(seg.seq, record.rcv_nxt) else CHALLENGE
+    if record.timestamps and seg.has_ts and seq_lt(seg.ts_val, record.ts_recent):
+        return ACK_AGAIN  # PAWS (RFC 7323 5.3)
+    if not flags & ACK:
+        return IGNORE
+    end = seq_add(seg.seq, len(seg.payload) + (1 if flags & FIN else 0))
+    if flags & FIN and end == record.rcv_nxt:
+        return RESTART  # RFC 9293 3.10.7.4, eighth: the peer has missed our last ACK
+    if end != seg.seq or seg.seq != record.rcv_nxt:
+        return ACK_AGAIN
+    return IGNORE

@@ -1,0 +1,30 @@
+"""What the stack's one timer queue can hold: something with one deadline.
+
+Whoever waits for the peer has a deadline; whoever waits for its own user has none (DESIGN, timers).
+"""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+
+
+def earlier(a: i64, b: i64) -> i64:
+    """The earlier of two deadlines; 0 is none."""
+    if a == 0:
+        return b
+    if b == 0 or a < b:
+        return a
+    return b
+
+
+class Timed:
+    """deadline: when on_timer() wants to be called, microseconds, 0 for never. queued_at: the queue's own note."""
+
+    def __init__(self) -> None:
+        self.deadline: i64 = 0
+        self.queued_at: i64 = 0  # the earliest entry this object has in the timer queue, 0: none
+
+    def on_timer(self, now: i64) -> None:
+        """Do all that is due at `now`, and set `deadline` anew."""
+        raise NotImplementedError

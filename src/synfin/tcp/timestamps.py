@@ -1,0 +1,53 @@
+"""RFC 7323 timestamps: what to echo, PAWS, and the RTT that an echo tells.
+
+TS.Recent is a 32-bit wire number: it lives less long than the 64-bit offsets, so it expires (RFC 7323 5.5).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+MASK: Final = 0xFFFFFFFF
+HALF: Final = 0x80000000
+TICK_US: Final = 1000
+OUTDATED_US: Final = 24 * 86400 * 1000000  # RFC 7323 5.5: after 24 idle days the sign bit of TSval means nothing
+
+
+def ts_clock(now: i64, offset: i64) -> i64:
+    """Our timestamp clock: one tick a millisecond (RFC 7323 5.4), started at this connection's own offset."""
+    return (now // TICK_US + offset) & MASK
+
+
+class Timestamps:
+    """TS.Recent and Last.ACK.sent of one connection."""
+
+    def __init__(self, enabled: bool, offset: i64, recent: i64, now: i64) -> None:
+        self.enabled: bool = enabled
+        self.offset: i64 = offset  # keyed by the 4-tuple
+        self.recent: i64 = recent  # TSval to echo in TSecr
+        self.recent_at: i64 = now  # when it was taken
+        self.last_ack_sent: i64 = 1  # receive offset
+
+    def is_old(self, ts_val: i64, now: i64) -> bool:
+        """PAWS (RFC 7323 5.3 R1): the segment is from before TS.Recent, unless TS.Recent is itself outdated."""
+        behind = (ts_val - self.recent) & MASK
+        return behind >= HALF and now - self.recent_at < OUTDATED_US
+
+    def update(self, ts_val: i64, seq: i64, now: i64) -> None:
+        """RFC 7323 4.3 (2): only a segment at the left edge may set TS.Recent, so that a delayed ACK's RTT is counted."""
+        if seq <= self.last_ack_sent and ((ts_val - self.recent) & MASK) < HALF:
+            self.recent = ts_val
+            self.recent_at = now
+
+    def value(self, now: i64) -> i64:
+        """TSval for a segment sent now."""
+        return ts_clock(now, self.offset)
+
+    def rtt_us(self, ts_ecr: i64, now: i64) -> i64:
+        """RTT that an echo tells (RFC 7323 4.1), at least one tick; -1 when the echo cannot be ours."""
+        ticks = (ts_clock(now, self.offset) - ts_ecr) & MASK
+        if ticks >= HALF:
+            return -1
+        return (ticks if ticks > 0 else 1) * TICK_US

@@ -1,0 +1,177 @@
+"""IP headers: IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
+
+Fragments are refused with an exception of their own: TCP sends with path MTU discovery, so the stack only counts them.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.wire.checksum import complement, ones_sum, span_sum
+from synfin.wire.endian import BytesWriter, put_u16, put_u32, read_i64_be, read_u16
+from synfin.wire.errors import ChecksumError, WireError
+
+PROTO_ICMP: Final = 1
+PROTO_TCP: Final = 6
+PROTO_UDP: Final = 17
+PROTO_ICMPV6: Final = 58
+
+_HOP_BY_HOP: Final = 0
+_ROUTING: Final = 43
+_FRAGMENT: Final = 44
+_DESTINATION: Final = 60
+_MAX_EXTENSIONS: Final = 8
+
+
+class FragmentError(WireError):
+    """An IP fragment. synfin does not reassemble."""
+
+
+class IpHeader:
+    """What the layers above need to know of one IP header; one object is reused for all packets."""
+
+    def __init__(self) -> None:
+        self.version: i64 = 4
+        self.header_len: i64 = 20  # where the payload starts: IPv4 options and IPv6 extension headers are behind
+        self.total_len: i64 = 20  # where the payload ends in the packet; header_len <= total_len <= len(packet)
+        self.protocol: i64 = PROTO_TCP  # of the payload
+        self.ttl: i64 = 64  # or hop limit
+        self.traffic_class: i64 = 0  # or TOS: DSCP in the upper six bits, ECN in the lower two
+        self.dont_fragment: bool = True  # IPv6: always
+
+
+def parse_untrusted(packet: bytes, into: IpHeader) -> None:
+    """Read the IP header of `packet` into `into`, every field of it.
+
+    Bytes beyond the length that the header states are link padding and are ignored. Raises FragmentError,
+    ChecksumError (IPv4 header) or WireError.
+    """
+    size: i64 = len(packet)
+    if size < 20:
+        raise WireError("too short for an IP header")
+    first: i64 = packet[0]
+    if first >> 4 == 4:
+        upper: i64 = packet[2]
+        lower: i64 = packet[3]
+        header_len = (first & 0xF) << 2
+        total_len = (upper << 8) | lower
+        if header_len < 20 or header_len > total_len or total_len > size:
+            raise WireError("IPv4 lengths do not fit the packet")
+        if span_sum(packet, 0, header_len) != 0xFFFF:
+            raise ChecksumError("IPv4 header checksum")
+        fragment: i64 = packet[6]
+        if fragment & 0x3F != 0 or packet[7] != 0:  # RFC 791 3.1: more fragments, or an offset
+            raise FragmentError("IPv4 fragment")
+        into.version = 4
+        into.header_len = header_len
+        into.total_len = total_len
+        into.protocol = packet[9]
+        into.ttl = packet[8]
+        into.traffic_class = packet[1]
+        into.dont_fragment = fragment & 0x40 != 0
+    elif first >> 4 == 6:
+        word = read_i64_be(packet, 0)
+        end = 40 + ((word >> 16) & 0xFFFF)
+        if end > size:
+            raise WireError("IPv6 payload length does not fit the packet")
+        into.version = 6
+        into.header_len = 40
+        into.total_len = end
+        into.protocol = packet[6]
+        into.ttl = packet[7]
+        into.traffic_class = (word >> 52) & 0xFF
+        into.dont_fragment = True
+        if packet[6] != PROTO_TCP:
+            skip_extensions(packet, into)
+    else:
+        raise WireError("neither IPv4 nor IPv6")
+
+
+def skip_extensions(packet: bytes, into: IpHeader) -> None:
+    """Move `header_len` and `protocol` of an IPv6 header behind the extension headers that a destination may skip."""
+    at = into.header_len
+    end = into.total_len
+    kind = into.protocol
+    count: i64 = 0
+    while kind == _HOP_BY_HOP or kind == _ROUTING or kind == _FRAGMENT or kind == _DESTINATION:
+        # RFC 8200 4.1: hop-by-hop options stand only directly behind the IPv6 header.
+        if kind == _HOP_BY_HOP and count != 0:
+            raise WireError("IPv6 hop-by-hop options in the wrong place")
+        count += 1
+        if count > _MAX_EXTENSIONS:
+            raise WireError("too many IPv6 extension headers")
+        if at + 8 > end:
+            raise WireError("IPv6 extension header beyond the packet")
+        if kind == _FRAGMENT:
+            # RFC 6946: offset 0 and no more fragments is a whole packet.
+            if read_u16(packet, at + 2) & 0xFFF9 != 0:
+                raise FragmentError("IPv6 fragment")
+            size: i64 = 8
+        else:
+            words: i64 = packet[at + 1]
+            size = 8 * (words + 1)
+            if at + size > end:
+                raise WireError("IPv6 extension header beyond the packet")
+            if kind != _ROUTING:
+                _check_extension_options(packet, at + 2, at + size)
+            elif packet[at + 3] != 0:
+                # RFC 8200 4.4: a routing type that is not known is ignored only if no segments are left.
+                raise WireError("IPv6 routing header with segments left")
+        kind = packet[at]
+        at += size
+    into.header_len = at
+    into.protocol = kind
+
+
+def _check_extension_options(packet: bytes, at: i64, end: i64) -> None:
+    """RFC 8200 4.2: an option that is not known is skipped only if the upper two bits of its type are 0."""
+    while at < end:
+        kind: i64 = packet[at]
+        if kind == 0:  # Pad1
+            at += 1
+            continue
+        if kind & 0xC0 != 0:
+            raise WireError("IPv6 option that must be understood")
+        if at + 2 > end:
+            raise WireError("IPv6 option without its length")
+        size: i64 = packet[at + 1]
+        at += 2 + size
+        if at > end:
+            raise WireError("IPv6 option beyond its header")
+
+
+def build_ipv4(
+    src: bytes,
+    dst: bytes,
+    protocol: i64,
+    payload_len: i64,
+    ttl: i64 = 64,
+    traffic_class: i64 = 0,
+    ident: i64 = 0,
+    dont_fragment: bool = True,
+) -> bytes:
+    """An IPv4 header of 20 bytes with its checksum (RFC 791 3.1). ValueError if the packet would exceed 65535 bytes."""
+    total_len = 20 + payload_len
+    if payload_len < 0 or total_len > 0xFFFF or len(src) != 4 or len(dst) != 4:
+        raise ValueError("not an IPv4 packet")
+    w = BytesWriter()
+    put_u32(w, 0x45000000 | (traffic_class << 16) | total_len)
+    put_u32(w, (ident << 16) | (0x4000 if dont_fragment else 0))
+    put_u16(w, (ttl << 8) | protocol)
+    before = w.getvalue()
+    put_u16(w, complement(ones_sum(before) + ones_sum(src) + ones_sum(dst)))
+    w.write(src)
+    w.write(dst)
+    return w.getvalue()
+
+
+def build_ipv6(src: bytes, dst: bytes, protocol: i64, payload_len: i64, ttl: i64 = 64, traffic_class: i64 = 0) -> bytes:
+    """An IPv6 header of 40 bytes (RFC 8200 3), flow label 0. ValueError if the payload would exceed 65535 bytes."""
+    if payload_len < 0 or payload_len > 0xFFFF or len(src) != 16 or len(dst) != 16:
+        raise ValueError("not an IPv6 packet")
+    w = BytesWriter()
+    put_u32(w, 0x60000000 | (traffic_class << 20))
+    put_u32(w, (payload_len << 16) | (protocol << 8) | ttl)
+    w.write(src)
+    w.write(dst)
+    return w.getvalue()
