@@ -1,6 +1,6 @@
-"""Two stacks joined in memory, in virtual time: every packet takes the time, and suffers the faults, that a seed decides.
+"""Two stacks joined in memory, in virtual time: every packet takes the time and suffers the faults that a seed decides.
 
-The same seed gives the same packets on every Python, compiled or not: one generator, drawn from in the order of sending.
+The same seed gives the same packets on every Python, compiled or not: one generator, drawn from in order of sending.
 Bursts are cut before faults apply, as they would be on a wire without offload.
 """
 

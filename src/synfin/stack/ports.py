@@ -1,7 +1,7 @@
 """Ephemeral ports, RFC 6056 algorithm 4 (double-hash).
 
-Each destination walks the port range from its own secret starting point, by a counter it shares with a few others: ports
-are hard to guess from outside, and the same 4-tuple returns as late as it can, which keeps it clear of its own TIME-WAIT.
+Each destination walks the port range from its own secret starting point, by a counter it shares with a few others:
+ports are hard to guess from outside, and the same 4-tuple returns as late as it can, clear of its own TIME-WAIT.
 Algorithm 5 (random increments) hides as well but returns to a tuple sooner.
 """
 

@@ -1,7 +1,7 @@
 """A TCP/IP host without I/O: packets and times in, packets and deadlines out.
 
-The driver's loop: receive() each packet of a batch, let the users woken by ready() and accepting() run once, then poll()
-for as much as the link can take now; sleep until next_deadline() or the next packet; on_timer().
+The driver's loop: receive() each packet of a batch, let the users woken by ready() and accepting() run once, then
+poll() for as much as the link can take now; sleep until next_deadline() or the next packet; on_timer().
 Rule for the next editor: what concerns one connection belongs into tcp/, what concerns bytes into wire/.
 """
 
@@ -163,7 +163,7 @@ class Stack:
             self.counters.InAddrErrors += 1
             return
         src = key_src(key)
-        if src[0] in (0, 255) and len(src) == 4 or (len(src) == 4 and 224 <= src[0]) or src[0] == 255 and len(src) == 16:
+        if _is_group(src):
             self.counters.InAddrErrors += 1  # RFC 9293 3.9.2.3: no segment from a multicast or broadcast address
             return
         iss_above: i64 = -1
@@ -316,6 +316,14 @@ class Stack:
         for burst in own:
             self.receive(finish(burst), now, True, burst.gso_size)
         return outside
+
+    def has_output(self) -> bool:
+        """poll() stopped at its budget, or something has happened since."""
+        return bool(self._env.active or self._output.packets)
+
+    def has_events(self) -> bool:
+        """ready() or accepting() has something."""
+        return bool(self._env.ready or self._accepting)
 
     # ---- time ----
 
@@ -474,6 +482,13 @@ class Stack:
             holder.forget(connection)
         if connection.state == TIME_WAIT:
             self._time_wait.add(key, connection.time_wait_record(now))
+
+
+def _is_group(address: bytes) -> bool:
+    """Multicast, broadcast or unspecified: no host of its own."""
+    if len(address) == 16:
+        return address[0] == 0xFF or address == bytes(16)
+    return address[0] == 0 or address[0] >= 224
 
 
 def _name(address: bytes, port: i64) -> bytes:

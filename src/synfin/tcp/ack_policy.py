@@ -1,4 +1,4 @@
-"""When in-order data is acknowledged. RFC 9293 3.8.6.3 counts full segments; here it counts bytes, since a burst is many.
+"""When in-order data is acknowledged. RFC 9293 3.8.6.3 counts full segments; here bytes, since a burst is many.
 
 What is out of order, duplicate or unacceptable is acknowledged at once and not asked here (RFC 5681 4.2).
 """

@@ -38,6 +38,10 @@ class Config:
     """Receive window at the start; it grows with what the reader takes in one round trip."""
     receive_buffer_max: int = 6 * 1024 * 1024
     """Where that growth ends (Linux: tcp_rmem[2])."""
+    send_buffer: int = 64 * 1024
+    """Bytes of unacknowledged data a connection takes without holding its writer back; grows with the window."""
+    send_buffer_max: int = 4 * 1024 * 1024
+    """Where that growth ends (Linux: tcp_wmem[2])."""
     congestion_control: Callable[[int], CongestionControl] = NewReno
     """Makes one congestion control for a connection; its argument is the segment size."""
     initial_window: int = 10
@@ -88,6 +92,8 @@ class Config:
         _within("mtu", self.mtu, 576, 65535)
         _within("receive_buffer", self.receive_buffer, 2048, 1 << 30)
         _within("receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
+        _within("send_buffer", self.send_buffer, 2048, 1 << 30)
+        _within("send_buffer_max", self.send_buffer_max, self.send_buffer, 1 << 30)
         _within("initial_window", self.initial_window, 1, 1000)
         _within("rto_min_us", self.rto_min_us, 1000, 60 * SECOND_US)
         _within("rto_max_us", self.rto_max_us, self.rto_min_us, 3600 * SECOND_US)

@@ -167,9 +167,7 @@ class Connection(Timed):
         mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
         self.sender.establish(mss, window, 0, 1, rtt, syn_lost, now)
         if config.keepalive_idle_us:
-            self.set_keepalive(
-                config.keepalive_idle_us, config.keepalive_interval_us, config.keepalive_probes, now
-            )
+            self.set_keepalive(config.keepalive_idle_us, config.keepalive_interval_us, config.keepalive_probes, now)
         self._to(ESTABLISHED, "the handshake is complete", "9293 3.5", CAUSE_SEGMENT, now)
         self._tell(CONNECTED)
         if self.closer.fin_queued:  # CLOSE was called before the handshake was done
@@ -345,9 +343,7 @@ class Connection(Timed):
             self._send_reset(now)
             self._fail(errors.RESET, "data after CLOSE: reset", "9293 3.6.1", CAUSE_SEGMENT, now)
             return
-        result = receiver.on_data(
-            seq, seg.payload, seg.flags & FIN != 0, seg.flags & PSH != 0, seg.gso_size, now
-        )
+        result = receiver.on_data(seq, seg.payload, seg.flags & FIN != 0, seg.flags & PSH != 0, seg.gso_size, now)
         if result & ADVANCED:
             if receiver.ready_bytes:
                 self._tell(READABLE)
@@ -383,10 +379,37 @@ class Connection(Timed):
         """What is ready, as it came, at most `limit` bytes (-1: all). Empty: nothing yet, or the end (see events)."""
         receiver = self.receiver
         taken = receiver.read(now) if limit < 0 else receiver.read_some(limit, now)
-        if taken and not receiver.fin_reached and receiver.update_due(self.sender.mss):
+        if taken:
+            self._after_read()
+        return taken
+
+    def read_piece(self, now: i64) -> bytes | None:
+        """The next piece of what is ready, as it came; None: nothing is ready."""
+        piece = self.receiver.read_piece(now)
+        if piece is not None:
+            self._after_read()
+        return piece
+
+    def _after_read(self) -> None:
+        """The reader made room: the peer is told when it is worth a segment (RFC 9293 3.8.6.2.2)."""
+        receiver = self.receiver
+        if not receiver.fin_reached and receiver.update_due(self.sender.mss):
             receiver.acks.due = True
             self.touch()
-        return taken
+
+    def remind(self) -> None:
+        """Tell the user once more, at the next turn, of what is ready: it can take it now."""
+        event: i64 = 0
+        if self.receiver.ready_bytes:
+            event |= READABLE
+        if self.receiver.fin_reached:
+            event |= EOF
+        if self.error:
+            event |= FAILED
+        if self.state == CLOSED or self.state == TIME_WAIT:
+            event |= GONE
+        if event:
+            self._tell(event)
 
     def shutdown(self, now: i64) -> None:
         """Half-close: no more will be written, reading goes on (RFC 9293 3.6, case 1)."""
@@ -435,6 +458,20 @@ class Connection(Timed):
     def queued_bytes(self) -> int:
         """Bytes written and not acknowledged yet."""
         return self.sender.queued()
+
+    def write_excess(self) -> int:
+        """Bytes written beyond what the connection itself takes off the user's hands: what a kernel would not buffer.
+
+        The connection's share follows the congestion window, as Linux sizes its send buffer.
+        """
+        share = 2 * self.sender.congestion.cwnd
+        config = self.env.config
+        if share < config.send_buffer:
+            share = config.send_buffer
+        if share > config.send_buffer_max:
+            share = config.send_buffer_max
+        excess = self.sender.queued() - share
+        return excess if excess > 0 else 0
 
     def take_events(self) -> int:
         """What happened since the last call, as a mask; the caller has been served."""
@@ -608,9 +645,7 @@ class Connection(Timed):
         if chunk.fin:
             flags |= FIN
         if chunk.retransmission:
-            self.env.counters.RetransSegs += (
-                (chunk.length + chunk.segment - 1) // chunk.segment if chunk.segment else 1
-            )
+            self.env.counters.RetransSegs += (chunk.length + chunk.segment - 1) // chunk.segment if chunk.segment else 1
         output = self.env.output
         seg = output.blank(self.key_out)
         self._fill(seg, chunk.offset, flags, now)
@@ -694,6 +729,15 @@ class Connection(Timed):
             min((self.receiver.rcv_adv - self.receiver.rcv_nxt) >> self.receiver.wscale, MAX_WINDOW_FIELD),
             self.stamps.enabled,
         )
+
+    def notify(self) -> None:
+        """A turn for the user even without an event."""
+        self._tell(0)
+
+    def on_link_lost(self, code: int, now: i64) -> None:
+        """The host has no network any more."""
+        if self.state != CLOSED and self.state != TIME_WAIT:
+            self._fail(code, "the link is gone", "", CAUSE_USER, now)
 
     def _tell(self, event: i64) -> None:
         self._events |= event

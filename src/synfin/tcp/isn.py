@@ -14,7 +14,7 @@ IsnFunction = Callable[[bytes, int], int]
 
 
 class Rfc6528:
-    """isn(key, now): `key` names the connection (peer, local, ports as in an incoming packet), `now` is microseconds."""
+    """isn(key, now): `key` names the connection (as in an incoming packet), `now` is microseconds."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 16:

@@ -37,9 +37,7 @@ MAX_WINDOW_FIELD: Final = 65535
 class HalfOpen:
     """An entry of the SYN queue, unpacked: all that SYN-RCVD has to remember."""
 
-    def __init__(
-        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated
-    ) -> None:
+    def __init__(self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated) -> None:
         self.deadline = deadline  # when the SYN,ACK goes again, µs
         self.sent_at = sent_at  # when it first went
         self.irs = irs
@@ -167,7 +165,7 @@ class Listener(Timed):
         self._update_deadline()
 
     def _on_duplicate_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
-        """The same SYN: its SYN,ACK again. Another: an ACK that makes its sender reset what we hold (RFC 9293 fig. 8)."""
+        """The same SYN: its SYN,ACK again. Another: an ACK, so that its sender resets this entry (RFC 9293 fig. 9)."""
         if seg.seq == entry.irs:
             self._send_syn_ack(seg.key, entry, 0, now)
             return

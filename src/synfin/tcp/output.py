@@ -1,7 +1,7 @@
 """The only place where a segment is built. Everything a host sends passes through here, in order.
 
-Replies (ACK, RST, SYN,ACK, echo) answer what came in and are bounded: when the link does not take them they are dropped,
-as in any full queue. Data is pulled (`Stack.poll`) and needs no bound.
+Replies (ACK, RST, SYN,ACK, echo) answer what came in and are bounded: when the link does not take them they are
+dropped, as in any full queue. Data is pulled (`Stack.poll`) and needs no bound.
 """
 
 from __future__ import annotations

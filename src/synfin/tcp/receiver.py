@@ -49,7 +49,7 @@ class Receiver:
         self._round_bytes: i64 = 0  # what was read since then
 
     def on_data(self, start: i64, data: bytes, fin: bool, push: bool, segment: i64, now: i64) -> i64:
-        """Take a segment's text and FIN (RFC 9293 3.10.7.4 seventh, eighth). segment: bytes of one segment of a burst."""
+        """Take a segment's text and FIN (RFC 9293 3.10.7.4 seventh, eighth). segment: gso_size of a burst, else 0."""
         size: i64 = len(data)
         end = start + size
         if self.fin_reached:
@@ -132,6 +132,15 @@ class Receiver:
         self.ready_bytes = 0
         return taken
 
+    def read_piece(self, now: i64) -> bytes | None:
+        """The next piece as it came; None: nothing is ready."""
+        if not self._ready:
+            return None
+        piece = self._ready.pop(0)
+        self.ready_bytes -= len(piece)
+        self._tune(len(piece), now)
+        return piece
+
     def read_some(self, limit: i64, now: i64) -> list[bytes]:
         """At most `limit` bytes of what is ready."""
         if self.ready_bytes <= limit:
@@ -152,7 +161,7 @@ class Receiver:
         return taken
 
     def on_rtt(self, sample: i64) -> None:
-        """An RTT that the echo in a data segment tells. Too large while the peer was idle, so it counts at most double."""
+        """An RTT told by the echo in a data segment. Too large while the peer was idle: it counts at most double."""
         if self._rtt == 0:
             self._rtt = sample
         else:
@@ -163,7 +172,7 @@ class Receiver:
             self._rtt = MIN_RTT_US
 
     def _tune(self, size: i64, now: i64) -> None:
-        """Dynamic right-sizing: a window of twice what the reader takes in one round trip, never smaller than before."""
+        """Dynamic right-sizing: a window of twice what the reader takes in a round trip, never smaller than before."""
         self._round_bytes += size
         elapsed = now - self._round_at
         rtt = self._rtt if self._rtt else UNKNOWN_RTT_US

@@ -78,9 +78,7 @@ class Sender:
 
     # ---- the handshake is done ----
 
-    def establish(
-        self, mss: i64, window: i64, seq: i64, ack: i64, rtt: i64, syn_lost: bool, now: i64
-    ) -> None:
+    def establish(self, mss: i64, window: i64, seq: i64, ack: i64, rtt: i64, syn_lost: bool, now: i64) -> None:
         """SYN acknowledged: the segment size, the peer's window and a first RTT (0: none) are known."""
         self.mss = mss
         self.snd_una = 1
@@ -149,9 +147,7 @@ class Sender:
 
     # ---- what an ACK changes ----
 
-    def on_ack(
-        self, ack: i64, seq: i64, window: i64, pure: bool, ts_rtt: i64, now: i64, sample: AckSample
-    ) -> i64:
+    def on_ack(self, ack: i64, seq: i64, window: i64, pure: bool, ts_rtt: i64, now: i64, sample: AckSample) -> i64:
         """An acceptable ACK arrived. pure: its segment had no data, SYN or FIN. ts_rtt: µs by its echo, -1 none."""
         result: i64 = 0
         self.persist.unanswered = 0

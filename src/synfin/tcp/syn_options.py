@@ -82,7 +82,7 @@ def agree(mine: Offer, syn: Segment) -> Negotiated:
 
 
 def send_mss(peer_mss: i64, key: bytes, mtu: i64, timestamps: bool) -> i64:
-    """Payload bytes of a full segment: the peer's limit and the path's, less the options of every segment (RFC 6691)."""
+    """Payload bytes of a full segment: the peer's and the path's limit, less options of every segment (RFC 6691)."""
     mss = mtu - headers_bytes(key)
     if peer_mss < mss:
         mss = peer_mss

@@ -8,7 +8,6 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 
-
 def earlier(a: i64, b: i64) -> i64:
     """The earlier of two deadlines; 0 is none."""
     if a == 0:

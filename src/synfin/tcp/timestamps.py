@@ -36,7 +36,7 @@ class Timestamps:
         return behind >= HALF and now - self.recent_at < OUTDATED_US
 
     def update(self, ts_val: i64, seq: i64, now: i64) -> None:
-        """RFC 7323 4.3 (2): only a segment at the left edge may set TS.Recent, so that a delayed ACK's RTT is counted."""
+        """RFC 7323 4.3 (2): only a segment at the left edge sets TS.Recent, so that a delayed ACK's RTT counts."""
         if seq <= self.last_ack_sent and ((ts_val - self.recent) & MASK) < HALF:
             self.recent = ts_val
             self.recent_at = now

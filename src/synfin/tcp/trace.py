@@ -21,7 +21,7 @@ CAUSE_TIMER: Final = 2
 class PacketEvent:
     """A packet, or a burst of segments, seen by one host.
 
-    at: microseconds. key: the connection's key at this host (peer, local, peer port, local port), b"" for what is not TCP.
+    at: microseconds. key: the connection's key at this host (peer, local, peer port, local port).
     burst: for an incoming packet the whole packet is the head.
     """
 

@@ -23,7 +23,7 @@ class AckSample:
         self.delivered: i64 = 0  # bytes delivered over the life of the connection
         self.rate: i64 = 0  # delivery rate, bytes a second; 0 unknown
         self.rtt: i64 = 0  # microseconds; 0: this ACK gave no sample (Karn)
-        self.app_limited: bool = False  # the acknowledged data was not held back by cwnd: no proof that cwnd is too small
+        self.app_limited: bool = False  # the acknowledged data was not held back by cwnd: it proves nothing of cwnd
         self.ecn: i64 = 0  # bytes the peer says were marked congestion-experienced
 
 

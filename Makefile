@@ -1,0 +1,127 @@
+# Every target works on a fresh clone: it sets up what it needs, once. `make help` lists them.
+# PYTHON=... chooses the interpreter of .venv; ARGS=... is handed to pytest, to the demo or to the benchmark.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+CHECK_PYTHON := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+FIND_PYTHON = for p in python3 python3.11 python3.12 python3.13 python3.14 python \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[1-9]*/bin/python; do \
+	"$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1 && { echo "$$p"; exit; }; done
+# Recursive on purpose: searched only when a .venv must be made.
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+# A virtual environment knows the path of its project, and must not be used by a copy: the path is in its stamp's name.
+# A compiled install also knows which modules there are.
+HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
+MODULES := $(shell find src -name '*.py' -o -name py.typed | sort)
+LISTED := $(shell (pwd; find src -name '*.py' | sort) | cksum | cut -d ' ' -f 1)
+BUILD_FILES := pyproject.toml setup.py build_backend.py
+
+MADE := .venv/.made-$(HERE)
+WITH_CLI := .venv/.cli-$(HERE)
+WITH_DEV := .venv/.dev-$(HERE)
+COMPILED_MADE := .venv-compiled/.made-$(HERE)
+COMPILED := .venv-compiled/.installed-$(LISTED)
+
+RUN := .venv/bin/python -m
+PIP := -m pip --disable-pip-version-check --quiet install
+# The suites that must pass in each form of the package.
+EACH_FORM := $(wildcard tests/unit tests/trace tests/properties)
+CHECKED := src $(wildcard tests bench)
+PYTHONS := 3.12 3.13 3.14
+
+.PHONY: help demo test check format bench compiled test-compiled test-nolibrt test-pythons clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
+		printf '%-22s %s\n' "$$target" "$$what"; done
+
+ifdef FAST
+DEMO := .venv-compiled/bin/synfin
+else
+DEMO := .venv/bin/synfin
+endif
+
+demo: $(if $(FAST),$(COMPILED),$(WITH_CLI)) ## fetch a page and a 64 MB file over synfin, draw the connection (FAST=1: compiled)
+	$(DEMO) demo $(ARGS)
+
+test: $(WITH_DEV) ## run all tests; what the machine lacks is skipped, unless SYNFIN_REQUIRE_ALL=1
+	SYNFIN_EXPECT=interpreted $(RUN) pytest $(ARGS)
+
+check: $(WITH_DEV) ## ruff, mypy --strict, import-linter
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy $(CHECKED)
+	.venv/bin/lint-imports --no-logo
+
+format: $(WITH_DEV) ## let ruff format and fix what it can
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+bench: $(WITH_DEV) $(COMPILED) ## measure, interpreted and compiled, beside the kernel; writes build/bench.json
+	SYNFIN_COMPILED_PYTHON=.venv-compiled/bin/python .venv/bin/python bench/run.py $(ARGS)
+
+compiled: $(COMPILED) ## install the package compiled by mypyc into .venv-compiled
+	.venv-compiled/bin/python -c "import synfin; assert synfin.compiled(); print('compiled:', synfin.__path__[0])"
+
+test-compiled: $(COMPILED) ## run the unit, trace and property suites against the compiled package
+	SYNFIN_EXPECT=compiled .venv-compiled/bin/python -m pytest $(EACH_FORM) $(ARGS)
+
+test-nolibrt: $(WITH_DEV) ## run the same suites interpreted, as if librt were not installed
+	SYNFIN_EXPECT=interpreted-without-librt $(RUN) pytest $(EACH_FORM) $(ARGS)
+
+test-pythons: ## run the unit suite on the other supported Pythons that this machine has
+	@skipped=; failed=; tested=; \
+	for version in $(PYTHONS); do \
+		found=; \
+		for p in "python$$version" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version*/bin/python; do \
+			if "$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1; then found=$$p; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then skipped="$$skipped $$version"; continue; fi; \
+		echo "== Python $$version: $$found"; \
+		venv=.venv-$$version; stamp=$$venv/.made-$(HERE); \
+		if [ ! -e "$$stamp" ] || [ pyproject.toml -nt "$$stamp" ]; then \
+			"$$found" -m venv --clear "$$venv" && \
+			SYNFIN_PURE=1 "$$venv/bin/python" $(PIP) -e '.[test]' && touch "$$stamp" || exit 1; \
+		fi; \
+		if SYNFIN_EXPECT=interpreted "$$venv/bin/python" -m pytest tests/unit $(ARGS); \
+		then tested="$$tested $$version"; else failed="$$failed $$version"; fi; \
+	done; \
+	echo "unit suite on other Pythons: passed on:$${tested:- none}; failed on:$${failed:- none}; \
+	skipped, not on this machine:$${skipped:- none}"; \
+	[ -z "$$failed" ]
+
+clean: ## remove all that make has made
+	rm -rf .venv .venv-compiled $(PYTHONS:%=.venv-%) build dist src/*.egg-info *.pcapng
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests $(wildcard bench) -name __pycache__ -prune -exec rm -rf {} +
+
+# One virtual environment for interpreted work, one for the compiled package.
+define make_venv
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+		echo "synfin needs Python 3.11 or newer with venv and ensurepip" >&2; \
+		echo "(on Debian and Ubuntu: apt install python3 python3-venv), or say PYTHON=/path/to/python" >&2; exit 1; \
+	fi; \
+	echo "setting up $(@D) with $$python (once)"; \
+	"$$python" -m venv --clear $(@D)
+	@touch $@
+endef
+
+$(MADE) $(COMPILED_MADE):
+	$(make_venv)
+
+$(WITH_CLI): $(MADE) $(BUILD_FILES)
+	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[cli,tun,librt]'
+	@touch $@
+
+$(WITH_DEV): $(MADE) $(BUILD_FILES)
+	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[all,dev]'
+	@touch $@ $(WITH_CLI)
+
+$(COMPILED): $(COMPILED_MADE) $(BUILD_FILES) $(MODULES)
+	@echo "compiling the core with mypyc (some minutes)"
+	SYNFIN_COMPILE=1 .venv-compiled/bin/python $(PIP) --upgrade '.[all,test]'
+	@rm -f .venv-compiled/.installed-*
+	@touch $@

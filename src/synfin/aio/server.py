@@ -1,0 +1,126 @@
+"""A passive open as an asyncio.Server: accepted connections become transports with a protocol each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from synfin.aio.transport import Transport
+from synfin.tcp.connection import Connection
+from synfin.tcp.listener import Listener
+
+if TYPE_CHECKING:
+    from synfin.aio.host import Host
+
+ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+
+
+class Server(asyncio.AbstractServer):
+    """Made by Host.create_server and Host.start_server; the same calls as asyncio's own."""
+
+    def __init__(
+        self, host: Host, listeners: list[Listener], factory: ProtocolFactory, context: Context, ports: list[Any]
+    ) -> None:
+        self._host = host
+        self._listeners = listeners
+        self._factory = factory
+        self._context = context
+        self._names = ports
+        self._transports: set[Transport] = set()
+        self._closed = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._forever: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<synfin Server {'closed' if self._closed else 'on'} {self._names}>"
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where it listens, as the socket module writes addresses."""
+        return list(self._names)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that runs it."""
+        return self._host.loop
+
+    def is_serving(self) -> bool:
+        """New connections are taken."""
+        return not self._closed
+
+    async def start_serving(self) -> None:
+        """Nothing to do: it serves from the start, as asyncio's own by default."""
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed")
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled; then close."""
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed")
+        if self._forever is not None:
+            raise RuntimeError(f"{self!r} is already being awaited on serve_forever()")
+        self._forever = self._host.loop.create_future()
+        try:
+            await self._forever
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        finally:
+            self._forever = None
+
+    def close(self) -> None:
+        """Take no more connections; those being served go on. What nobody accepted is reset."""
+        if self._closed:
+            return
+        self._closed = True
+        for listener in self._listeners:
+            self._host._close_listener(listener)
+        if self._forever is not None and not self._forever.done():
+            self._forever.cancel()
+        self._wake()
+
+    def close_clients(self) -> None:
+        """close() every transport."""
+        for transport in list(self._transports):
+            transport.close()
+
+    def abort_clients(self) -> None:
+        """abort() every transport."""
+        for transport in list(self._transports):
+            transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Until close() was called and the last transport has ended."""
+        while not self._closed or self._transports:
+            waiter = self._host.loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def _attach_transport(self, transport: Transport) -> None:
+        self._transports.add(transport)
+
+    def _detach_transport(self, transport: Transport) -> None:
+        self._transports.discard(transport)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._closed and not self._transports:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._waiters.clear()
+
+    def _accept(self, connection: Connection) -> None:
+        """A handshake is complete: its protocol begins."""
+        try:
+            protocol = self._context.run(self._factory)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as problem:
+            self._host._abort(connection)
+            self._host.loop.call_exception_handler(
+                {"message": "the protocol factory of a server failed", "exception": problem, "server": self}
+            )
+            return
+        self._host._make_transport(connection, protocol, self._context, self).begin()

@@ -1,0 +1,308 @@
+"""One connection as an asyncio.Transport.
+
+A connection tells what happened by events; the Host calls `serve()` with them, outside of any user's call and in the
+context captured when the transport was made. Rule for the next editor: no method that a user calls runs a callback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import constants, transports
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from synfin.tcp import errors
+from synfin.tcp.connection import EOF, FAILED, GONE, READABLE, WRITABLE, Connection
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
+
+if TYPE_CHECKING:
+    from synfin.aio.server import Server
+
+SocketName = tuple[str, int] | tuple[str, int, int, int]
+
+
+def socket_name(address: bytes, port: int) -> SocketName:
+    """An address as the socket module writes it."""
+    text = str(ip_address(address))
+    return (text, port) if len(address) == 4 else (text, port, 0, 0)
+
+
+class Transport(transports._FlowControlMixin, asyncio.Transport):
+    """What a Host gives to a protocol. `schedule` asks the Host for a turn."""
+
+    # asyncio's own attributes by which start_tls() and sendfile() know what a transport can do
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.FALLBACK
+
+    if TYPE_CHECKING:  # _FlowControlMixin has them; typeshed does not say so
+        _loop: asyncio.AbstractEventLoop
+        _low_water: int
+        _high_water: int
+
+        def _maybe_pause_protocol(self) -> None: ...
+        def _maybe_resume_protocol(self) -> None: ...
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: Connection,
+        protocol: asyncio.BaseProtocol,
+        context: Context,
+        clock: Callable[[], int],
+        schedule: Callable[[], None],
+        server: Server | None = None,
+    ) -> None:
+        super().__init__(None, loop)
+        key = connection.key
+        self._extra = {
+            "peername": socket_name(key_src(key), key_src_port(key)),
+            "sockname": socket_name(key_dst(key), key_dst_port(key)),
+        }
+        self._connection = connection
+        self._context = context
+        self._clock = clock
+        self._schedule = schedule
+        self._server = server
+        self._begun = False  # connection_made was called
+        self._paused = False
+        self._eof_told = False
+        self._eof_sent = False
+        self._closing = False
+        self._lost = False  # connection_lost was called
+        self._error: BaseException | None = None
+        self._buffered = False
+        self.set_protocol(protocol)
+        connection.user = self
+        connection.sender.nodelay = True  # as asyncio's own transports
+
+    def __repr__(self) -> str:
+        state = "closed" if self._lost else "closing" if self._closing else "open"
+        return f"<synfin Transport {state} {self._extra['sockname']} <- {self._extra['peername']}>"
+
+    # ---- BaseTransport ----
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """peername, sockname, tcp_info (a ConnectionSnapshot)."""
+        if name == "tcp_info":
+            return self._connection.snapshot()
+        return self._extra.get(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Give what comes from now on to `protocol`; a BufferedProtocol is given it in its own buffers."""
+        self._protocol = protocol
+        self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        if self._begun and not self._paused:
+            self._remind()
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is served now."""
+        return self._protocol
+
+    def is_closing(self) -> bool:
+        """close() or abort() was called, or the connection has ended."""
+        return self._closing
+
+    def close(self) -> None:
+        """What was written still goes out; then connection_lost(None). Nothing is received any more."""
+        if self._closing:
+            return
+        self._closing = True
+        self._connection.close(self._clock())
+        # The events of a closed connection are over for its user, who still waits for connection_lost.
+        self._watch_writing()
+        self._remind()
+
+    def abort(self) -> None:
+        """RST now; connection_lost(None) at the next turn."""
+        self._force_close(None)
+
+    def _force_close(self, error: BaseException | None) -> None:
+        if self._lost:
+            return
+        self._closing = True
+        if error is not None and self._error is None:
+            self._error = error
+        self._connection.abort(self._clock())
+        self._remind()
+
+    # ---- ReadTransport ----
+
+    def is_reading(self) -> bool:
+        """Data is passed to the protocol as it comes."""
+        return not self._paused and not self._closing
+
+    def pause_reading(self) -> None:
+        """Leave data in the connection: its window closes, and its peer stops."""
+        if not self._closing:
+            self._paused = True
+
+    def resume_reading(self) -> None:
+        """Pass on what has come meanwhile, at the next turn."""
+        if self._closing or not self._paused:
+            return
+        self._paused = False
+        self._remind()
+
+    # ---- WriteTransport ----
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes written beyond what the connection holds as a kernel's socket buffer would."""
+        return self._connection.write_excess()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue data: bytes by reference, others copied once."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+        if self._eof_sent:
+            raise RuntimeError("Cannot call write() after write_eof()")
+        if not data or self._closing:
+            return
+        self._connection.write(data if type(data) is bytes else bytes(data))
+        self._schedule()
+        self._watch_writing()
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Queue several pieces; small ones are joined by the connection."""
+        for data in list_of_data:
+            self.write(data)
+
+    def can_write_eof(self) -> bool:
+        """A TCP connection closes each direction on its own."""
+        return True
+
+    def write_eof(self) -> None:
+        """Half-close: the FIN goes out after what was written; reading goes on."""
+        if self._closing or self._eof_sent:
+            return
+        self._eof_sent = True
+        self._connection.shutdown(self._clock())
+        self._schedule()
+
+    # ---- the Host's side ----
+
+    def begin(self) -> None:
+        """The protocol's first call; what has come meanwhile follows."""
+        if self._server is not None:
+            self._server._attach_transport(self)
+        self._call(self._protocol.connection_made, self)
+        self._begun = True
+        self._connection.remind()
+        if self._connection.waiting:
+            self._schedule()
+
+    def serve(self, events: int) -> None:
+        """The connection has something: give it to the protocol."""
+        if not self._begun or self._lost:
+            return
+        if events & WRITABLE:
+            self._on_writable()
+        if events & (READABLE | EOF) and not self._closing:
+            self._on_readable()
+        connection = self._connection
+        if connection.error and not (self._paused and connection.receiver.ready_bytes and not self._closing):
+            self._lose(self._error if self._error is not None else errors.oserror(connection.error))
+        elif self._closing:
+            if self._error is not None or connection.write_excess() == 0:
+                self._lose(self._error)
+        elif events & (GONE | FAILED) and self._eof_told and self._eof_sent:
+            # Both directions have ended, and the protocol knows both.
+            self._lose(None)
+
+    def _on_readable(self) -> None:
+        connection = self._connection
+        now = self._clock()
+        while not self._paused and not self._closing:
+            piece = connection.read_piece(now)
+            if piece is None:
+                break
+            if self._buffered:
+                self._fill_buffers(piece)
+            else:
+                self._call(self._protocol.data_received, piece)  # type: ignore[attr-defined]
+        if (
+            connection.receiver.fin_reached
+            and not connection.receiver.ready_bytes
+            and not self._eof_told
+            and not self._paused
+            and not self._closing
+        ):
+            self._eof_told = True
+            keep_open = self._call(self._protocol.eof_received)  # type: ignore[attr-defined]
+            if not keep_open:
+                self.close()
+
+    def _fill_buffers(self, piece: bytes) -> None:
+        """BufferedProtocol: the data goes into buffers that the protocol lends."""
+        view = memoryview(piece)
+        while view and not self._closing:
+            buffer = self._call(self._protocol.get_buffer, len(view))  # type: ignore[attr-defined]
+            if buffer is None:
+                return
+            room = len(buffer)
+            if room == 0:
+                self._fatal(RuntimeError("get_buffer() returned an empty buffer"))
+                return
+            size = min(room, len(view))
+            memoryview(buffer)[:size] = view[:size]
+            view = view[size:]
+            self._call(self._protocol.buffer_updated, size)  # type: ignore[attr-defined]
+
+    def _on_writable(self) -> None:
+        if self.get_write_buffer_size() <= self._low_water:
+            self._connection.want_writable = self._closing
+            self._context.run(self._maybe_resume_protocol)
+
+    def _watch_writing(self) -> None:
+        """Hold the writer back when its bytes pile up, and ask to be told when they don't any more."""
+        if self._connection.write_excess() > (0 if self._closing else self._high_water):
+            self._connection.want_writable = True
+            self._maybe_pause_protocol()
+
+    def _remind(self) -> None:
+        """Ask for a turn with all that the connection has."""
+        self._connection.remind()
+        if self._closing:
+            self._connection.notify()
+        self._schedule()
+
+    def _lose(self, error: BaseException | None) -> None:
+        self._lost = True
+        self._closing = True
+        self._connection.want_writable = False
+        self._connection.user = None
+        try:
+            self._context.run(self._protocol.connection_lost, error)  # type: ignore[arg-type]
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as problem:
+            self._report(problem)
+        finally:
+            if self._server is not None:
+                self._server._detach_transport(self)
+                self._server = None
+
+    def _call(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Run a protocol's callback in its context; what it raises ends this connection, and only this."""
+        try:
+            return self._context.run(callback, *args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as problem:
+            self._fatal(problem)
+            return None
+
+    def _fatal(self, problem: BaseException) -> None:
+        self._report(problem)
+        self._force_close(problem)
+
+    def _report(self, problem: BaseException) -> None:
+        self._loop.call_exception_handler(
+            {
+                "message": "Fatal error: a protocol's callback failed",
+                "exception": problem,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )

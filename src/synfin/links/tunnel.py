@@ -1,0 +1,42 @@
+"""A link made of a function: whoever holds a tunnel (VPN, USB, WebSocket, QUIC datagrams) gives `send(packet)`.
+
+What comes in, its owner gives to `Host.receive()`. There is no descriptor and nothing to poll, so it works on any loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from synfin.links.link import check_mtu
+from synfin.wire.segment import Burst, split
+
+
+class TunnelLink:
+    """send: takes one whole IP packet at a time, must not block. mtu: bytes, 576 to 65535."""
+
+    offload = False
+
+    def __init__(self, send: Callable[[bytes], object], mtu: int = 1500) -> None:
+        if not callable(send):
+            raise TypeError(f"send must be a function that takes a packet, not {type(send).__name__}")
+        self.mtu = check_mtu(mtu)
+        self.refused = 0  # packets whose send() raised OSError
+        self.last_error: OSError | None = None
+        self._send = send
+        self._closed = False
+
+    def send(self, bursts: list[Burst]) -> None:
+        """Give each packet to the function. OSError from it loses that packet, as a network would."""
+        if self._closed:
+            return
+        for burst in bursts:
+            for packet in split(burst):
+                try:
+                    self._send(packet)
+                except OSError as error:
+                    self.refused += 1
+                    self.last_error = error
+
+    def close(self) -> None:
+        """Send no more."""
+        self._closed = True

@@ -1,0 +1,268 @@
+"""A trace -> a pcapng file in which each packet carries, as its comment, what it caused and why.
+
+Wireshark and tshark show the comments (`tshark -T fields -e frame.comment`). A burst is one packet of up to 64 KiB, as
+a capture on an offloading device would have it, with complete checksums.
+What an incoming packet caused is known only from the events after it, so it waits for them; what a user's call or a
+timer caused belongs to the next packet that goes out, and, if the transition is known by its SYN, FIN or RST, to the
+next one that has it. Where both ends are traced, a packet is in the file once, as it was sent, with what it caused at
+either end; it waits until it has arrived, or counts as lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final
+
+from synfin.links.pcapng import PcapngWriter, completed
+from synfin.tcp import states
+from synfin.tcp.trace import CAUSE_SEGMENT, Event, NoteEvent, PacketEvent, TransitionEvent
+from synfin.view import events as view_events
+from synfin.view.conversation import note_is_about_sending
+from synfin.view.events import Fields
+from synfin.view.flight import Flight
+from synfin.wire.errors import WireError
+from synfin.wire.key import reverse_key
+from synfin.wire.segment import finish, split
+from synfin.wire.tcp_header import FIN, RST, SYN
+
+_MAX_WAITING: Final = 4096  # packets held back at most because one before them waits for its comment or arrival
+_PATIENCE_US: Final = 3_000_000  # a packet that has not arrived by then is lost
+_MAX_CONNECTIONS: Final = 4096  # of which at most something is kept in mind
+
+# CLOSED is announced by a RST from these states (RFC 9293 3.10.5), and by nothing from the others.
+_RESETS_FROM: Final = (
+    states.SYN_RCVD,
+    states.ESTABLISHED,
+    states.FIN_WAIT_1,
+    states.FIN_WAIT_2,
+    states.CLOSE_WAIT,
+)
+
+
+class _Waiting:
+    """A packet that is not in the file yet."""
+
+    __slots__ = ("at", "comments", "flying", "host", "outgoing", "packet", "until")
+
+    def __init__(self, event: PacketEvent, packet: bytes) -> None:
+        self.at = event.at
+        self.host = event.host
+        self.outgoing = event.outgoing
+        self.packet = packet
+        self.comments: list[str] = []
+        self.flying = False  # sent, and the other end is traced and has not received it
+        self.until = -1  # received then: more comments come with events of this time; -1: none come
+
+
+class AnnotatedCapture:
+    """A trace that records: call it with events, of one host or of several, and close it at the end.
+
+    path: where to write, or a binary file that stays the caller's. snaplen: bytes kept of each packet, 0 for all.
+    both_ends: the events are of both ends of each connection, or a function that says so of a key; bursts are then cut
+    into the segments that travel. epoch_us: added to every time, in microseconds since 1970. Each host is an interface.
+    A write error ends the recording, never the stack's work: `error` then says why.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | BinaryIO,
+        snaplen: int = 0,
+        *,
+        both_ends: bool | Callable[[bytes], bool] = False,
+        epoch_us: int = 0,
+    ) -> None:
+        self.error: OSError | None = None
+        self._both_ends = both_ends
+        self._writer = PcapngWriter(path, snaplen, epoch_us)
+        self._interfaces: dict[str, int] = {}
+        self._queue: deque[_Waiting] = deque()
+        self._last: dict[str, tuple[bytes, _Waiting]] = {}  # each host's last packet if it came in, with its key
+        self._next: dict[tuple[str, bytes], list[tuple[int, str]]] = {}  # for outgoing packets: (flag or 0, comment)
+        self._flights: dict[bytes, Flight[_Waiting]] = {}  # by the receiver's key
+
+    def __call__(self, event: Event) -> None:
+        if self.error is not None:
+            return
+        if isinstance(event, PacketEvent):
+            self._packet(event)
+        elif isinstance(event, TransitionEvent):
+            self._transition(event)
+        else:
+            self._note(event)
+        self._write_ready(event.at)
+
+    def close(self) -> None:
+        """Write what still waits, and close the file. May be called twice."""
+        while self._queue and self.error is None:
+            self._write(self._queue.popleft())
+        self._queue.clear()
+        self._last.clear()
+        self._flights.clear()
+        self._next.clear()
+        try:
+            self._writer.close()
+        except OSError as error:
+            self.error = self.error or error
+
+    def __enter__(self) -> AnnotatedCapture:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _packet(self, event: PacketEvent) -> None:
+        _, last = self._last.pop(event.host, (b"", None))
+        if last is not None:
+            last.until = -1
+        both = self._both_ends(event.key) if callable(self._both_ends) else self._both_ends
+        fields = view_events.segments(view_events.read(event)) if both else []
+        if event.outgoing:
+            self._sent(event, fields)
+        elif not both or not self._arrived(event, fields):
+            waiting = _Waiting(event, _complete(event))
+            waiting.until = event.at
+            self._last[event.host] = event.key, waiting
+            self._queue.append(waiting)
+
+    def _sent(self, event: PacketEvent, fields: list[Fields]) -> None:
+        packets = _split(event) if fields else [_complete(event)]
+        receiver = reverse_key(event.key) if fields and view_events.is_key(event.key) else event.key
+        for number, packet in enumerate(packets):
+            waiting = _Waiting(event, packet)
+            if number < len(fields):
+                waiting.flying = True
+                self._flight(receiver).sent(fields[number], event.at, waiting)
+            self._queue.append(waiting)
+        self._give_comments(event, self._queue[-1])
+
+    def _arrived(self, event: PacketEvent, fields: list[Fields]) -> bool:
+        """Is this what another host was seen to send? Then that packet gets the comments."""
+        found: _Waiting | None = None
+        for segment in fields:
+            departure = self._flight(event.key).arrived(segment, event.at)
+            if departure is not None:
+                departure.flying = False
+                found = departure
+        if found is not None:
+            found.until = event.at
+            self._last[event.host] = event.key, found
+        return found is not None
+
+    def _flight(self, key: bytes) -> Flight[_Waiting]:
+        flight = self._flights.get(key)
+        if flight is None:
+            if len(self._flights) >= _MAX_CONNECTIONS:
+                del self._flights[next(iter(self._flights))]
+            flight = self._flights[key] = Flight()
+        return flight
+
+    def _give_comments(self, event: PacketEvent, waiting: _Waiting) -> None:
+        due = self._next.get((event.host, event.key))
+        if not due:
+            return
+        flags = view_events.read(event).flags
+        rest: list[tuple[int, str]] = []
+        for flag, comment in due:
+            if flag == 0 or flags & flag:
+                waiting.comments.append(comment)
+            else:
+                rest.append((flag, comment))
+        if rest:
+            self._next[event.host, event.key] = rest
+        else:
+            del self._next[event.host, event.key]
+
+    def _transition(self, event: TransitionEvent) -> None:
+        before, after = states.NAMES[event.before], states.NAMES[event.after]
+        comment = f"{event.host}: {before} -> {after}: {event.reason}{_rfc(event.rfc)}"
+        if event.cause == CAUSE_SEGMENT and self._comment_last(event.host, event.key, comment):
+            return
+        flag = _announced_by(event.before, event.after)
+        if event.before == states.CLOSED:
+            self._next.pop((event.host, event.key), None)  # of an earlier connection
+        if flag >= 0:
+            self._comment_next(event.host, event.key, flag, comment)
+
+    def _note(self, event: NoteEvent) -> None:
+        comment = f"{event.host}: {event.what}{_rfc(event.rfc)}"
+        about_sending = note_is_about_sending(event.what)
+        if about_sending or not self._comment_last(event.host, event.key, comment):
+            self._comment_next(event.host, event.key, 0, comment)
+
+    def _comment_last(self, host: str, key: bytes, comment: str) -> bool:
+        last_key, last = self._last.get(host, (b"", None))
+        if last is None or (last_key and last_key != key):
+            return False
+        last.comments.append(comment)
+        return True
+
+    def _comment_next(self, host: str, key: bytes, flag: int, comment: str) -> None:
+        if len(self._next) >= _MAX_CONNECTIONS and (host, key) not in self._next:
+            del self._next[next(iter(self._next))]
+        self._next.setdefault((host, key), []).append((flag, comment))
+
+    def _write_ready(self, now: int) -> None:
+        # A segment's consequences carry its own time: once the clock has moved on, there are no more.
+        while self._queue:
+            first = self._queue[0]
+            if len(self._queue) <= _MAX_WAITING:
+                if first.flying and now - first.at <= _PATIENCE_US:
+                    return
+                if not first.flying and first.until >= now:
+                    return
+            self._write(self._queue.popleft())
+
+    def _write(self, waiting: _Waiting) -> None:
+        if self.error is not None:
+            return
+        if waiting.flying:
+            waiting.comments.append("lost: never received")
+        try:
+            interface = self._interfaces.get(waiting.host)
+            if interface is None:
+                interface = self._interfaces[waiting.host] = self._writer.add_interface(waiting.host)
+            self._writer.write(
+                waiting.at, waiting.packet, "\n".join(waiting.comments), None, interface, outgoing=waiting.outgoing
+            )
+        except OSError as error:
+            self.error = error
+
+
+def _complete(event: PacketEvent) -> bytes:
+    """The packet with full checksums; what can't be completed stays as it is."""
+    burst = event.burst
+    if not event.outgoing:
+        return completed(burst.head) if burst.csum_start else burst.head
+    try:
+        return finish(burst)
+    except WireError:
+        return b"".join([burst.head, *burst.pieces])
+
+
+def _split(event: PacketEvent) -> list[bytes]:
+    try:
+        return split(event.burst)
+    except WireError:
+        return [_complete(event)]
+
+
+def _announced_by(before: int, after: int) -> int:
+    """The flag of the packet that carries a transition; 0: any packet; -1: none does."""
+    if after in (states.SYN_SENT, states.SYN_RCVD):
+        return SYN
+    if after in (states.FIN_WAIT_1, states.LAST_ACK):
+        return FIN
+    if after == states.CLOSED:
+        return RST if before in _RESETS_FROM else -1
+    return 0 if after != states.LISTEN else -1
+
+
+def _rfc(section: str) -> str:
+    if not section:
+        return ""
+    return f" (RFC {section})" if section[:1].isdigit() else f" ({section})"

@@ -1,0 +1,245 @@
+"""The sequence diagram of a trace: live, line by line, while the connections run, or of a list of events.
+
+    stack = Stack(..., trace=Diagram(print))                     # one host's trace: the peer's states are inferred
+    print("\n".join(draw(events)))                               # the traces of both hosts, if they are there
+
+`Diagram` and `draw` give plain text; `live` adds what a terminal can do: its width, colour (rich, imported only then),
+and a bulk transfer that counts up in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
+
+from synfin.tcp import states
+from synfin.tcp.trace import Event, NoteEvent, PacketEvent, TransitionEvent
+from synfin.view.conversation import Conversation
+from synfin.view.events import icmp_about, is_key
+from synfin.view.rows import Opening, Resumed, Row
+from synfin.view.text import Page, TextLine, plain
+from synfin.wire.key import reverse_key
+
+Only = bytes | Collection[bytes] | Callable[[bytes], bool] | None
+
+_PATIENCE_US: Final = 3_000_000
+_MAX_CONVERSATIONS: Final = 4096
+
+
+class Rows:
+    """Takes events, gives rows to `emit` with the number of the connection that each belongs to.
+
+    only: the connections to draw: a key (of either end), several, or a function of the key; None: all.
+    both_ends: the events are of both ends of each connection (a simulation, two stacks on one link), or a function that
+    says so of a key. Otherwise the end whose event comes first is the one with a trace.
+    patience_us: with `both_ends`, how long a segment may take before it is drawn as lost; -1: until `finish`.
+    names: what to call an address; traced hosts have the name that their stack has.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[int, Row], None],
+        *,
+        only: Only = None,
+        both_ends: bool | Callable[[bytes], bool] = False,
+        fold: bool = True,
+        names: Mapping[str, str] | None = None,
+        patience_us: int = _PATIENCE_US,
+    ) -> None:
+        self._emit = emit
+        self._wanted = _filter(only)
+        self._both_ends = both_ends
+        self._fold = fold
+        self._names = names or {}
+        self._patience_us = patience_us
+        self._conversations: dict[bytes, Conversation | None] = {}
+        self._count = 0
+        self._began: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._began is None:
+            self._began = event.at
+        if isinstance(event, PacketEvent) and not event.key and not event.outgoing:
+            key, text = icmp_about(event)
+            if key not in self._conversations and reverse_key(key) not in self._conversations if key else True:
+                return
+            event = NoteEvent(event.at, event.host, key, text, "")
+        if not is_key(event.key) or _is_about_a_listener(event):
+            return
+        conversation = self._find(event.key)
+        if conversation is not None:
+            conversation.feed(event)
+
+    def flush(self) -> None:
+        """Emit what is held back only because more plain data may follow."""
+        for conversation in self._each():
+            conversation.flush()
+
+    def tick(self, now: int) -> None:
+        """Emit runs of plain data that have paused."""
+        for conversation in self._each():
+            conversation.tick(now)
+
+    def finish(self) -> None:
+        """There are no more events: with both ends traced, what has not arrived was lost."""
+        for conversation in self._each():
+            conversation.finish()
+
+    def pending(self) -> list[tuple[int, Row]]:
+        """What `flush` would emit now."""
+        return [(c.number, row) for c in self._each() for row in c.pending()]
+
+    def _each(self) -> list[Conversation]:
+        return [c for c in self._conversations.values() if c is not None]
+
+    def _find(self, key: bytes) -> Conversation | None:
+        other = reverse_key(key)
+        name = min(key, other)
+        if name in self._conversations:
+            return self._conversations[name]
+        if len(self._conversations) >= _MAX_CONVERSATIONS:
+            self._forget()
+        conversation: Conversation | None = None
+        if self._wanted(key) or self._wanted(other):
+            self._count += 1
+            number = self._count
+
+            def emit(row: Row) -> None:
+                self._emit(number, row)
+
+            began = self._began or 0
+            both_ends = self._both_ends(key) if callable(self._both_ends) else self._both_ends
+            conversation = Conversation(number, both_ends, self._fold, began, self._patience_us, self._names, emit)
+        self._conversations[name] = conversation
+        return conversation
+
+    def _forget(self) -> None:
+        """Make room: connections that are over go first, then the oldest."""
+        over = [name for name, c in self._conversations.items() if c is None or c.over]
+        for name in over[: len(over) // 2 + 1] or list(self._conversations)[:1]:
+            conversation = self._conversations.pop(name)
+            if conversation is not None:
+                conversation.finish()
+
+
+class Diagram:
+    """A trace that draws: call it with events, it calls `write` with each finished line of text.
+
+    The other arguments are those of `Rows`; `width` in columns, `ascii_only` for terminals that know no more.
+    `write_spans` takes each line as (text, style) spans instead, for a renderer with colours.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None] = print,
+        *,
+        width: int = 100,
+        ascii_only: bool = False,
+        only: Only = None,
+        both_ends: bool | Callable[[bytes], bool] = False,
+        fold: bool = True,
+        names: Mapping[str, str] | None = None,
+        patience_us: int = _PATIENCE_US,
+        write_spans: Callable[[TextLine], None] | None = None,
+    ) -> None:
+        self._write = write
+        self._write_spans = write_spans
+        self._width = width
+        self._ascii_only = ascii_only
+        self._pages: dict[int, tuple[Page, Opening]] = {}
+        self._last = 0
+        self._rows = Rows(self._draw, only=only, both_ends=both_ends, fold=fold, names=names, patience_us=patience_us)
+
+    def __call__(self, event: Event) -> None:
+        self._rows(event)
+
+    def flush(self) -> None:
+        """Draw what is held back only because more plain data may follow; call it when the connection is idle."""
+        self._rows.flush()
+
+    def tick(self, now: int) -> None:
+        """Draw runs of plain data that have paused for a moment; `now` in the trace's microseconds."""
+        self._rows.tick(now)
+
+    def close(self) -> None:
+        """Draw the rest; with both ends traced, what has not arrived by now is drawn as lost."""
+        self._rows.finish()
+
+    def pending(self) -> list[TextLine]:
+        """The lines that `flush` would draw now, for a terminal that shows them in place."""
+        return [line for number, row in self._rows.pending() for line in self._pages[number][0].lines(row)]
+
+    def _draw(self, number: int, row: Row) -> None:
+        if isinstance(row, Opening):
+            self._pages[number] = Page(self._width, self._ascii_only), row
+            if len(self._pages) > _MAX_CONVERSATIONS:
+                del self._pages[next(iter(self._pages))]
+        elif number != self._last:
+            opening = self._pages[number][1]
+            self._put(number, Resumed(number, opening.left, opening.right))
+        self._last = number
+        self._put(number, row)
+
+    def _put(self, number: int, row: Row) -> None:
+        for line in self._pages[number][0].lines(row):
+            if self._write_spans is not None:
+                self._write_spans(line)
+            else:
+                self._write(plain(line))
+
+
+def draw(
+    events: Iterable[Event],
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
+    only: Only = None,
+    fold: bool = True,
+    names: Mapping[str, str] | None = None,
+) -> list[str]:
+    """The lines of the diagrams of a finished trace, one connection after the other.
+
+    A connection with events of both its ends is drawn with both ends' own states, and what one sent and the other never
+    received is drawn as lost.
+    """
+    lines: list[str] = []
+    for rows in connections(events, only=only, fold=fold, names=names):
+        page = Page(width, ascii_only)
+        for row in rows:
+            lines += [plain(line) for line in page.lines(row)]
+    return lines
+
+
+def connections(
+    events: Iterable[Event], *, only: Only = None, fold: bool = True, names: Mapping[str, str] | None = None
+) -> list[list[Row]]:
+    """The rows of each connection of a finished trace, in the order in which the connections began."""
+    events = list(events)
+    keys = {event.key for event in events if is_key(event.key) and not _is_about_a_listener(event)}
+    found: dict[int, list[Row]] = {}
+    rows = Rows(
+        lambda number, row: found.setdefault(number, []).append(row),
+        only=only,
+        both_ends=lambda key: reverse_key(key) in keys and reverse_key(key) != key,
+        fold=fold,
+        names=names,
+        patience_us=-1,
+    )
+    for event in events:
+        rows(event)
+    rows.finish()
+    return [found[number] for number in sorted(found)]
+
+
+def _filter(only: Only) -> Callable[[bytes], bool]:
+    if only is None:
+        return lambda key: True
+    if callable(only):
+        return only
+    wanted = {only} if isinstance(only, bytes) else set(only)
+    return lambda key: key in wanted
+
+
+def _is_about_a_listener(event: Event) -> bool:
+    """A listener's own opening and closing belongs to no connection."""
+    return isinstance(event, TransitionEvent) and {event.before, event.after} == {states.CLOSED, states.LISTEN}

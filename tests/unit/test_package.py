@@ -1,0 +1,67 @@
+"""The package as a whole: what `import synfin` costs, gives and promises."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import synfin
+from tests.conftest import EXPECT
+
+LAZY = ["Config", "Host", "Stack"]
+
+
+def modules_after(statement: str) -> set[str]:
+    """The modules that `statement` loads in a fresh interpreter."""
+    script = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_import_synfin_loads_nothing_but_its_version() -> None:
+    loaded = modules_after("import synfin")
+    assert {name for name in loaded if name.startswith("synfin")} == {"synfin", "synfin._version"}
+    assert not loaded & {"asyncio", "dataclasses", "pyroute2", "rich", "socket", "ssl", "typer", "typing_extensions"}
+
+
+def test_asking_for_the_form_loads_no_heavy_module() -> None:
+    assert not modules_after("import synfin; synfin.compiled()") & {"asyncio", "ssl", "pyroute2", "rich", "typer"}
+
+
+def test_version_is_the_one_that_was_installed() -> None:
+    assert importlib.metadata.version("synfin") == synfin.__version__
+
+
+def test_compiled_says_whether_the_core_is_an_extension_module() -> None:
+    from synfin.wire import seq
+
+    assert seq.__file__ is not None
+    assert synfin.compiled() is (Path(seq.__file__).suffix in (".so", ".pyd"))
+    if EXPECT:
+        assert synfin.compiled() is (EXPECT == "compiled")
+
+
+def test_types_and_sources_are_in_the_package() -> None:
+    package = files("synfin")
+    assert (package / "py.typed").is_file()
+    assert (package / "wire" / "seq.py").is_file()
+
+
+@pytest.mark.parametrize("name", LAZY)
+def test_public_names_resolve_on_first_use(name: str) -> None:
+    assert getattr(synfin, name).__name__ == name
+    assert name in vars(synfin)
+
+
+def test_dir_lists_public_names_before_their_first_use() -> None:
+    assert {*LAZY, "compiled", "__version__"} <= set(dir(synfin))
+
+
+def test_unknown_attribute_is_an_attribute_error_that_names_it() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Socket'"):
+        _ = synfin.Socket  # type: ignore[attr-defined]
