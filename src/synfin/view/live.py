@@ -37,7 +37,8 @@ class Live:
     """A trace that draws on a terminal or into a file as the events come.
 
     out: sys.stdout if None. width: 0 for the terminal's, at most 120, and 100 where there is no terminal.
-    color: None for what the terminal can (and NO_COLOR forbids). The other arguments are those of `Diagram`.
+    color: None for what the terminal can (and NO_COLOR forbids). footer: a line of text, such as a progress bar, that is
+    asked for at each refresh and stays at the bottom of a terminal; "" for none. The other arguments are those of `Diagram`.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Live:
         both_ends: bool | Callable[[bytes], bool] = False,
         fold: bool = True,
         names: Mapping[str, str] | None = None,
+        footer: Callable[[], str] | None = None,
     ) -> None:
         self._out = sys.stdout if out is None else out
+        self._footer = footer
         self._in_place = self._out.isatty() and os.environ.get("TERM") != "dumb"
         self._color = self._in_place and "NO_COLOR" not in os.environ if color is None else color
         self._console: Any = None
@@ -75,6 +78,10 @@ class Live:
             self._erase()
             for line in self.diagram.pending():
                 self._put(line)
+                self._shown += 1
+            footer = self._footer() if self._footer is not None else ""
+            if footer:
+                self._put([(footer, "data")])
                 self._shown += 1
             self._out.flush()
 

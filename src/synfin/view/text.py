@@ -141,7 +141,8 @@ class Page:
         lines.append([(text, "dim") for text in self._titles(row.left.address, row.right.address)])
         states = row.left_state, row.right_state
         if self._clocks == 1:
-            lines.append(self._line([], states, ("seconds", "")))
+            legend = "(state): once it has arrived".center(self._area)
+            lines.append(self._line([(legend, "dim")], states, ("seconds", "")))
         else:
             lines.append(self._line([("times in seconds".center(self._area), "dim")], states))
         return lines

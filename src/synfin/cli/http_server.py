@@ -1,0 +1,128 @@
+"""HTTP/1.1 over asyncio streams, for the demo and `synfin serve`: GET and HEAD of what a site has.
+
+The protocol is h11's; here is only what is served and how fast it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import h11
+
+CHUNK: Final = 256 * 1024
+IDLE_SECONDS: Final = 60.0
+MAX_HEADER: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What a path names: `chunks()` gives the body, `size` bytes in all."""
+
+    size: int
+    content_type: str
+    chunks: Callable[[], Iterator[bytes]]
+
+
+class Site(Protocol):
+    """Where resources come from."""
+
+    def find(self, path: str) -> Resource | None:
+        """The resource at an absolute, decoded path; None: 404."""
+
+
+Log = Callable[[str, str, int], None]
+
+
+class HttpServer:
+    """serve(reader, writer) is a callback for start_server. log(peer, request, status) hears of each request.
+
+    before_close: awaited between the client's last word and our own FIN.
+    """
+
+    def __init__(
+        self, site: Site, log: Log | None = None, before_close: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._site = site
+        self._log = log
+        self._before_close = before_close
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until it ends; requests on it one after the other."""
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER)
+        try:
+            while await self._one(connection, reader, writer):
+                connection.start_next_cycle()
+            if self._before_close is not None:
+                await self._before_close()
+        except (OSError, TimeoutError):
+            pass  # the client has gone, or said nothing for a minute: nothing is left to be told to it
+        finally:
+            writer.close()
+
+    async def _one(
+        self, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Serve one request; True if another may follow on the same connection."""
+        try:
+            request = await self._next(connection, reader)
+            if not isinstance(request, h11.Request):
+                return False
+            while not isinstance(await self._next(connection, reader), h11.EndOfMessage):
+                pass
+        except h11.RemoteProtocolError as error:
+            if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await self._answer(connection, writer, None, error.error_status_hint, str(error), False)
+            return False
+        method = request.method.decode("ascii")
+        target = request.target.decode("latin-1")
+        path = unquote(urlsplit(target).path)
+        head = method == "HEAD"
+        if method not in ("GET", "HEAD"):
+            status, resource, text = 405, None, "only GET and HEAD are served here"
+        else:
+            resource = self._site.find(path)
+            status, text = (200, "") if resource is not None else (404, f"nothing here is called {path}")
+        if self._log is not None:
+            peer = writer.get_extra_info("peername")
+            self._log(str(peer[0]), f"{method} {target}", status)
+        await self._answer(connection, writer, resource, status, text, head)
+        return connection.our_state is h11.DONE and connection.their_state is h11.DONE
+
+    async def _next(self, connection: h11.Connection, reader: asyncio.StreamReader) -> object:
+        while True:
+            event = connection.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            async with asyncio.timeout(IDLE_SECONDS):
+                connection.receive_data(await reader.read(CHUNK))
+
+    async def _answer(
+        self,
+        connection: h11.Connection,
+        writer: asyncio.StreamWriter,
+        resource: Resource | None,
+        status: int,
+        text: str,
+        head: bool,
+    ) -> None:
+        body = (text + "\n").encode()
+        headers = [
+            ("Server", "synfin"),
+            ("Content-Type", "text/plain; charset=utf-8" if resource is None else resource.content_type),
+            ("Content-Length", str(len(body) if resource is None else resource.size)),
+        ]
+        if status == 405:
+            headers.append(("Allow", "GET, HEAD"))
+        response = h11.Response(status_code=status, headers=headers)
+        writer.write(connection.send(response) or b"")
+        if not head:
+            for chunk in (body,) if resource is None else resource.chunks():
+                for piece in connection.send_with_data_passthrough(h11.Data(data=chunk)) or ():
+                    writer.write(piece)
+                await writer.drain()
+        writer.write(connection.send(h11.EndOfMessage()) or b"")
+        await writer.drain()
