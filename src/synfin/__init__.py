@@ -17,14 +17,16 @@ from synfin._version import __version__
 
 if TYPE_CHECKING:
     from synfin.aio.host import Host
+    from synfin.aio.loop import loop_factory
     from synfin.stack.stack import Stack
     from synfin.tcp.config import Config
 
-__all__ = ["Config", "Host", "Stack", "__version__", "compiled"]
+__all__ = ["Config", "Host", "Stack", "__version__", "compiled", "loop_factory"]
 
 _HOMES = {
     "Config": "synfin.tcp.config",
     "Host": "synfin.aio.host",
+    "loop_factory": "synfin.aio.loop",
     "Stack": "synfin.stack.stack",
 }
 

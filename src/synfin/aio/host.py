@@ -1,8 +1,7 @@
-"""A host of its own inside this process: a Stack, the link it lives on, and asyncio to run both.
+"""A host of its own inside this process: a Stack, what carries its packets, and asyncio's calls on top.
 
-The order is the stack's contract: a batch of packets is read and its users are served; then, after the tasks woken by
-that have run once, the stack is polled for as much as the link takes. The clock is the loop's own, so that a loop with
-virtual time drives a Host as well.
+Connecting, listening, streams, TLS and datagrams are here; what runs the stack is `driver`. Nothing here blocks, and no
+user's callback runs inside a user's call.
 """
 
 from __future__ import annotations
@@ -14,12 +13,15 @@ import socket
 from asyncio import sslproto
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context, copy_context
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from typing import TYPE_CHECKING, Any, cast
 
+from synfin.aio.datagram import DatagramTransport
+from synfin.aio.driver import Driver
 from synfin.aio.server import ProtocolFactory, Server
-from synfin.aio.transport import Transport, socket_name
-from synfin.links.link import Link
+from synfin.aio.socket_face import ListeningFace, socket_name
+from synfin.aio.transport import Transport
+from synfin.links.link import Link, check_mtu
 from synfin.links.tunnel import TunnelLink
 from synfin.stack.stack import Address, Stack, packed
 from synfin.tcp import errors
@@ -32,8 +34,6 @@ from synfin.tcp.trace import Trace
 if TYPE_CHECKING:
     import ssl as ssl_module
 
-READ_PACKETS = 64  # of one batch: then users and output have their turn
-SEND_BYTES = 1 << 20  # of one turn: then the link is read again
 STREAM_LIMIT = 1 << 16  # asyncio.streams._DEFAULT_LIMIT
 CLOSE_GRACE_SECONDS = 2.0
 ANY_ADDRESS = ("", "0.0.0.0", "::")
@@ -47,20 +47,20 @@ class _Waiter:
         self.what = what
 
 
-class Closable(Protocol):
-    """The part of a link that every kind has."""
-
-    def close(self) -> None: ...
-
-
 class Host:
     """An IP host with a TCP of its own.
 
-    addresses: "fd00::2/64" or several of them; a prefix length is allowed and means nothing here. Give either
-    `link` (an object as in synfin.links, TunLink for one) or `send`, a function that takes one outgoing IP packet;
-    what comes in goes to `receive()` then. Use it as `async with Host(...) as host:`.
+    addresses: "fd00::2/64", or several of them; a prefix length says which network is reached (see `networks`).
+    What carries the packets is one of three:
 
-    Raises ValueError or TypeError for arguments that can't work.
+    - `link`: an object as in synfin.links (TunLink for one);
+    - `send`: a function that is given each outgoing IP packet and must not block;
+    - neither: `await host.outgoing()` gives batches of packets.
+
+    In the last two what comes in goes to `receive()`. verify_checksums=False trusts whoever gives the packets.
+    entropy: n -> n random bytes. isn: see synfin.tcp.isn. trace: see synfin.tcp.trace.
+
+    Use it as `async with Host(...) as host:`. Raises ValueError or TypeError for arguments that can't work.
     """
 
     def __init__(
@@ -69,37 +69,34 @@ class Host:
         *,
         link: Link | None = None,
         send: Callable[[bytes], object] | None = None,
+        verify_checksums: bool = True,
         config: Config | None = None,
         name: str = "synfin",
         trace: Trace | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
         isn: IsnFunction | None = None,
     ) -> None:
-        if (link is None) == (send is None):
-            raise TypeError("a Host needs either link= or send=, not both and not neither")
+        if link is not None and send is not None:
+            raise TypeError("a Host has link= or send= (or neither: then outgoing() gives its packets), not both")
         config = config if config is not None else Config()
-        self._link: Link | None = link
-        self._tunnel: TunnelLink | None = None if send is None else TunnelLink(send, config.mtu)
         if link is not None and link.mtu != config.mtu:
             config = dataclasses.replace(config, mtu=link.mtu)
         listed = [addresses] if isinstance(addresses, str) else list(addresses)
-        plain = [_without_prefix(address) for address in listed]
-        self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace)
+        interfaces = [_interface(address) for address in listed]
+        check_mtu(config.mtu, ipv6=any(interface.version == 6 for interface in interfaces))
+        self.networks = [interface.network for interface in interfaces]
+        """The networks of the addresses: what a loop made by `loop_factory` sends to this host."""
         self.name = name
-        self._loop: asyncio.AbstractEventLoop | None = None
+        plain = [interface.ip for interface in interfaces]
+        self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace)
+        carrier = link if send is None else TunnelLink(send, config.mtu)
+        self._driver = Driver(self.stack, carrier, verify_checksums, self._serve, self._on_link_lost)
         self._servers: dict[Listener, Server] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0
-        self._flush_scheduled = False
-        self._serve_scheduled = False
-        self._writing = False  # the link is full: wait until it is writable
-        self._closed = False
         self._closing: asyncio.Future[None] | None = None
-        self._delivered: asyncio.Future[None] | None = None  # aclose() waits for it
 
     def __repr__(self) -> str:
         addresses = ", ".join(sorted(str(ip_address(address)) for address in self.stack.addresses))
-        return f"<synfin Host {self.name} {addresses}{' closed' if self._closed else ''}>"
+        return f"<synfin Host {self.name} {addresses}{' closed' if self.is_closed() else ''}>"
 
     # ---- life ----
 
@@ -113,70 +110,74 @@ class Host:
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop this host runs on; RuntimeError before it was opened."""
-        if self._loop is None:
+        loop = self._driver.loop
+        if loop is None:
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
-        return self._loop
+        return loop
 
-    def open(self) -> None:
-        """Begin to run on the running loop; `async with` does it for you."""
-        if self._closed:
+    def is_open(self) -> bool:
+        """It runs on a loop."""
+        return self._driver.loop is not None and not self._driver.closed
+
+    def is_closed(self) -> bool:
+        """It has ended, for good: make a new one."""
+        return self._driver.closed
+
+    def open(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin to run on `loop`, None: the running one. `async with` does it for you."""
+        if self._driver.closed:
             raise RuntimeError(f"{self!r}: a host that was closed can't be opened again, make a new one")
-        if self._loop is not None:
+        if self._driver.loop is not None:
             raise RuntimeError(f"{self!r} is open already")
-        self._loop = asyncio.get_running_loop()
-        if self._link is not None:
-            self._loop.add_reader(self._link.fileno(), self._on_readable)
+        self._driver.open(asyncio.get_running_loop() if loop is None else loop)
 
     async def aclose(self, grace: float = CLOSE_GRACE_SECONDS) -> None:
-        """End: listeners close; connections in their users' hands are reset; those their users have closed get
-        `grace` seconds to deliver what is queued. Bounded, and may be called again."""
+        """End. Listeners close; connections in their users' hands are reset; those that their users have closed get
+        `grace` seconds to deliver what is queued. Bounded, and may be called again.
+        """
         if self._closing is not None:
             await asyncio.shield(self._closing)
             return
-        if self._loop is None or self._closed:
-            self._closed = True
-            self._close_link()
+        if not self.is_open():
+            self._driver.close()
             return
-        self._closing = self._loop.create_future()
+        self._closing = self.loop.create_future()
         try:
             for server in list(self._servers.values()):
                 server.close()
             for connection in self.stack.connections():
                 if not connection.closer.reader_gone:
                     self._abort(connection)
-            self._run()
-            if self._delivering():
-                self._delivered = self._loop.create_future()
-                await asyncio.wait([self._delivered], timeout=grace)
+            await self._deliver_rest(grace)
         finally:
             self.close()
             self._closing.set_result(None)
 
-    def _delivering(self) -> bool:
-        """A connection whose user is gone still has something to deliver."""
-        return any(not connection.sender.idle() for connection in self.stack.connections())
+    async def _deliver_rest(self, grace: float) -> None:
+        """Until no connection whose user is gone has anything left to send or to be acknowledged."""
+        done: asyncio.Future[None] = self.loop.create_future()
+
+        def check() -> None:
+            if not done.done() and all(connection.sender.idle() for connection in self.stack.connections()):
+                done.set_result(None)
+
+        self._driver.after_each_run(check)
+        self._driver.schedule_flush()
+        try:
+            await asyncio.wait([done], timeout=grace)
+        finally:
+            self._driver.after_each_run(None)
 
     def close(self) -> None:
-        """End at once: everything is reset, the link is closed."""
-        if self._closed:
+        """End at once: every connection is reset, the link is closed."""
+        if self._driver.closed:
             return
-        if self._loop is not None:
+        if self._driver.loop is not None:
+            for server in list(self._servers.values()):
+                server.close()
             self.stack.abort_all(self.clock())
             self._serve()
-            self._flush_now()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            if self._link is not None and self._link.fileno() >= 0:
-                self._loop.remove_reader(self._link.fileno())
-                self._loop.remove_writer(self._link.fileno())
-        self._closed = True
-        self._close_link()
-
-    def _close_link(self) -> None:
-        link: Closable | None = self._link if self._link is not None else self._tunnel
-        assert link is not None
-        link.close()
+        self._driver.close()
 
     def clock(self) -> int:
         """The loop's time in microseconds."""
@@ -189,112 +190,36 @@ class Host:
     # ---- packets ----
 
     def receive(self, packet: bytes | bytearray | memoryview) -> None:
-        """One IP packet from the tunnel's owner. Never blocks, never raises for what the packet says."""
-        if self._closed:
-            raise errors.oserror(errors.NOT_CONNECTED, f"{self!r}")
-        self.stack.receive(packet if type(packet) is bytes else bytes(packet), self.clock())
-        self._schedule_serve()
+        """One IP packet from the tunnel's owner. Never blocks, never raises for what the packet says.
 
-    def _on_readable(self) -> None:
-        link = self._link
-        assert link is not None
-        try:
-            link.receive(self.stack, self.clock, READ_PACKETS)
-        except OSError as error:
-            self._on_link_lost(error)
-            return
-        self._serve()
-        self._schedule_flush()
+        Raises TypeError for what is no bytes, RuntimeError before the host is open, OSError(ENOTCONN) after it closed.
+        """
+        if not isinstance(packet, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a packet is a bytes-like object, not {type(packet).__name__!r}")
+        if self._driver.closed:
+            raise errors.oserror(errors.NOT_CONNECTED, f"{self!r}")
+        if self._driver.loop is None:
+            raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
+        self._driver.receive(packet if type(packet) is bytes else bytes(packet))
+
+    async def outgoing(self) -> list[bytes]:
+        """The next batch of outgoing IP packets, one an element, of a host without `link` and `send`.
+
+        Waits until there is one; a whole burst comes at once. Nothing is queued in between: what is not asked for stays
+        in its connection. Raises OSError(ENOTCONN) once the host is closed.
+        """
+        if not self._driver.closed:
+            self._check_open()
+        return await self._driver.outgoing()
 
     def _on_link_lost(self, error: OSError) -> None:
         """The device is gone: so is this host."""
-        if self._closed:
+        if self._driver.closed:
             return
         self.loop.call_exception_handler({"message": f"the link of {self!r} is gone", "exception": error})
         for connection in self.stack.connections():
             connection.on_link_lost(errors.NETWORK_UNREACHABLE, self.clock())
         self.close()
-
-    def _schedule_serve(self) -> None:
-        if not self._serve_scheduled and self._loop is not None:
-            self._serve_scheduled = True
-            self._loop.call_soon(self._on_serve)
-
-    def _on_serve(self) -> None:
-        self._serve_scheduled = False
-        if not self._closed:
-            self._serve()
-            self._schedule_flush()
-
-    def _schedule_flush(self) -> None:
-        if not self._flush_scheduled and self._loop is not None:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._run)
-
-    def _run(self) -> None:
-        """After the users have run: send."""
-        self._flush_scheduled = False
-        if self._closed:
-            return
-        self._flush_now()
-        if self.stack.has_events():
-            self._schedule_serve()
-        if self.stack.has_output() and not self._writing:
-            self._schedule_flush()
-        self._arm_timer()
-        if self._delivered is not None and not self._delivered.done() and not self._delivering():
-            self._delivered.set_result(None)
-
-    def _flush_now(self) -> None:
-        if self._writing:
-            return
-        bursts = self.stack.poll(self.clock(), SEND_BYTES)
-        if not bursts:
-            return
-        if self._tunnel is not None:
-            self._tunnel.send(bursts)
-            return
-        link = self._link
-        assert link is not None
-        try:
-            if not link.send(bursts):
-                self._writing = True
-                self.loop.add_writer(link.fileno(), self._on_writable)
-        except OSError as error:
-            self._on_link_lost(error)
-
-    def _on_writable(self) -> None:
-        link = self._link
-        assert link is not None
-        try:
-            if not link.flush():
-                return
-        except OSError as error:
-            self._on_link_lost(error)
-            return
-        self._writing = False
-        self.loop.remove_writer(link.fileno())
-        self._schedule_flush()
-
-    def _arm_timer(self) -> None:
-        """One timer of the loop's for the stack's next deadline; one that comes too early is left to fire."""
-        deadline = self.stack.next_deadline()
-        if deadline is None:
-            return
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = self.loop.call_at(deadline / 1_000_000, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        if self._closed:
-            return
-        self.stack.on_timer(max(self.clock(), self._timer_at))
-        self._serve()
-        self._schedule_flush()
 
     def _serve(self) -> None:
         """Give to each user what the stack has for it."""
@@ -312,25 +237,29 @@ class Host:
             if isinstance(user, Transport):
                 user.serve(events)
             elif isinstance(user, _Waiter) and not user.future.done():
-                if events & CONNECTED:
-                    user.future.set_result(None)
-                elif events & FAILED or ready.error:
+                if ready.error:
                     user.future.set_exception(errors.oserror(ready.error, user.what))
+                elif events & (CONNECTED | FAILED):
+                    user.future.set_result(None)
+        while (port := stack.datagrams_ready()) is not None:
+            if isinstance(port.user, DatagramTransport):
+                port.user.serve()
 
     def _abort(self, connection: Connection) -> None:
         connection.abort(self.clock())
         connection.remind()
-        self._schedule_serve()
+        self._driver.schedule_serve()
 
     def _close_listener(self, listener: Listener) -> None:
         self._servers.pop(listener, None)
         self.stack.close_listener(listener, self.clock())
-        self._schedule_flush()
+        self._driver.schedule_flush()
 
     def _make_transport(
         self, connection: Connection, protocol: asyncio.BaseProtocol, context: Context, server: Server | None
     ) -> Transport:
-        return Transport(self.loop, connection, protocol, context, self.clock, self._schedule_serve, server)
+        schedule = self._driver.schedule_serve
+        return Transport(self.loop, connection, protocol, context, self.clock, schedule, server)
 
     # ---- connections ----
 
@@ -351,7 +280,7 @@ class Host:
         connection = self.stack.connect(address, port, self.clock(), local, local_port)
         future: asyncio.Future[None] = self.loop.create_future()
         connection.user = _Waiter(future, f"connect to {socket_name(packed(address), port)[:2]}")
-        self._schedule_flush()
+        self._driver.schedule_flush()
         try:
             await future
         except BaseException:
@@ -397,6 +326,29 @@ class Host:
         if ssl and not server_hostname:
             server_hostname = host
         connection = await self.connect(host, port, local_addr=local_addr)
+        return await self.adopt(
+            protocol_factory,
+            connection,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+
+    async def adopt(
+        self,
+        protocol_factory: ProtocolFactory,
+        connection: Connection,
+        *,
+        ssl: ssl_module.SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """Give a protocol and a transport to a connection that `connect()` returned.
+
+        The connection is this call's: if the factory or TLS fails, it is reset.
+        """
         context = copy_context()
         try:
             protocol = protocol_factory()
@@ -404,15 +356,17 @@ class Host:
                 transport = self._make_transport(connection, protocol, context, None)
                 await self._begin(transport)
                 return transport, protocol
-            return (
-                await self._begin_tls(
-                    connection, protocol, ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout, context
-                ),
-                protocol,
-            )
+            timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
+            tls = await self._begin_tls(connection, protocol, ssl, server_hostname, *timeouts, context)
+            return tls, protocol
         except BaseException:
             self._abort(connection)
             raise
+
+    def abort_unless_taken(self, connection: Connection) -> None:
+        """Reset a connection that `connect()` returned and that nobody adopted."""
+        if self.is_open() and isinstance(connection.user, _Waiter):
+            self._abort(connection)
 
     async def _begin(self, transport: Transport) -> None:
         """connection_made, outside of the caller's frame as asyncio does it."""
@@ -473,20 +427,20 @@ class Host:
 
         hosts: list[str | None] = [host] if host is None or isinstance(host, str) else list(host)
         listeners: list[Listener] = []
-        names: list[Any] = []
+        faces: list[ListeningFace] = []
         try:
             for entry in hosts:
-                address = None if entry is None or entry in ANY_ADDRESS else _without_prefix(entry)
+                address = None if entry is None or entry in ANY_ADDRESS else entry
                 listener = self.stack.listen(port, address, backlog)
                 listeners.append(listener)
                 wanted = self.stack.addresses if address is None else {packed(address)}
-                names += [socket_name(one, listener.port) for one in sorted(wanted)]
+                faces += [ListeningFace(listener, socket_name(one, listener.port)) for one in sorted(wanted)]
         except BaseException:
             for listener in listeners:
                 self._close_listener(listener)
             raise
         factory: ProtocolFactory = protocol_factory if ssl is None else tls_factory
-        server = Server(self, listeners, factory, copy_context(), names)
+        server = Server(self, listeners, factory, copy_context(), faces)
         for listener in listeners:
             self._servers[listener] = server
         return server
@@ -519,8 +473,46 @@ class Host:
 
         return await self.create_server(factory, host, port, **arguments)
 
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], asyncio.DatagramProtocol],
+        local_addr: tuple[str, int] | None = None,
+        remote_addr: tuple[str, int] | None = None,
+    ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
+        """As loop.create_datagram_endpoint: a UDP port with a bounded queue.
+
+        Raises OSError (EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH), ValueError or TypeError for bad arguments.
+        """
+        self._check_open()
+        local, port = (None, 0) if local_addr is None else (local_addr[0] or None, local_addr[1])
+        if local in ANY_ADDRESS:
+            local = None
+        remote: tuple[Address, int] | None = None
+        if remote_addr is not None:
+            remote = ((await self._resolve(remote_addr[0], remote_addr[1]))[0], remote_addr[1])
+        opened = self.stack.open_datagrams(local, port, remote)
+        try:
+            protocol = protocol_factory()
+        except BaseException:
+            self.stack.close_datagrams(opened)
+            raise
+        driver = self._driver
+        transport = DatagramTransport(
+            self.loop, self.stack, opened, protocol, copy_context(), driver.schedule_serve, driver.schedule_flush
+        )
+        begun: asyncio.Future[None] = self.loop.create_future()
+
+        def begin() -> None:
+            transport.begin()
+            if not begun.done():
+                begun.set_result(None)
+
+        self.loop.call_soon(begin)
+        await begun
+        return transport, protocol
+
     def _check_open(self) -> None:
-        if self._closed or self._loop is None:
+        if not self.is_open():
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
 
 
@@ -548,11 +540,7 @@ def _tls_protocol(
     )
 
 
-def _without_prefix(address: str) -> str:
+def _interface(address: str) -> IPv4Interface | IPv6Interface:
     if not isinstance(address, str):
         raise TypeError(f"an address is a str such as '10.0.0.2' or 'fd00::2/64', not {type(address).__name__}")
-    plain, _, prefix = address.partition("/")
-    parsed = ip_address(plain)
-    if prefix and not (prefix.isdigit() and int(prefix) <= parsed.max_prefixlen):
-        raise ValueError(f"{address!r} has no valid prefix length")
-    return plain
+    return ip_interface(address)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from synfin.aio.socket_face import ListeningFace
 from synfin.aio.transport import Transport
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
@@ -21,25 +22,30 @@ class Server(asyncio.AbstractServer):
     """Made by Host.create_server and Host.start_server; the same calls as asyncio's own."""
 
     def __init__(
-        self, host: Host, listeners: list[Listener], factory: ProtocolFactory, context: Context, ports: list[Any]
+        self,
+        host: Host,
+        listeners: list[Listener],
+        factory: ProtocolFactory,
+        context: Context,
+        faces: list[ListeningFace],
     ) -> None:
         self._host = host
         self._listeners = listeners
         self._factory = factory
         self._context = context
-        self._names = ports
+        self._faces = faces
         self._transports: set[Transport] = set()
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<synfin Server {'closed' if self._closed else 'on'} {self._names}>"
+        return f"<synfin Server {'closed' if self._closed else 'on'} {[face.getsockname() for face in self._faces]}>"
 
     @property
-    def addresses(self) -> list[Any]:
-        """Where it listens, as the socket module writes addresses."""
-        return list(self._names)
+    def sockets(self) -> tuple[ListeningFace, ...]:
+        """One face of a socket for each address it listens on; none once closed."""
+        return () if self._closed else tuple(self._faces)
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that runs it."""

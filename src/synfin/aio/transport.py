@@ -10,23 +10,15 @@ import asyncio
 from asyncio import constants, transports
 from collections.abc import Callable, Iterable
 from contextvars import Context
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.tcp import errors
 from synfin.tcp.connection import EOF, FAILED, GONE, READABLE, WRITABLE, Connection
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 if TYPE_CHECKING:
     from synfin.aio.server import Server
-
-SocketName = tuple[str, int] | tuple[str, int, int, int]
-
-
-def socket_name(address: bytes, port: int) -> SocketName:
-    """An address as the socket module writes it."""
-    text = str(ip_address(address))
-    return (text, port) if len(address) == 4 else (text, port, 0, 0)
 
 
 class Transport(transports._FlowControlMixin, asyncio.Transport):
@@ -73,6 +65,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         self._lost = False  # connection_lost was called
         self._error: BaseException | None = None
         self._buffered = False
+        self._face: SocketFace | None = None  # made when somebody asks for it
         self.set_protocol(protocol)
         connection.user = self
         connection.sender.nodelay = True  # as asyncio's own transports
@@ -84,9 +77,15 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
     # ---- BaseTransport ----
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """peername, sockname, tcp_info (a ConnectionSnapshot)."""
+        """peername, sockname, socket (a SocketFace), tcp_info (a ConnectionSnapshot)."""
         if name == "tcp_info":
             return self._connection.snapshot()
+        if name == "socket":
+            if self._face is None:
+                self._face = SocketFace(self._connection, self._clock)
+                if self._lost:
+                    self._face.close()
+            return self._face
         return self._extra.get(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -209,6 +208,8 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         elif events & (GONE | FAILED) and self._eof_told and self._eof_sent:
             # Both directions have ended, and the protocol knows both.
             self._lose(None)
+        if self._face is not None:
+            self._face.refresh()
 
     def _on_readable(self) -> None:
         connection = self._connection
@@ -279,6 +280,8 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         except BaseException as problem:
             self._report(problem)
         finally:
+            if self._face is not None:
+                self._face.close()
             if self._server is not None:
                 self._server._detach_transport(self)
                 self._server = None

@@ -195,10 +195,10 @@ async def _fetch_by_kernel(url: str) -> tuple[str, int, float]:
         return digest.hexdigest(), size, float(said)
     environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", PYTHON_CLIENT, url, stdout=-1, env=environment)
-    said, _ = await child.communicate()
+    output, _ = await child.communicate()
     if child.returncode != 0:
         return "", 0, 0.0
-    hexdigest, count = said.decode().split()
+    hexdigest, count = output.decode().split()
     return hexdigest, int(count), 0.0
 
 

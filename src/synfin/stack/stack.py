@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mypy_extensions import i64
 
+from synfin.stack.datagrams import DatagramPort
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
@@ -27,11 +28,11 @@ from synfin.tcp.output import Output
 from synfin.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_TIMER, Trace, Tracer
-from synfin.wire import icmp
+from synfin.wire import icmp, udp
 from synfin.wire import ip as ip_layer
 from synfin.wire.errors import ChecksumError, WireError
-from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, FragmentError, IpHeader
-from synfin.wire.key import key_dst, key_dst_port, key_src, make_key, reverse_key
+from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, FragmentError, IpHeader
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key, reverse_key
 from synfin.wire.segment import Burst, Segment, finish, parse_untrusted
 from synfin.wire.seq import unwrap
 from synfin.wire.tcp_header import ACK
@@ -100,6 +101,8 @@ class Stack:
         self._connections: dict[bytes, Connection] = {}
         self._listeners: dict[bytes, Listener] = {}  # address | port; the address may be empty: any
         self._accepting: deque[Listener] = deque()
+        self._datagram_ports: dict[bytes, DatagramPort] = {}
+        self._datagrams_ready: deque[DatagramPort] = deque()
         self._time_wait: TimeWaitTable = TimeWaitTable(self.counters, self.config.time_wait_limit)
         self._timers: TimerQueue = TimerQueue()
         self._path_mtu: dict[bytes, int] = {}
@@ -215,6 +218,9 @@ class Stack:
     def _receive_other(self, packet: bytes, ip: IpHeader, now: i64, checksum_ok: bool) -> None:
         """ICMP: echo is answered, errors are checked against what they quote. Other protocols are counted."""
         counters = self.counters
+        if ip.protocol == PROTO_UDP:
+            self._receive_datagram(packet, ip, checksum_ok)
+            return
         if ip.protocol != PROTO_ICMP and ip.protocol != PROTO_ICMPV6:
             counters.InUnknownProtos += 1
             return
@@ -231,6 +237,9 @@ class Stack:
             counters.InEchos += 1
             counters.OutEchoReps += 1
             self._output.raw(icmp.build_echo_reply(packet, ip))
+            return
+        if message.quoted_protocol == PROTO_UDP and message.quoted_key:
+            self._on_datagram_unreachable(message)
             return
         if message.quoted_protocol != PROTO_TCP or not message.quoted_key:
             return
@@ -253,6 +262,33 @@ class Stack:
             if code:
                 connection.on_unreachable(code, hard, now)
         self._timers.note(connection)
+
+    def _receive_datagram(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> None:
+        try:
+            datagram = udp.parse_untrusted(packet, ip, checksum_ok)
+        except WireError:
+            self.counters.InErrs += 1
+            return
+        local = key_dst(datagram.key)
+        if local not in self.addresses or _is_group(key_src(datagram.key)):
+            self.counters.InAddrErrors += 1
+            return
+        port = self._datagram_ports.get(_name(local, key_dst_port(datagram.key)))
+        if port is not None:
+            port.on_datagram(datagram)
+            return
+        self.counters.NoPorts += 1  # and its sender is told (RFC 1122 4.1.3.1)
+        kind = icmp.V4_UNREACHABLE if ip.version == 4 else icmp.V6_UNREACHABLE
+        code = 3 if ip.version == 4 else 4
+        self._output.raw(icmp.build_error(ip.version, kind, code, local, key_src(datagram.key), packet))
+
+    def _on_datagram_unreachable(self, message: icmp.IcmpMessage) -> None:
+        key = message.quoted_key
+        port = self._datagram_ports.get(_name(key_src(key), key_src_port(key)))
+        code, _ = icmp_errors(message.version, message.type, message.code)
+        if port is not None and code:
+            self.counters.InDestUnreachs += 1
+            port.on_unreachable(code)
 
     def _on_packet_too_big(self, connection: Connection, mtu: i64, now: i64) -> None:
         floor = MIN_PATH_MTU_IPV4 if len(connection.key) == 12 else MIN_PATH_MTU_IPV6
@@ -323,7 +359,7 @@ class Stack:
 
     def has_events(self) -> bool:
         """ready() or accepting() has something."""
-        return bool(self._env.ready or self._accepting)
+        return bool(self._env.ready or self._accepting or self._datagrams_ready)
 
     # ---- time ----
 
@@ -434,6 +470,53 @@ class Stack:
         self._listeners[_name(local, port)] = listener
         return listener
 
+    def open_datagrams(
+        self, address: Address | None = None, port: int = 0, remote: tuple[Address, int] | None = None
+    ) -> DatagramPort:
+        """A UDP port; address None: this stack's first (of the remote's family), port 0 a free one.
+
+        Raises ValueError or TypeError for a bad argument; OSError: EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH.
+        """
+        _check_port(port, 0)
+        there: tuple[bytes, int] | None = None
+        if remote is not None:
+            _check_port(remote[1], 1)
+            there = (packed(remote[0]), remote[1])
+        if address is not None:
+            local = packed(address)
+        elif there is not None:
+            local = self._source_for(there[0])
+        else:
+            local = min(self.addresses, key=lambda one: (len(one), one))
+        if local not in self.addresses:
+            raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"{ip_address(local)} is not an address of this stack")
+        if there is not None and len(there[0]) != len(local):
+            raise ValueError("local and remote address are of different families")
+        if port == 0:
+            port = self._ports.choose(
+                local, b"udp", 0, lambda candidate: _name(local, candidate) not in self._datagram_ports
+            )
+            if port == 0:
+                raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free for datagrams")
+        elif _name(local, port) in self._datagram_ports:
+            raise errors.oserror(errors.ADDRESS_IN_USE, f"UDP port {port}")
+        opened = DatagramPort(local, port, there, self._output, self.counters, self._datagrams_ready, self.config.mtu)
+        self._datagram_ports[_name(local, port)] = opened
+        return opened
+
+    def close_datagrams(self, port: DatagramPort) -> None:
+        """Give a UDP port back."""
+        if self._datagram_ports.get(_name(port.address, port.port)) is port:
+            del self._datagram_ports[_name(port.address, port.port)]
+
+    def datagrams_ready(self) -> DatagramPort | None:
+        """The next UDP port with datagrams or errors; None: no more."""
+        if not self._datagrams_ready:
+            return None
+        port = self._datagrams_ready.popleft()
+        port.waiting = False
+        return port
+
     def close_listener(self, listener: Listener, now: i64) -> None:
         """End a passive OPEN: what nobody accepted is reset."""
         self._listeners.pop(_name(listener.address, listener.port), None)
@@ -457,6 +540,7 @@ class Stack:
             "listeners": len(self._listeners),
             "half_open": sum(listener.half_open() for listener in self._listeners.values()),
             "accept_queue": sum(listener.pending() for listener in self._listeners.values()),
+            "datagram_ports": len(self._datagram_ports),
             "time_wait": len(self._time_wait),
             "timers": len(self._timers),
             "active": len(self._env.active),

@@ -6,6 +6,7 @@ is decides `close`. Rule for the next editor: a decision that this file takes it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from mypy_extensions import i64
 from synfin.tcp import acceptance, errors
 from synfin.tcp import handshake as opening
 from synfin.tcp.close import Closer
+from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import Handshake, fill_syn, judge_syn_sent
 from synfin.tcp.keepalive import KeepAlive
@@ -118,6 +120,7 @@ class Connection(Timed):
         self.error: int = errors.NONE  # why it failed
         self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
         self.want_writable: bool = False
+        self.reset_on_close: bool = False  # SO_LINGER with no time: close() is abort()
         self.active: bool = False  # stands in env.active
         self.waiting: bool = False  # stands in env.ready
         self.user: object | None = None  # whoever holds this connection
@@ -429,7 +432,7 @@ class Connection(Timed):
         if self.state == SYN_SENT:
             self._end(CLOSED, "CLOSE before the handshake was done", "9293 3.10.4", CAUSE_USER, now)
             return
-        if self.receiver.ready_bytes:
+        if self.receiver.ready_bytes or self.reset_on_close:
             self.abort(now)
             return
         self.closer.reader_gone = True
@@ -454,6 +457,25 @@ class Connection(Timed):
         self.keepalive = KeepAlive(idle_us, interval_us, probes, now) if idle_us else None
         self._update_deadline()
         self.touch()
+
+    def set_nodelay(self, nodelay: bool) -> None:
+        """Switch Nagle's algorithm off or on (RFC 9293 3.7.4); what it held back goes out when it is off."""
+        self.sender.nodelay = nodelay
+        self.touch()
+
+    def set_user_timeout(self, microseconds: i64) -> None:
+        """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides."""
+        self.sender.user_timeout_us = microseconds
+        self._update_deadline()
+        self.touch()
+
+    def set_congestion_control(self, make: Callable[[int], CongestionControl]) -> None:
+        """Exchange the congestion control; the new one goes on with the windows of the old."""
+        old = self.sender.congestion
+        new = make(old.mss)
+        new.cwnd = old.cwnd
+        new.ssthresh = old.ssthresh
+        self.sender.congestion = new
 
     def queued_bytes(self) -> int:
         """Bytes written and not acknowledged yet."""

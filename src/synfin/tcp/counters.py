@@ -24,6 +24,11 @@ class Counters:
         self.OutEchoReps: i64 = 0
         self.InDestUnreachs: i64 = 0
         self.OutOfWindowIcmps: i64 = 0  # quoted nothing that we have in flight (RFC 5927 4.1)
+        # Udp
+        self.InDatagrams: i64 = 0
+        self.OutDatagrams: i64 = 0
+        self.NoPorts: i64 = 0  # nobody listens there
+        self.RcvbufErrors: i64 = 0  # the port's queue was full
         # Tcp
         self.ActiveOpens: i64 = 0
         self.PassiveOpens: i64 = 0
@@ -60,7 +65,7 @@ class Counters:
 
 COUNTER_NAMES = (
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
-    "OutOfWindowIcmps ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs InCsumErrors "
+    "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs InCsumErrors "
     "OutRsts ListenOverflows ListenDrops PAWSEstab DelayedACKs TCPTimeouts TCPFastRetrans TCPChallengeACK TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
 ).split()

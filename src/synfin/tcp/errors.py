@@ -18,6 +18,7 @@ NOT_CONNECTED: Final = errno.ENOTCONN
 ADDRESS_IN_USE: Final = errno.EADDRINUSE
 ADDRESS_NOT_AVAILABLE: Final = errno.EADDRNOTAVAIL
 NO_BUFFERS: Final = errno.ENOBUFS
+MESSAGE_SIZE: Final = errno.EMSGSIZE
 
 
 def oserror(code: int, what: str = "") -> OSError:

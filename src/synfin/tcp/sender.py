@@ -69,7 +69,7 @@ class Sender:
         self.persist: Persist = Persist()
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
         self._config: Config = config
-        self._user_timeout: i64 = config.user_timeout_us
+        self.user_timeout_us: i64 = config.user_timeout_us
         self._progress_at: i64 = now  # when SND.UNA last moved, or data was first put in flight
         self._last_sent_at: i64 = now
         self._small_end: i64 = 0  # end of the last segment sent shorter than an MSS (Minshall's Nagle)
@@ -399,15 +399,15 @@ class Sender:
     def deadline(self) -> i64:
         """When on_timer() is due; 0: nothing is waited for."""
         due = earlier(self.rto_deadline, self.persist.deadline)
-        if due and self._user_timeout:
-            return earlier(due, self._progress_at + self._user_timeout)
+        if due and self.user_timeout_us:
+            return earlier(due, self._progress_at + self.user_timeout_us)
         return due
 
     def on_timer(self, now: i64, retries: i64) -> i64:
         """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
         outstanding = self.snd_una < self.snd_nxt
-        if self._user_timeout and (outstanding or self.persist.deadline):
-            if now - self._progress_at >= self._user_timeout and (outstanding or self.persist.unanswered > 0):
+        if self.user_timeout_us and (outstanding or self.persist.deadline):
+            if now - self._progress_at >= self.user_timeout_us and (outstanding or self.persist.unanswered > 0):
                 return GIVE_UP
         if self.rto_deadline and now >= self.rto_deadline:
             if not outstanding:
@@ -429,7 +429,3 @@ class Sender:
             self.persist.probe_sent(now, self._config.rto_max_us)
             return PROBE
         return 0
-
-    def set_user_timeout(self, microseconds: i64) -> None:
-        """RFC 9293 3.9.1 user timeout of this connection; 0: only the number of retries decides."""
-        self._user_timeout = microseconds

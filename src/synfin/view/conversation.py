@@ -240,7 +240,8 @@ class Conversation:
 
     def _take_one_of_two(self, event: Event, end: int, crossing: Crossing) -> None:
         if not isinstance(event, PacketEvent):
-            crossing.happened(end, event)
+            about_arrival = isinstance(event, NoteEvent) and not note_is_about_sending(event.what)
+            crossing.happened(end, event, about_arrival)
             return
         self._sources += 1
         for fields in view_events.segments(view_events.read(event)):

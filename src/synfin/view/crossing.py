@@ -3,14 +3,15 @@
 Each end's own events keep their order. A segment is one whole arrow wherever the two orders allow that its departure
 and its arrival stand on one line; both ends' clocks then run downwards along their own margins. Where two segments
 cross, or one overtakes another, no such line exists (Charron-Bost et al. 1996 call it a crown): the earlier one departs
-on one line and arrives on another. Plain data crossing plain ACKs are a bulk: their crossing says nothing, and they are
-drawn as if they had arrived at once.
+on one line and arrives on another. Where plain data crosses plain ACKs, or many plain segments in a row cross anything,
+that says nothing: they are drawn as if they had arrived at once.
 A segment's fate is known when it has arrived, when there are no more events, or after a while of patience.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import Final, Protocol
 
 from synfin.tcp.trace import Event
@@ -27,6 +28,8 @@ _HAPPENED: Final = 3
 _UNKNOWN: Final = 0
 _ARRIVES: Final = 1
 _LOST: Final = 2
+
+_BULK: Final = 4  # plain segments in a row that are many
 
 
 class Pen(Protocol):
@@ -58,10 +61,16 @@ class Crossing:
         self._patience_us = patience_us
         self._queues: tuple[deque[_Item], deque[_Item]] = (deque(), deque())
         self._flights: tuple[Flight[_Item], Flight[_Item]] = (Flight(), Flight())
+        self._bulk = [False, False]  # what each end is sending is a bulk
         self._serial = 0
         self._tags = 0
 
-    def happened(self, end: int, event: Event) -> None:
+    def happened(self, end: int, event: Event, about_arrival: bool) -> None:
+        """A transition or a note; `about_arrival`: of the segment that came in last, which then is not plain."""
+        if about_arrival and self._queues[end]:
+            last = self._queues[end][-1]
+            if last.kind == _ARRIVED and last.packet is not None:
+                last.packet.plain = False
         self._add(end, _Item(_HAPPENED, event.at, self._serial, None, event))
 
     def sent(self, end: int, packet: Packet) -> None:
@@ -136,7 +145,8 @@ class Crossing:
         departure = self._queues[end].popleft()
         arrival, packet = departure.twin, departure.packet
         assert arrival is not None and packet is not None
-        if all(item.packet is not None and item.packet.plain for _, item in heads):
+        everything_plain = all(item.packet is not None and item.packet.plain for _, item in heads)
+        if packet.plain and (everything_plain or self._is_bulk(end)):
             self._queues[1 - end].remove(arrival)
             self._pen.draw_packet(packet, WHOLE)
         else:
@@ -144,6 +154,13 @@ class Crossing:
             arrival.tag = departure.tag = self._tags
             self._pen.draw_packet(packet, DEPARTS, self._tags)
         return True
+
+    def _is_bulk(self, end: int) -> bool:
+        """Is the plain segment that has just left this queue one of many?"""
+        if not self._bulk[end]:
+            following = islice(self._queues[end], _BULK - 1)
+            self._bulk[end] = sum(item.kind == _SENT and _is_plain(item) for item in following) == _BULK - 1
+        return self._bulk[end]
 
     def _is_ready(self, item: _Item, end: int) -> bool:
         if item.kind == _SENT:
@@ -156,6 +173,8 @@ class Crossing:
     def _draw_head(self, end: int) -> None:
         item = self._queues[end].popleft()
         packet = item.packet
+        if not _is_plain(item):
+            self._bulk[end] = False
         if item.event is not None:
             self._pen.draw_event(end, item.event)
         elif packet is not None:
@@ -167,3 +186,7 @@ class Crossing:
                 self._pen.draw_packet(packet, LOST)
             else:
                 self._pen.draw_packet(packet, ARRIVES, item.tag)
+
+
+def _is_plain(item: _Item) -> bool:
+    return item.packet is not None and item.packet.plain

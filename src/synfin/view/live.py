@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 
 from synfin.tcp.trace import Event
 from synfin.view.diagram import Diagram, Only
-from synfin.view.text import TextLine, plain
+from synfin.view.text import MIN_WIDTH, TextLine, plain
 
 PALETTE: Final[Mapping[str, str]] = {
     "dim": "bright_black",
@@ -37,8 +37,9 @@ class Live:
     """A trace that draws on a terminal or into a file as the events come.
 
     out: sys.stdout if None. width: 0 for the terminal's, at most 120, and 100 where there is no terminal.
-    color: None for what the terminal can (and NO_COLOR forbids). footer: a line of text, such as a progress bar, that is
-    asked for at each refresh and stays at the bottom of a terminal; "" for none. The other arguments are those of `Diagram`.
+    color: None for what the terminal can (and NO_COLOR forbids). footer: a line of text, such as a progress bar, that
+    is asked for at each refresh and stays at the bottom of a terminal; "" for none. The other arguments are those of
+    `Diagram`.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Live:
     ) -> None:
         self._out = sys.stdout if out is None else out
         self._footer = footer
-        self._in_place = self._out.isatty() and os.environ.get("TERM") != "dumb"
-        self._color = self._in_place and "NO_COLOR" not in os.environ if color is None else color
+        is_terminal = self._out.isatty() and os.environ.get("TERM") != "dumb"
+        # What is longer than the screen is wide can't be taken back line by line.
+        self._in_place = is_terminal and shutil.get_terminal_size().columns >= max(width, MIN_WIDTH)
+        self._color = is_terminal and "NO_COLOR" not in os.environ if color is None else color
         self._console: Any = None
         self._shown = 0  # lines of a bulk still going on, at the bottom of the screen
         self._shown_at = 0

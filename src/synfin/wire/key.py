@@ -1,4 +1,4 @@
-"""Connection keys: the packet's own bytes that name a connection, source | destination | source port | destination port.
+"""Connection keys: the packet bytes that name a connection: source | destination | source port | destination port.
 
 A connection is filed under the key of the packets it receives (peer | local | peer port | local port); what it sends
 bears the reversed key. 12 bytes for IPv4, 36 for IPv6.

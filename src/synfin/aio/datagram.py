@@ -1,0 +1,115 @@
+"""A UDP port as an asyncio.DatagramTransport."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from synfin.aio.socket_face import socket_name
+from synfin.stack.datagrams import DatagramPort
+from synfin.stack.stack import Stack, packed
+from synfin.tcp import errors
+
+
+class DatagramTransport(asyncio.DatagramTransport):
+    """Made by Host.create_datagram_endpoint."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        stack: Stack,
+        port: DatagramPort,
+        protocol: asyncio.DatagramProtocol,
+        context: Context,
+        schedule_serve: Callable[[], None],
+        schedule_flush: Callable[[], None],
+    ) -> None:
+        extra: dict[str, Any] = {"sockname": socket_name(port.address, port.port)}
+        if port.remote is not None:
+            extra["peername"] = socket_name(*port.remote)
+        super().__init__(extra)
+        self._loop = loop
+        self._stack = stack
+        self._port = port
+        self._protocol = protocol
+        self._context = context
+        self._schedule_serve = schedule_serve
+        self._schedule_flush = schedule_flush
+        self._closing = False
+        port.user = self
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The protocol that is served."""
+        return self._protocol
+
+    def is_closing(self) -> bool:
+        """close() or abort() was called."""
+        return self._closing
+
+    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
+        """Send one datagram. Errors go to protocol.error_received, as in asyncio; bad arguments raise here."""
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
+        remote = self._port.remote
+        if remote is not None:
+            if addr is not None and (packed(str(addr[0])), addr[1]) != remote:
+                raise ValueError(f"Invalid address: must be None or {self.get_extra_info('peername')}")
+        else:
+            if addr is None:
+                raise ValueError("this endpoint has no remote address: sendto() needs one")
+            remote = (packed(str(addr[0])), int(addr[1]))
+        if self._closing:
+            return
+        try:
+            self._port.send(bytes(data), *remote)
+        except OSError as error:
+            self._loop.call_soon(self._call, self._protocol.error_received, error, context=self._context.copy())
+            return
+        self._schedule_flush()
+
+    def close(self) -> None:
+        """Give the port back; connection_lost(None) at the next turn. What was sent is on its way."""
+        self.abort()
+
+    def abort(self) -> None:
+        """The same."""
+        if self._closing:
+            return
+        self._closing = True
+        self._port.user = None
+        self._stack.close_datagrams(self._port)
+        self._loop.call_soon(self._call, self._protocol.connection_lost, None, context=self._context.copy())
+
+    def begin(self) -> None:
+        """The protocol's first call."""
+        self._call(self._protocol.connection_made, self)
+        if self._port.received:
+            self._schedule_serve()
+
+    def serve(self) -> None:
+        """Give what has come to the protocol."""
+        port = self._port
+        while port.errors and not self._closing:
+            error = errors.oserror(port.errors.popleft())
+            self._context.run(self._call, self._protocol.error_received, error)
+        while port.received and not self._closing:
+            data, address, number = port.received.popleft()
+            self._context.run(self._call, self._protocol.datagram_received, data, socket_name(address, number))
+
+    def _call(self, callback: Callable[..., object], *args: object) -> None:
+        try:
+            callback(*args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as problem:
+            self._loop.call_exception_handler(
+                {
+                    "message": "Fatal error: a protocol's callback failed",
+                    "exception": problem,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
+            self.abort()

@@ -1,0 +1,226 @@
+"""What runs a stack on an event loop: packets in and out, and one timer. It knows no protocol and no user.
+
+The order is the stack's contract: a batch of packets is read and its users are served; then, after the tasks woken by
+that have run once, the stack is polled for as much as the link takes now. The clock is the loop's own, so that a loop
+with virtual time drives a host as well.
+
+Three ways to carry packets: a link with a descriptor (TunLink) is polled; a function is given each packet; or the
+tunnel's owner pulls batches with `outgoing()`. Only the first needs a loop with add_reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from synfin.links.link import Link
+from synfin.links.tunnel import TunnelLink
+from synfin.stack.stack import Stack
+from synfin.tcp import errors
+from synfin.wire.segment import split
+
+READ_PACKETS = 64  # of one batch: then users and output have their turn
+SEND_BYTES = 1 << 20  # of one turn: then the link is read again
+
+
+class Driver:
+    """serve: gives to each user what the stack has for it. on_lost: the link is gone."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        link: Link | TunnelLink | None,
+        verify_checksums: bool,
+        serve: Callable[[], None],
+        on_lost: Callable[[OSError], None],
+    ) -> None:
+        self.stack = stack
+        self.closed = False
+        self._link = None if isinstance(link, TunnelLink) else link
+        self._tunnel = link if isinstance(link, TunnelLink) else None
+        self._trusted = not verify_checksums
+        self._serve = serve
+        self._on_lost = on_lost
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+        self._serve_scheduled = False
+        self._flush_scheduled = False
+        self._writing = False  # the link is full: wait until it is writable
+        self._puller: asyncio.Future[None] | None = None  # outgoing() waits
+        self._after_run: Callable[[], None] | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop it runs on; None before open()."""
+        return self._loop
+
+    def open(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to run on `loop`."""
+        self._loop = loop
+        if self._link is not None:
+            loop.add_reader(self._link.fileno(), self._on_readable)
+
+    def close(self) -> None:
+        """Send what is left, stop, and close the link."""
+        if self.closed:
+            return
+        if self._loop is not None:
+            self._flush()
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._puller is not None and not self._puller.done():
+            self._puller.set_result(None)
+        if self._link is not None:
+            if self._loop is not None and self._link.fileno() >= 0:
+                self._loop.remove_reader(self._link.fileno())
+                self._loop.remove_writer(self._link.fileno())
+            self._link.close()
+        if self._tunnel is not None:
+            self._tunnel.close()
+
+    def clock(self) -> int:
+        """The loop's time in microseconds."""
+        assert self._loop is not None
+        return int(self._loop.time() * 1_000_000)
+
+    def after_each_run(self, call: Callable[[], None] | None) -> None:
+        """Have `call` called whenever the stack has been polled; None: no more."""
+        self._after_run = call
+
+    # ---- packets ----
+
+    def receive(self, packet: bytes) -> None:
+        """One packet from the tunnel's owner; its users are served at the loop's next turn."""
+        self.stack.receive(packet, self.clock(), self._trusted)
+        self.schedule_serve()
+
+    async def outgoing(self) -> list[bytes]:
+        """The packets of the next burst, one an element; waits until there are some. OSError once closed."""
+        if self._link is not None or self._tunnel is not None:
+            raise RuntimeError("this host has a link of its own: outgoing() is for hosts without link= and send=")
+        if self._puller is not None:
+            raise RuntimeError("outgoing() is already being awaited")
+        while not self.closed:
+            bursts = self.stack.poll(self.clock(), SEND_BYTES)
+            if bursts:
+                self._after_poll()
+                return [packet for burst in bursts for packet in split(burst)]
+            self._after_poll()
+            assert self._loop is not None
+            self._puller = self._loop.create_future()
+            try:
+                await self._puller
+            finally:
+                self._puller = None
+        raise errors.oserror(errors.NOT_CONNECTED, "the host is closed")
+
+    def _on_readable(self) -> None:
+        link = self._link
+        assert link is not None
+        try:
+            link.receive(self.stack, self.clock, READ_PACKETS)
+        except OSError as error:
+            self._on_lost(error)
+            return
+        self._serve()
+        self.schedule_flush()
+
+    # ---- turns ----
+
+    def schedule_serve(self) -> None:
+        """Serve the users at the loop's next turn, and send after that."""
+        if not self._serve_scheduled and self._loop is not None and not self.closed:
+            self._serve_scheduled = True
+            self._loop.call_soon(self._on_serve)
+
+    def schedule_flush(self) -> None:
+        """Send at the loop's next turn, after whatever is scheduled now has run."""
+        if not self._flush_scheduled and self._loop is not None and not self.closed:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._run)
+
+    def _on_serve(self) -> None:
+        self._serve_scheduled = False
+        if not self.closed:
+            self._serve()
+            self.schedule_flush()
+
+    def _run(self) -> None:
+        self._flush_scheduled = False
+        if self.closed:
+            return
+        self._flush()
+        if not self.closed:
+            self._after_poll()
+            if self._link is not None or self._tunnel is not None:
+                if self.stack.has_output() and not self._writing:
+                    self.schedule_flush()
+
+    def _after_poll(self) -> None:
+        if self.stack.has_events():
+            self.schedule_serve()
+        self._arm_timer()
+        if self._after_run is not None:
+            self._after_run()
+
+    def _flush(self) -> None:
+        if self._writing:
+            return
+        if self._tunnel is None and self._link is None:
+            if self._puller is not None and not self._puller.done() and self.stack.has_output():
+                self._puller.set_result(None)
+            return
+        bursts = self.stack.poll(self.clock(), SEND_BYTES)
+        if not bursts:
+            return
+        if self._tunnel is not None:
+            self._tunnel.send(bursts)
+            return
+        link = self._link
+        assert link is not None and self._loop is not None
+        try:
+            if not link.send(bursts):
+                self._writing = True
+                self._loop.add_writer(link.fileno(), self._on_writable)
+        except OSError as error:
+            self._on_lost(error)
+
+    def _on_writable(self) -> None:
+        link = self._link
+        assert link is not None and self._loop is not None
+        try:
+            if not link.flush():
+                return
+        except OSError as error:
+            self._on_lost(error)
+            return
+        self._writing = False
+        self._loop.remove_writer(link.fileno())
+        self.schedule_flush()
+
+    # ---- time ----
+
+    def _arm_timer(self) -> None:
+        """One timer of the loop's for the stack's next deadline; one that comes too early is left to fire."""
+        deadline = self.stack.next_deadline()
+        if deadline is None or self.closed:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        assert self._loop is not None
+        self._timer_at = deadline
+        self._timer = self._loop.call_at(deadline / 1_000_000, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self.closed:
+            return
+        # call_at counts in floats: the microsecond that was asked for has come.
+        self.stack.on_timer(max(self.clock(), self._timer_at))
+        self._serve()
+        self.schedule_flush()
