@@ -11,8 +11,8 @@ What goes where is decided by the address alone (`routes`, by default the networ
   all other addresses are the kernel's;
 - names: `names` first, then the kernel's resolver.
 
-Libraries that make a kernel socket, `sock_connect` it and hand it to `create_connection(sock=...)`, as aiohttp does, are
-served too: that socket is then a mere token for the Host's connection.
+Libraries that make a kernel socket, `sock_connect` it and hand it to `create_connection(sock=...)`, as aiohttp does,
+are served too: that socket is then a mere token for the Host's connection.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class HostLoop(asyncio.SelectorEventLoop):
         except ValueError:
             return False
 
-    def _resolved(self, name: object) -> object:
+    def _resolved(self, name: Any) -> Any:
         return self._names.get(name.lower(), name) if isinstance(name, str) else name
 
     # ---- asyncio's calls ----
 
-    async def getaddrinfo(  # type: ignore[override]
+    async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
         """As asyncio's; a name of `names` is answered from there."""
@@ -74,7 +74,7 @@ class HostLoop(asyncio.SelectorEventLoop):
             await super().getaddrinfo(self._resolved(name), port, family=family, type=type, proto=proto, flags=flags),
         )
 
-    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:  # type: ignore[override]
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """As asyncio's; see the module for what goes to the Host."""
         sock = options.get("sock")
         if sock is not None:
@@ -117,7 +117,7 @@ class HostLoop(asyncio.SelectorEventLoop):
                 return cast(str, name[0])
         return None
 
-    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:  # type: ignore[override]
+    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """As asyncio's; see the module for what goes to the Host."""
         hosts = [host] if host is None or isinstance(host, str) else list(host)
         ours = [self._listens_on_host(self._resolved(one)) for one in hosts]
@@ -145,7 +145,7 @@ class HostLoop(asyncio.SelectorEventLoop):
         finalize(sock, _abort_unless_taken, self.host, connection)
         return None
 
-    async def create_datagram_endpoint(  # type: ignore[override]
+    async def create_datagram_endpoint(
         self, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **options: Any
     ) -> Any:
         """As asyncio's; see the module for what goes to the Host."""

@@ -80,12 +80,13 @@ class Listener(Timed):
     # ---- the user ----
 
     def accept(self) -> Connection | None:
-        """The next finished connection that is still alive or has something to read; None: nobody waits."""
-        if not self._accept:
-            return None
-        connection = self._accept.popleft()
-        connection.user = None
-        return connection
+        """The next finished connection that has not failed meanwhile; None: nobody waits."""
+        while self._accept:
+            connection = self._accept.popleft()
+            connection.user = None
+            if not connection.error:
+                return connection
+        return None
 
     def forget(self, connection: Connection) -> None:
         """A connection died before anybody accepted it: it is never handed out."""
