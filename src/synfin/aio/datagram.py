@@ -60,6 +60,8 @@ class DatagramTransport(asyncio.DatagramTransport):
             if addr is None:
                 raise ValueError("this endpoint has no remote address: sendto() needs one")
             remote = (packed(str(addr[0])), int(addr[1]))
+            if not 1 <= remote[1] <= 65535:
+                raise ValueError(f"a port is within 1 and 65535, not {remote[1]}")
         if self._closing:
             return
         try:

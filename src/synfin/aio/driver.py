@@ -21,6 +21,7 @@ from synfin.wire.segment import split
 
 READ_PACKETS = 64  # of one batch: then users and output have their turn
 SEND_BYTES = 1 << 20  # of one turn: then the link is read again
+CATCH_UP_BATCHES = 64  # before a timer: as many packets as a TunLink's device holds
 
 
 class Driver:
@@ -65,8 +66,14 @@ class Driver:
         """Send what is left, stop, and close the link."""
         if self.closed:
             return
-        if self._loop is not None:
-            self._flush()
+        try:
+            if self._loop is not None:
+                self._flush()
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Run no more, tell nobody, send nothing."""
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -103,13 +110,15 @@ class Driver:
             raise RuntimeError("this host has a link of its own: outgoing() is for hosts without link= and send=")
         if self._puller is not None:
             raise RuntimeError("outgoing() is already being awaited")
-        while not self.closed:
+        while self._loop is not None:
+            # Closing leaves a last batch: what tells the peers.
             bursts = self.stack.poll(self.clock(), SEND_BYTES)
             if bursts:
                 self._after_poll()
                 return [packet for burst in bursts for packet in split(burst)]
+            if self.closed:
+                break
             self._after_poll()
-            assert self._loop is not None
             self._puller = self._loop.create_future()
             try:
                 await self._puller
@@ -152,12 +161,14 @@ class Driver:
         self._flush_scheduled = False
         if self.closed:
             return
-        self._flush()
-        if not self.closed:
-            self._after_poll()
-            if self._link is not None or self._tunnel is not None:
-                if self.stack.has_output() and not self._writing:
-                    self.schedule_flush()
+        try:
+            self._flush()
+        finally:  # a tunnel's send() that raises is reported by the loop, and stops nothing
+            if not self.closed:
+                self._after_poll()
+                if self._link is not None or self._tunnel is not None:
+                    if self.stack.has_output() and not self._writing:
+                        self.schedule_flush()
 
     def _after_poll(self) -> None:
         if self.stack.has_events():
@@ -218,9 +229,26 @@ class Driver:
 
     def _on_timer(self) -> None:
         self._timer = None
-        if self.closed:
+        if self.closed or not self._catch_up():
             return
         # call_at counts in floats: the microsecond that was asked for has come.
         self.stack.on_timer(max(self.clock(), self._timer_at))
         self._serve()
         self.schedule_flush()
+
+    def _catch_up(self) -> bool:
+        """Read all that waits: on a busy machine, what a timer misses may have come long ago. False: the link is gone.
+
+        Without this a process that had no turn for an RTO sends again what its peer has acknowledged.
+        """
+        link = self._link
+        if link is None:
+            return True
+        try:
+            for _ in range(CATCH_UP_BATCHES):
+                if link.receive(self.stack, self.clock, READ_PACKETS) < READ_PACKETS:
+                    break
+        except OSError as error:
+            self._on_lost(error)
+            return False
+        return True

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context, copy_context
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from synfin.aio.datagram import DatagramTransport
 from synfin.aio.driver import Driver
@@ -78,6 +79,8 @@ class Host:
     ) -> None:
         if link is not None and send is not None:
             raise TypeError("a Host has link= or send= (or neither: then outgoing() gives its packets), not both")
+        if config is not None and not isinstance(config, Config):
+            raise TypeError(f"config must be a synfin.Config, not {type(config).__name__}")
         config = config if config is not None else Config()
         if link is not None and link.mtu != config.mtu:
             config = dataclasses.replace(config, mtu=link.mtu)
@@ -92,6 +95,7 @@ class Host:
         carrier = link if send is None else TunnelLink(send, config.mtu)
         self._driver = Driver(self.stack, carrier, verify_checksums, self._serve, self._on_link_lost)
         self._servers: dict[Listener, Server] = {}
+        self._endpoints: WeakSet[DatagramTransport] = WeakSet()
         self._closing: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
@@ -147,11 +151,12 @@ class Host:
                 server.close()
             for connection in self.stack.connections():
                 if not connection.closer.reader_gone:
-                    self._abort(connection)
+                    self._end(connection)
             await self._deliver_rest(grace)
         finally:
             self.close()
             self._closing.set_result(None)
+        await asyncio.sleep(0)  # every protocol has been told
 
     async def _deliver_rest(self, grace: float) -> None:
         """Until no connection whose user is gone has anything left to send or to be acknowledged."""
@@ -175,9 +180,18 @@ class Host:
         if self._driver.loop is not None:
             for server in list(self._servers.values()):
                 server.close()
+            for endpoint in list(self._endpoints):
+                endpoint.abort()
+            for connection in self.stack.connections():
+                self._end(connection)
             self.stack.abort_all(self.clock())
-            self._serve()
+            if not self.loop.is_closed():
+                self.loop.call_soon(self._serve)  # connection_lost, outside of this call
         self._driver.close()
+
+    def detach(self) -> None:
+        """End as a machine does whose power is cut: nothing is sent, nobody is told. For simulations of a crash."""
+        self._driver.stop()
 
     def clock(self) -> int:
         """The loop's time in microseconds."""
@@ -246,9 +260,23 @@ class Host:
                 port.user.serve()
 
     def _abort(self, connection: Connection) -> None:
-        connection.abort(self.clock())
-        connection.remind()
+        if isinstance(connection.user, Transport):
+            connection.user.abort()
+        else:
+            connection.abort(self.clock())
+            connection.remind()
         self._driver.schedule_serve()
+
+    def _end(self, connection: Connection) -> None:
+        """Reset a connection because its host ends, and tell its user so."""
+        user = connection.user
+        error = errors.oserror(errors.ABORTED, f"{self!r} was closed")
+        if isinstance(user, Transport):
+            user._force_close(error)
+            return
+        if isinstance(user, _Waiter) and not user.future.done():
+            user.future.set_exception(error)
+        self._abort(connection)
 
     def _close_listener(self, listener: Listener) -> None:
         self._servers.pop(listener, None)
@@ -323,6 +351,8 @@ class Host:
         self._check_open()
         if server_hostname is not None and not ssl:
             raise ValueError("server_hostname is only meaningful with ssl")
+        _check_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+        _check_factory(protocol_factory)
         if ssl and not server_hostname:
             server_hostname = host
         connection = await self.connect(host, port, local_addr=local_addr)
@@ -374,6 +404,8 @@ class Host:
 
         def begin() -> None:
             transport.begin()
+            if self._driver.closed:
+                self._serve()  # nobody else will any more
             if not begun.done():
                 begun.set_result(None)
 
@@ -415,8 +447,8 @@ class Host:
         self._check_open()
         if isinstance(ssl, bool):
             raise TypeError("ssl argument must be an SSLContext or None")
-        if not callable(protocol_factory):
-            raise TypeError("protocol_factory must be callable")
+        _check_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+        _check_factory(protocol_factory)
 
         def tls_factory() -> asyncio.BaseProtocol:
             assert ssl is not None
@@ -484,6 +516,7 @@ class Host:
         Raises OSError (EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH), ValueError or TypeError for bad arguments.
         """
         self._check_open()
+        _check_factory(protocol_factory)
         local, port = (None, 0) if local_addr is None else (local_addr[0] or None, local_addr[1])
         if local in ANY_ADDRESS:
             local = None
@@ -500,6 +533,7 @@ class Host:
         transport = DatagramTransport(
             self.loop, self.stack, opened, protocol, copy_context(), driver.schedule_serve, driver.schedule_flush
         )
+        self._endpoints.add(transport)
         begun: asyncio.Future[None] = self.loop.create_future()
 
         def begin() -> None:
@@ -514,6 +548,21 @@ class Host:
     def _check_open(self) -> None:
         if not self.is_open():
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
+
+
+def _check_factory(factory: object) -> None:
+    if not callable(factory):
+        raise TypeError(f"a protocol factory is callable, {type(factory).__name__} is not")
+
+
+def _check_tls(ssl: object, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:
+    if ssl:
+        if ssl is not True and not hasattr(ssl, "wrap_bio"):
+            raise TypeError(f"ssl is an SSLContext, True or None, not {type(ssl).__name__}")
+        return
+    for name, value in (("ssl_handshake_timeout", handshake_timeout), ("ssl_shutdown_timeout", shutdown_timeout)):
+        if value is not None:
+            raise ValueError(f"{name} is only meaningful with ssl")
 
 
 def _tls_protocol(

@@ -118,9 +118,10 @@ class Server(asyncio.AbstractServer):
             self._waiters.clear()
 
     def _accept(self, connection: Connection) -> None:
-        """A handshake is complete: its protocol begins."""
+        """A handshake is complete: its protocol begins, in a context of its own."""
+        context = self._context.copy()
         try:
-            protocol = self._context.run(self._factory)
+            protocol = context.run(self._factory)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as problem:
@@ -129,4 +130,4 @@ class Server(asyncio.AbstractServer):
                 {"message": "the protocol factory of a server failed", "exception": problem, "server": self}
             )
             return
-        self._host._make_transport(connection, protocol, self._context, self).begin()
+        self._host._make_transport(connection, protocol, context, self).begin()

@@ -33,6 +33,8 @@ _QUICKACK: Final[int] = getattr(socket, "TCP_QUICKACK", 12)
 _CONGESTION: Final[int] = getattr(socket, "TCP_CONGESTION", 13)
 _USER_TIMEOUT: Final[int] = getattr(socket, "TCP_USER_TIMEOUT", 18)
 _REUSEPORT: Final[int] = getattr(socket, "SO_REUSEPORT", 15)
+_MAX_KEEPALIVE: Final = 32767  # seconds; and 127 probes: linux/tcp.h
+_MAX_PROBES: Final = 127
 _ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd takes; any eight bytes for a pipe
 _LINGER: Final = struct.Struct("ii")
 _TCP_INFO: Final = struct.Struct("=8B24I")  # struct tcp_info of linux/tcp.h, as far as every kernel has it
@@ -51,6 +53,17 @@ def socket_name(address: bytes, port: int) -> SocketName:
 
 def _unknown(level: int, option: int) -> OSError:
     return OSError(errno.ENOPROTOOPT, f"{os.strerror(errno.ENOPROTOOPT)}: level {level}, option {option}")
+
+
+def _number(value: object) -> int:
+    """An option's value that is a C int, given as one or as its bytes."""
+    if isinstance(value, (bytes, bytearray)):
+        if len(value) < 4:
+            raise OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: {len(value)} bytes are no int")
+        return int.from_bytes(value[:4], sys.byteorder, signed=True)
+    if not isinstance(value, int):
+        raise TypeError(f"an option's value is an int or bytes, not {type(value).__name__}")
+    return value
 
 
 def _signal() -> tuple[int, int]:
@@ -139,10 +152,7 @@ class SocketFace(_Face):
                 raise OSError(errno.ENOENT, f"no congestion control is called {name!r}; known: {', '.join(BY_NAME)}")
             connection.set_congestion_control(BY_NAME[name])
             return
-        number = int.from_bytes(value, "little") if isinstance(value, (bytes, bytearray)) else value
-        if not isinstance(number, int):
-            raise TypeError(f"an option's value is an int or bytes, not {type(value).__name__}")
-        if not self._set_number(level, option, number):
+        if not self._set_number(level, option, _number(value)):
             raise _unknown(level, option)
 
     def _set_number(self, level: int, option: int, number: int) -> bool:
@@ -159,8 +169,9 @@ class SocketFace(_Face):
         if option == socket.TCP_NODELAY:
             connection.set_nodelay(number != 0)
         elif option in (_KEEPIDLE, _KEEPINTVL, _KEEPCNT):
-            if not 1 <= number <= 32767:
-                raise OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: {number} is not within 1 and 32767")
+            highest = _MAX_PROBES if option == _KEEPCNT else _MAX_KEEPALIVE
+            if not 1 <= number <= highest:
+                raise OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: {number} is not within 1 and {highest}")
             if option == _KEEPIDLE:
                 self._idle_us = number * SECOND_US
             elif option == _KEEPINTVL:
@@ -181,11 +192,13 @@ class SocketFace(_Face):
         self._connection.set_keepalive(idle, self._interval_us, self._probes, self._clock())
 
     def getsockopt(self, level: int, option: int, buflen: int = 0) -> int | bytes:
-        """An option's value: int, or bytes of at most `buflen`. Raises OSError(ENOPROTOOPT)."""
+        """An option's value: int, or bytes of at most `buflen`. Raises OSError: ENOPROTOOPT, EBADF once closed."""
+        if self._closed:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         value = self._get(level, option)
         if isinstance(value, bytes):
-            return value[:buflen] if buflen else int.from_bytes(value[:4], "little")
-        return value.to_bytes(4, "little")[:buflen] if buflen else value
+            return value[:buflen] if buflen else int.from_bytes(value[:4], sys.byteorder)
+        return value.to_bytes(4, sys.byteorder)[:buflen] if buflen else value
 
     def _get(self, level: int, option: int) -> int | bytes:
         connection = self._connection
@@ -306,7 +319,7 @@ class ListeningFace(_Face):
         known = {socket.SO_TYPE: int(socket.SOCK_STREAM), getattr(socket, "SO_ACCEPTCONN", 30): 1}
         if level != socket.SOL_SOCKET or option not in known:
             raise _unknown(level, option)
-        return known[option].to_bytes(4, "little")[:buflen] if buflen else known[option]
+        return known[option].to_bytes(4, sys.byteorder)[:buflen] if buflen else known[option]
 
     def setsockopt(self, level: int, option: int, value: int | bytes | None, optlen: int | None = None) -> None:
         """SO_REUSEADDR and SO_REUSEPORT mean nothing here and are taken; others OSError(ENOPROTOOPT)."""

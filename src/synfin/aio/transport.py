@@ -32,6 +32,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         _loop: asyncio.AbstractEventLoop
         _low_water: int
         _high_water: int
+        _protocol_paused: bool
 
         def _maybe_pause_protocol(self) -> None: ...
         def _maybe_resume_protocol(self) -> None: ...
@@ -61,6 +62,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         self._paused = False
         self._eof_told = False
         self._eof_sent = False
+        self._write_failed = False
         self._closing = False
         self._lost = False  # connection_lost was called
         self._error: BaseException | None = None
@@ -146,6 +148,11 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
 
     # ---- WriteTransport ----
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Where pause_writing and resume_writing are called, in bytes of get_write_buffer_size()."""
+        super().set_write_buffer_limits(high, low)
+        self._watch_writing()
+
     def get_write_buffer_size(self) -> int:
         """Bytes written beyond what the connection holds as a kernel's socket buffer would."""
         return self._connection.write_excess()
@@ -158,7 +165,13 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
             raise RuntimeError("Cannot call write() after write_eof()")
         if not data or self._closing:
             return
-        self._connection.write(data if type(data) is bytes else bytes(data))
+        try:
+            self._connection.write(data if type(data) is bytes else bytes(data))
+        except OSError:
+            # It has failed, and its protocol does not know yet: that is told at the next turn, as by a kernel's send().
+            self._write_failed = True
+            self._remind()
+            return
         self._schedule()
         self._watch_writing()
 
@@ -182,7 +195,11 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
     # ---- the Host's side ----
 
     def begin(self) -> None:
-        """The protocol's first call; what has come meanwhile follows."""
+        """The protocol's first call; what has come meanwhile follows. Aborted before it began, it never begins."""
+        if self._closing:
+            self._connection.user = None
+            self._lost = True
+            return
         if self._server is not None:
             self._server._attach_transport(self)
         self._call(self._protocol.connection_made, self)
@@ -200,7 +217,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         if events & (READABLE | EOF) and not self._closing:
             self._on_readable()
         connection = self._connection
-        if connection.error and not (self._paused and connection.receiver.ready_bytes and not self._closing):
+        if connection.error and not self._error_waits():
             self._lose(self._error if self._error is not None else errors.oserror(connection.error))
         elif self._closing:
             if self._error is not None or connection.write_excess() == 0:
@@ -211,17 +228,25 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         if self._face is not None:
             self._face.refresh()
 
+    def _error_waits(self) -> bool:
+        """What came before the error is still to be read. A writer learns of it at once, as by a kernel's send()."""
+        if not self._connection.receiver.ready_bytes or not self._paused:
+            return False
+        return not (self._closing or self._write_failed or self._protocol_paused)
+
     def _on_readable(self) -> None:
         connection = self._connection
         now = self._clock()
         while not self._paused and not self._closing:
+            if self._buffered:
+                if not connection.receiver.ready_bytes:
+                    break
+                self._fill_buffer(now)
+                continue
             piece = connection.read_piece(now)
             if piece is None:
                 break
-            if self._buffered:
-                self._fill_buffers(piece)
-            else:
-                self._call(self._protocol.data_received, piece)  # type: ignore[attr-defined]
+            self._call(self._protocol.data_received, piece)  # type: ignore[attr-defined]
         if (
             connection.receiver.fin_reached
             and not connection.receiver.ready_bytes
@@ -234,21 +259,23 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
             if not keep_open:
                 self.close()
 
-    def _fill_buffers(self, piece: bytes) -> None:
-        """BufferedProtocol: the data goes into buffers that the protocol lends."""
-        view = memoryview(piece)
-        while view and not self._closing:
-            buffer = self._call(self._protocol.get_buffer, len(view))  # type: ignore[attr-defined]
-            if buffer is None:
-                return
-            room = len(buffer)
-            if room == 0:
-                self._fatal(RuntimeError("get_buffer() returned an empty buffer"))
-                return
-            size = min(room, len(view))
-            memoryview(buffer)[:size] = view[:size]
-            view = view[size:]
-            self._call(self._protocol.buffer_updated, size)  # type: ignore[attr-defined]
+    def _fill_buffer(self, now: int) -> None:
+        """BufferedProtocol: what is ready goes into the buffer that the protocol lends, as far as it has room."""
+        buffer = self._call(self._protocol.get_buffer, self._connection.receiver.ready_bytes)  # type: ignore[attr-defined]
+        if self._closing:
+            return
+        try:
+            view = memoryview(buffer).cast("B")
+            if not view:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            size = 0
+            for piece in self._connection.read(now, len(view)):
+                view[size : size + len(piece)] = piece
+                size += len(piece)
+        except (TypeError, RuntimeError) as problem:
+            self._fatal(problem)
+            return
+        self._call(self._protocol.buffer_updated, size)  # type: ignore[attr-defined]
 
     def _on_writable(self) -> None:
         if self.get_write_buffer_size() <= self._low_water:

@@ -1,0 +1,15 @@
+"""What a simulation can say is wrong with the program in it, or with the way it is used."""
+
+from __future__ import annotations
+
+
+class SimulationError(Exception):
+    """Base of the others."""
+
+
+class Deadlock(SimulationError):
+    """Nothing can ever happen any more while tasks wait; the message names each and where it waits."""
+
+
+class SimulationEscape(SimulationError):
+    """Code in the simulation reached for the real network, or for a host while on none."""

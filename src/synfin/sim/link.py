@@ -1,0 +1,119 @@
+"""One direction between two hosts: what it does to packets. Everything random is drawn from its own generator."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from synfin.sim.units import bits_per_second, byte_count, microseconds, probability
+
+# A fault, as it is recorded and replayed: what happened to one packet.
+LOST: Final = "drop"
+DUPLICATED: Final = "duplicate"
+CORRUPTED: Final = "corrupt"
+Fault = tuple[str, int]  # (kind, microseconds of extra delay); kind "" for delay alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSettings:
+    """What may be set at any moment, for each direction. Times in microseconds, sizes in bytes."""
+
+    delay: int = 1000
+    jitter: int = 0
+    reorder: bool = False
+    loss: float = 0.0
+    burst_enter: float = 0.0
+    burst_leave: float = 1.0
+    burst_loss: float = 1.0
+    duplicate: float = 0.0
+    corrupt: float = 0.0
+    bandwidth: int = 0
+    queue: int = 0
+    mtu: int = 65535
+    up: bool = True
+
+    def changed(self, **wanted: Any) -> LinkSettings:
+        """A copy with these settings, as people write them. Raises TypeError or ValueError for what makes no sense.
+
+        delay, jitter: "20ms"; reorder: jitter may let packets overtake; loss, duplicate, corrupt: probabilities; bursts
+        of loss by Gilbert-Elliott: burst_enter and burst_leave are the probabilities, per packet, that the bad state
+        begins and ends, burst_loss is the loss in it; bandwidth: "10Mbit/s" or None; queue: "64KB" or None, what may
+        wait for the bandwidth; mtu: bytes; up: False stops the direction.
+        """
+        known = {field.name for field in fields(self)}
+        checked: dict[str, Any] = {}
+        for name, value in wanted.items():
+            if name not in known:
+                raise TypeError(f"a link has no setting {name!r}; there are {', '.join(sorted(known))}")
+            if name in ("delay", "jitter"):
+                checked[name] = microseconds(value, name)
+            elif name == "bandwidth":
+                checked[name] = bits_per_second(value)
+            elif name == "queue":
+                checked[name] = byte_count(value, name)
+            elif name == "mtu":
+                if isinstance(value, bool) or not isinstance(value, int) or not 576 <= value <= 65535:
+                    raise ValueError(f"mtu is from 576 to 65535 bytes, not {value!r}")
+                checked[name] = value
+            elif name in ("reorder", "up"):
+                checked[name] = bool(value)
+            else:
+                checked[name] = probability(value, name)
+        return replace(self, **checked)
+
+
+class Direction:
+    """Carries packets one way. counters: sent, lost, dropped at the queue, duplicated, corrupted."""
+
+    def __init__(self, settings: LinkSettings, seed: str) -> None:
+        self.settings = settings
+        self.partitioned = False
+        self.sent = 0
+        self.lost = 0
+        self.queue_drops = 0
+        self._random = random.Random(seed)
+        self._bad = False  # the state of Gilbert-Elliott's model
+        self._free_at = 0  # when the last bit of what was sent has left
+        self._last_arrival = 0
+
+    def draw(self) -> Fault:
+        """What chance does to the next packet."""
+        settings = self.settings
+        chance = self._random.random
+        if settings.burst_enter:
+            self._bad = chance() >= settings.burst_leave if self._bad else chance() < settings.burst_enter
+            if self._bad and chance() < settings.burst_loss:
+                return LOST, 0
+        if settings.loss and chance() < settings.loss:
+            return LOST, 0
+        extra = int(chance() * settings.jitter) if settings.jitter else 0
+        if settings.duplicate and chance() < settings.duplicate:
+            return DUPLICATED, extra
+        if settings.corrupt and chance() < settings.corrupt:
+            return CORRUPTED, extra
+        return "", extra
+
+    def corrupted(self, data: bytes) -> bytes:
+        """One bit of the packet turned over."""
+        bit = self._random.randrange(len(data) * 8)
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        return bytes(changed)
+
+    def arrival(self, size: int, now: int, extra: int) -> int:
+        """When a packet of `size` bytes sent now arrives; -1 if the queue before the link is full. Microseconds."""
+        settings = self.settings
+        leaves = now
+        if settings.bandwidth:
+            waiting = max(self._free_at - now, 0)
+            if settings.queue and waiting * settings.bandwidth // 8_000_000 + size > settings.queue and waiting:
+                self.queue_drops += 1
+                return -1
+            leaves = now + waiting + size * 8_000_000 // settings.bandwidth
+            self._free_at = leaves
+        arrives = leaves + settings.delay + extra
+        if not settings.reorder and arrives < self._last_arrival:
+            arrives = self._last_arrival
+        self._last_arrival = max(arrives, self._last_arrival)
+        return arrives
