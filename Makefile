@@ -60,7 +60,7 @@ format: $(WITH_DEV) ## let ruff format and fix what it can
 	$(RUN) ruff format .
 
 bench: $(WITH_DEV) $(COMPILED) ## measure, interpreted and compiled, beside the kernel; writes build/bench.json
-	SYNFIN_COMPILED_PYTHON=.venv-compiled/bin/python .venv/bin/python bench/run.py $(ARGS)
+	SYNFIN_COMPILED_PYTHON=.venv-compiled/bin/python .venv/bin/python -m bench $(ARGS)
 
 compiled: $(COMPILED) ## install the package compiled by mypyc into .venv-compiled
 	.venv-compiled/bin/python -c "import synfin; assert synfin.compiled(); print('compiled:', synfin.__path__[0])"

@@ -64,6 +64,11 @@ def need(present: object, reason: str) -> None:
     pytest.skip(reason, allow_module_level=True)
 
 
+def need_library(name: str) -> None:
+    """Skip the module that is being imported unless the library `name` can be imported; see `need`."""
+    need(find_spec(name), f"the library {name} is not installed (pip install -e '.[libraries]')")
+
+
 def find_program(name: str) -> str | None:
     """The path of a program, looked for also where servers live, which an ordinary user's PATH leaves out."""
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]))

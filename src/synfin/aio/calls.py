@@ -44,10 +44,11 @@ class HostCalls(asyncio.BaseEventLoop):
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
         """As asyncio's; a name of `names` is answered from there."""
-        name = host.decode() if isinstance(host, bytes) else host
+        name = self._resolved(host.decode() if isinstance(host, bytes) else host)
+        if self._is_ours(name):
+            flags &= ~socket.AI_ADDRCONFIG  # which asks for the addresses of the kernel's interfaces
         return cast(
-            list[Any],
-            await super().getaddrinfo(self._resolved(name), port, family=family, type=type, proto=proto, flags=flags),
+            list[Any], await super().getaddrinfo(name, port, family=family, type=type, proto=proto, flags=flags)
         )
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from synfin.aio.socket_face import socket_name
 from synfin.stack.datagrams import DatagramPort
-from synfin.stack.stack import Stack, packed
+from synfin.stack.stack import Stack, check_port, packed
 from synfin.tcp import errors
 
 
@@ -59,9 +59,8 @@ class DatagramTransport(asyncio.DatagramTransport):
         else:
             if addr is None:
                 raise ValueError("this endpoint has no remote address: sendto() needs one")
-            remote = (packed(str(addr[0])), int(addr[1]))
-            if not 1 <= remote[1] <= 65535:
-                raise ValueError(f"a port is within 1 and 65535, not {remote[1]}")
+            remote = (packed(str(addr[0])), addr[1])
+            check_port(remote[1], 1)
         if self._closing:
             return
         try:

@@ -24,7 +24,7 @@ from synfin.aio.socket_face import ListeningFace, socket_name
 from synfin.aio.transport import Transport
 from synfin.links.link import Link, check_mtu
 from synfin.links.tunnel import TunnelLink
-from synfin.stack.stack import Address, Stack, packed
+from synfin.stack.stack import Address, Stack, check_port, packed
 from synfin.tcp import errors
 from synfin.tcp.config import Config
 from synfin.tcp.connection import CONNECTED, FAILED, Connection
@@ -77,6 +77,8 @@ class Host:
         entropy: Callable[[int], bytes] = os.urandom,
         isn: IsnFunction | None = None,
     ) -> None:
+        if link is not None and not (hasattr(link, "mtu") and hasattr(link, "receive")):
+            raise TypeError(f"link is an object as in synfin.links, {type(link).__name__} is not")
         if link is not None and send is not None:
             raise TypeError("a Host has link= or send= (or neither: then outgoing() gives its packets), not both")
         if config is not None and not isinstance(config, Config):
@@ -139,6 +141,8 @@ class Host:
         """End. Listeners close; connections in their users' hands are reset; those that their users have closed get
         `grace` seconds to deliver what is queued. Bounded, and may be called again.
         """
+        if not grace >= 0:
+            raise ValueError(f"grace is a number of seconds, not {grace}")
         if self._closing is not None:
             await asyncio.shield(self._closing)
             return
@@ -294,6 +298,9 @@ class Host:
     async def connect(self, host: str, port: int, *, local_addr: tuple[str, int] | None = None) -> Connection:
         """Active open; the established Connection. For those who want no transport: its events are theirs to take."""
         self._check_open()
+        check_port(port, 1)
+        if isinstance(local_addr, str):
+            raise TypeError(f"local_addr is a pair of an address and a port, not {local_addr!r}")
         last: OSError | None = None
         for address in await self._resolve(host, port):
             try:
@@ -311,6 +318,8 @@ class Host:
         self._driver.schedule_flush()
         try:
             await future
+            if self._driver.closed:  # between the handshake's end and this task's turn
+                raise errors.oserror(errors.ABORTED, f"{self!r} was closed")
         except BaseException:
             # Cancelled or failed: nothing is left behind, and the peer hears of it at once.
             connection.user = None
@@ -498,6 +507,7 @@ class Host:
     ) -> Server:
         """As asyncio.start_server: calls `client_connected_cb(reader, writer)` for each connection."""
         loop = self.loop
+        _check_factory(client_connected_cb, "client_connected_cb")
 
         def factory() -> asyncio.BaseProtocol:
             reader = asyncio.StreamReader(limit=limit, loop=loop)
@@ -550,9 +560,9 @@ class Host:
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
 
 
-def _check_factory(factory: object) -> None:
+def _check_factory(factory: object, name: str = "protocol_factory") -> None:
     if not callable(factory):
-        raise TypeError(f"a protocol factory is callable, {type(factory).__name__} is not")
+        raise TypeError(f"{name} must be callable, {type(factory).__name__} is not")
 
 
 def _check_tls(ssl: object, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:

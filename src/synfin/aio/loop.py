@@ -33,7 +33,11 @@ class HostLoop(HostCalls, asyncio.SelectorEventLoop):
         self.host = host
         self._routes = routes
         self._names = {name.lower(): address for name, address in names.items()}
-        host.open(self)
+        try:
+            host.open(self)
+        except BaseException:
+            super().close()
+            raise
 
     # ---- what goes where ----
 

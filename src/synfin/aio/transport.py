@@ -212,7 +212,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         """The connection has something: give it to the protocol."""
         if not self._begun or self._lost:
             return
-        if events & WRITABLE:
+        if events & WRITABLE and not self._connection.error:
             self._on_writable()
         if events & (READABLE | EOF) and not self._closing:
             self._on_readable()

@@ -60,11 +60,86 @@ def demo(
     ] = False,
     ipv6: Annotated[bool, typer.Option("--ipv6", "-6", help="Use IPv6.")] = False,
 ) -> None:
-    """Let the Linux kernel's TCP fetch a page and a file from a synfin host, and draw each connection.
+    """Fetch a page and a file over synfin, and draw each connection.
 
-    No root is needed: it runs in a network namespace of its own, with a TUN device. Where there is none it runs
-    between two synfin hosts in memory, and says why.
+    The Linux kernel's TCP (curl) is the client, an HTTP server on a synfin host its peer. No root is needed: it runs
+    in a network namespace of its own, with a TUN device. Where there is none it runs between two synfin hosts in
+    memory, and says why.
     """
     from synfin.cli.demo import run
 
     raise typer.Exit(run(megabytes, capture, memory, ipv6))
+
+
+Addresses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--address", "-a", metavar="ADDRESS/PREFIX",
+        help="An address of synfin's; may be repeated. The kernel takes the first other one of that network.",
+    ),
+]  # fmt: skip
+TunName = Annotated[
+    str, typer.Option("--tun-name", "-t", metavar="NAME", help="Of the TUN device; %d becomes a free number.")
+]
+Mtu = Annotated[int, typer.Option("--mtu", min=576, max=65535, help="Largest packet in bytes; IPv6 needs 1280.")]
+Ipv4 = Annotated[bool, typer.Option("--ipv4", "-4", help="Use IPv4 only.")]
+Ipv6 = Annotated[bool, typer.Option("--ipv6", "-6", help="Use IPv6 only.")]
+
+
+def families(ipv4: bool, ipv6: bool) -> tuple[int, ...]:
+    """The IP versions that two options leave."""
+    return (4, 6) if ipv4 == ipv6 else (4,) if ipv4 else (6,)
+
+
+@app.command()
+def serve(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, help="The folder whose files are served.")
+    ],
+    address: Addresses = None,
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port to listen on.")] = 80,
+    tun_name: TunName = "synfin%d",
+    mtu: Mtu = 1500,
+    ipv4: Ipv4 = False,
+    ipv6: Ipv6 = False,
+) -> None:
+    """Serve the files of DIR over HTTP, by synfin's TCP.
+
+    It makes a TUN device, over which this machine reaches synfin: at 10.9.0.2 and fd00:9::2 unless --address says
+    otherwise. Browsers and curl need nothing else.
+
+    Only root may make a device. Anybody else gets a private network with one, and is told how to run programs in it,
+    and what root can do once so that all programs of the machine see it.
+    """
+    from synfin.cli.serve import run
+
+    raise typer.Exit(run(folder, address or [], families(ipv4, ipv6), port, tun_name, mtu))
+
+
+@app.command()
+def connect(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A name or an address.")],
+    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65535)],
+    address: Addresses = None,
+    tun_name: TunName = "synfin%d",
+    mtu: Mtu = 1500,
+    ipv4: Ipv4 = False,
+    ipv6: Ipv6 = False,
+    wait: Annotated[float, typer.Option("--wait", "-w", min=0.1, help="Seconds until connecting fails.")] = 20,
+    draw: Annotated[bool, typer.Option("--draw", "-d", help="Draw every segment, on stderr.")] = False,
+) -> None:
+    """Connect to a port by synfin's TCP, as nc does.
+
+    stdin is sent, and what comes is written to stdout. The end of stdin closes this direction (FIN); the other goes on
+    until HOST closes it. At a terminal, HOST's end is the end. (nginx, for one, takes the FIN for a client that has
+    gone: keep stdin open until its answer has come.)
+
+    It makes a TUN device, for which one must be root (or root has prepared one). Over it this machine is 10.9.1.1 and
+    fd00:9:1::1, and synfin is 10.9.1.2 and fd00:9:1::2, unless --address says otherwise. Other machines are reached if
+    this one forwards packets for them.
+
+    Example: printf 'GET / HTTP/1.0\\r\\n\\r\\n' | synfin connect 10.9.1.1 80
+    """
+    from synfin.cli.connect import run
+
+    raise typer.Exit(run(host, port, address or [], families(ipv4, ipv6), tun_name, mtu, wait, draw))

@@ -54,7 +54,7 @@ class DemoSite:
 
     def find(self, path: str) -> Resource | None:
         if path == "/":
-            return Resource(len(PAGE), "text/html; charset=utf-8", lambda: iter([PAGE]))
+            return Resource(len(PAGE), "text/html; charset=utf-8", lambda start, stop: iter([PAGE[start:stop]]))
         if path == "/file":
             return Resource(self.size, "application/octet-stream", self._file)
         return None
@@ -71,20 +71,20 @@ class DemoSite:
     def digest(self) -> str:
         """SHA-256 of the file."""
         digest = hashlib.sha256()
-        for chunk in self._chunks():
+        for chunk in self._chunks(0, self.size):
             digest.update(chunk)
         return digest.hexdigest()
 
-    def _file(self) -> Iterator[bytes]:
-        for chunk in self._chunks():
+    def _file(self, start: int, stop: int) -> Iterator[bytes]:
+        for chunk in self._chunks(start, stop):
             self.sent += len(chunk)
             yield chunk
 
-    def _chunks(self) -> Iterator[bytes]:
-        left = self.size
-        while left > 0:
-            yield self._block[:left]
-            left -= len(self._block)
+    def _chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        while start < stop:
+            chunk = self._block[start % len(self._block) :][: stop - start]
+            yield chunk
+            start += len(chunk)
 
 
 class Watch:
@@ -104,7 +104,6 @@ def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
     family = 6 if ipv6 else 4
     why = "asked for by --memory" if memory else _no_tun()
     try:
-        capture.parent.mkdir(parents=True, exist_ok=True)
         sink = capture.open("wb")
     except OSError as error:
         print(f"synfin demo: can't write the capture: {error}; choose a place with --capture FILE", file=sys.stderr)

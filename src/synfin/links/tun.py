@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from synfin.links.link import PacketSink, check_mtu
+from synfin.wire.checksum import Piece
 from synfin.wire.segment import Burst, split
 
 QUEUE_LIMIT: Final = 1024  # packets (bursts with offload) that wait while the device is full
@@ -100,7 +101,7 @@ class TunLink:
         self.name = name
         self.mtu = mtu
         self.offload = offload
-        self._queue: deque[list[bytes]] = deque()  # iovecs, oldest first; not empty only after EAGAIN
+        self._queue: deque[list[Piece]] = deque()  # iovecs, oldest first; not empty only after EAGAIN
         self.overflowed = 0  # packets lost because the queue was full
         self.refused = 0  # packets lost because the device did not want them
         self.last_error: OSError | None = None  # why, for the last one refused
@@ -170,7 +171,7 @@ class TunLink:
         if fd >= 0:
             os.close(fd)
 
-    def _write(self, iovec: list[bytes]) -> None:
+    def _write(self, iovec: list[Piece]) -> None:
         """One packet to the device, or behind those that wait."""
         if not self._queue:
             try:
@@ -196,7 +197,7 @@ class TunLink:
         self.last_error = error
 
 
-def _framed(burst: Burst) -> list[bytes]:
+def _framed(burst: Burst) -> list[Piece]:
     """The burst as the device takes it with offload: vnet header and head first, then the payload pieces."""
     head = burst.head
     csum_start = burst.csum_start

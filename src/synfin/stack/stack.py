@@ -26,8 +26,9 @@ from synfin.tcp.isn import IsnFunction, Rfc6528, TimestampOffset
 from synfin.tcp.listener import Listener
 from synfin.tcp.output import Output
 from synfin.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
+from synfin.tcp.syn_cookies import SynCookies
 from synfin.tcp.timestamps import ts_clock
-from synfin.tcp.trace import CAUSE_TIMER, Trace, Tracer
+from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER, Trace, Tracer
 from synfin.wire import icmp, udp
 from synfin.wire import ip as ip_layer
 from synfin.wire.errors import ChecksumError, WireError
@@ -55,7 +56,8 @@ def packed(address: Address) -> bytes:
     raise TypeError(f"an address is a str, bytes or an ipaddress object, not {type(address).__name__}")
 
 
-def _check_port(port: int, lowest: int) -> None:
+def check_port(port: int, lowest: int) -> None:
+    """Raise ValueError or TypeError for what is no port from `lowest` on."""
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"a port is an int, not {type(port).__name__}")
     if not lowest <= port <= 65535:
@@ -96,6 +98,7 @@ class Stack:
             self._output,
             isn if isn is not None else Rfc6528(entropy(32)),
             TimestampOffset(entropy(32)),
+            SynCookies(entropy(32)),
         )
         self._ports: EphemeralPorts = EphemeralPorts(entropy(32), self.config.port_first, self.config.port_last)
         self._connections: dict[bytes, Connection] = {}
@@ -170,17 +173,14 @@ class Stack:
             self.counters.InAddrErrors += 1  # RFC 9293 3.9.2.3: no segment from a multicast or broadcast address
             return
         iss_above: i64 = -1
+        listener = self._listener(local, key_dst_port(key))
         record = self._time_wait.get(key)
         if record is not None:
             verdict = time_wait.judge(record, seg)
-            if verdict == time_wait.REUSE and self._listener(local, key_dst_port(key)) is not None:
-                self._time_wait.remove(key)
-                self.counters.TWRecycled += 1
-                iss_above = record.snd_nxt
-            else:
+            if verdict != time_wait.REUSE or listener is None:
                 self._on_time_wait(key, record, verdict, now)
                 return
-        listener = self._listener(local, key_dst_port(key))
+            iss_above = record.snd_nxt
         if listener is None:
             self._output.reset_for(seg)
             return
@@ -189,6 +189,9 @@ class Stack:
             return
         connection = listener.on_segment(seg, self._mtu_to(src), now, iss_above)
         self._timers.note(listener)
+        if record is not None and listener.holds(key):  # a SYN that finds no room must not end TIME-WAIT
+            self._time_wait.remove(key)
+            self.counters.TWRecycled += 1
         if connection is not None:
             self._connections[key] = connection
             if not listener.waiting:
@@ -201,7 +204,7 @@ class Stack:
             return
         if verdict == time_wait.RESTART:
             record.deadline = now + 2 * self.config.msl_us
-            self._time_wait.add(key, record)
+            self._file_time_wait(key, record, now)
         elif verdict != time_wait.ACK_AGAIN:
             self.counters.TCPChallengeACK += 1
         seg = self._output.blank(reverse_key(key))
@@ -341,14 +344,14 @@ class Stack:
                     key = head[12:24] if burst.csum_start == 20 else head[8:44]
                     tracer.packet(now, True, reverse_key(key), burst)
         own: list[Burst] = []
+        outside: list[Burst] = []
         addresses = self.addresses
         for burst in packets:
             head = burst.head
             if (head[16:20] if head[0] < 0x60 else head[24:40]) in addresses:
                 own.append(burst)
-        if not own:
-            return packets
-        outside = [burst for burst in packets if burst not in own]
+            else:
+                outside.append(burst)
         for burst in own:
             self.receive(finish(burst), now, True, burst.gso_size)
         return outside
@@ -374,14 +377,17 @@ class Stack:
     def on_timer(self, now: i64) -> None:
         """Do all that is due at `now`."""
         for key in self._time_wait.expire(now):
-            if self._env.tracer is not None:
-                self._env.tracer.transition(now, key, TIME_WAIT, CLOSED, "2MSL", "9293 3.10.8", CAUSE_TIMER)
+            self._trace_end_of_time_wait(key, "2MSL", "9293 3.10.8", CAUSE_TIMER, now)
         while True:
             timed = self._timers.due(now)
             if timed is None:
                 return
             timed.on_timer(now)
             self._timers.note(timed)
+
+    def _trace_end_of_time_wait(self, key: bytes, reason: str, rfc: str, cause: int, now: i64) -> None:
+        if self._env.tracer is not None:
+            self._env.tracer.transition(now, key, TIME_WAIT, CLOSED, reason, rfc, cause)
 
     # ---- users ----
 
@@ -410,9 +416,11 @@ class Stack:
         Raises ValueError or TypeError for a bad address or port; OSError: ENETUNREACH (no address of that family),
         EADDRNOTAVAIL (`local` is not ours, or no port is free), EADDRINUSE, ENOBUFS (connection_limit).
         """
-        _check_port(port, 1)
-        _check_port(local_port, 0)
+        check_port(port, 1)
+        check_port(local_port, 0)
         there = packed(remote)
+        if _is_group(there):
+            raise ValueError(f"{ip_address(there)} names no single host (RFC 9293 3.9.2.3)")
         here = self._source_for(there) if local is None else packed(local)
         if here not in self.addresses:
             raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"{ip_address(here)} is not an address of this stack")
@@ -452,7 +460,7 @@ class Stack:
 
         Raises ValueError or TypeError for a bad argument; OSError: EADDRINUSE, EADDRNOTAVAIL.
         """
-        _check_port(port, 0)
+        check_port(port, 0)
         if isinstance(backlog, bool) or not isinstance(backlog, int):
             raise TypeError(f"backlog is an int, not {type(backlog).__name__}")
         if backlog < 1:
@@ -477,10 +485,10 @@ class Stack:
 
         Raises ValueError or TypeError for a bad argument; OSError: EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH.
         """
-        _check_port(port, 0)
+        check_port(port, 0)
         there: tuple[bytes, int] | None = None
         if remote is not None:
-            _check_port(remote[1], 1)
+            check_port(remote[1], 1)
             there = (packed(remote[0]), remote[1])
         if address is not None:
             local = packed(address)
@@ -519,7 +527,9 @@ class Stack:
 
     def close_listener(self, listener: Listener, now: i64) -> None:
         """End a passive OPEN: what nobody accepted is reset."""
-        self._listeners.pop(_name(listener.address, listener.port), None)
+        name = _name(listener.address, listener.port)
+        if self._listeners.get(name) is listener:  # closed before, its port may be another's by now
+            del self._listeners[name]
         listener.close(now)
 
     def abort_all(self, now: i64) -> None:
@@ -528,6 +538,9 @@ class Stack:
             self.close_listener(listener, now)
         for connection in list(self._connections.values()):
             connection.abort(now)
+            self._retire(connection, now)
+        for key in self._time_wait.clear():
+            self._trace_end_of_time_wait(key, "ABORT", "9293 3.10.5", CAUSE_USER, now)
 
     def connections(self) -> list[Connection]:
         """All connections, in order of opening; TIME-WAIT is counted by census() only."""
@@ -565,7 +578,12 @@ class Stack:
         if connection.error and isinstance(holder, Listener):
             holder.forget(connection)
         if connection.state == TIME_WAIT:
-            self._time_wait.add(key, connection.time_wait_record(now))
+            self._file_time_wait(key, connection.time_wait_record(now), now)
+
+    def _file_time_wait(self, key: bytes, record: time_wait.TimeWait, now: i64) -> None:
+        oldest = self._time_wait.add(key, record)
+        if oldest:
+            self._trace_end_of_time_wait(oldest, "made room: TIME-WAIT is full", "", CAUSE_SEGMENT, now)
 
 
 def _is_group(address: bytes) -> bool:

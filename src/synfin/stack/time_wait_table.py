@@ -18,13 +18,16 @@ class TimeWaitTable:
         self._counters = counters
         self._limit = limit
 
-    def add(self, key: bytes, record: TimeWait) -> None:
-        """File a record, or file it anew with a later deadline."""
+    def add(self, key: bytes, record: TimeWait) -> bytes:
+        """File a record, or file it anew with a later deadline. Returns the key that had to make room, or b""."""
+        oldest = b""
         self._records.pop(key, None)
         if len(self._records) >= self._limit:
-            del self._records[next(iter(self._records))]
+            oldest = next(iter(self._records))
+            del self._records[oldest]
             self._counters.TCPTimeWaitOverflow += 1
         self._records[key] = record.pack()
+        return oldest
 
     def get(self, key: bytes) -> TimeWait | None:
         """The record under `key`."""
@@ -51,6 +54,12 @@ class TimeWaitTable:
         for key in gone:
             del self._records[key]
         self._counters.TW += len(gone)
+        return gone
+
+    def clear(self) -> list[bytes]:
+        """Forget all records; the keys."""
+        gone = list(self._records)
+        self._records.clear()
         return gone
 
     def __contains__(self, key: bytes) -> bool:

@@ -13,6 +13,11 @@ from synfin.tcp.congestion.newreno import NewReno
 
 SECOND_US = 1_000_000
 
+# Config.syn_cookies
+COOKIES_OFF = 0
+COOKIES_WHEN_FULL = 1
+COOKIES_ALWAYS = 2
+
 
 def _within(name: str, value: int, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
@@ -76,6 +81,8 @@ class Config:
     """How long FIN-WAIT-2 waits for the peer's FIN when nobody is left to read (Linux: tcp_fin_timeout)."""
     syn_queue_limit: int = 1024
     """Half-open entries of one listener (Linux: tcp_max_syn_backlog)."""
+    syn_cookies: int = COOKIES_WHEN_FULL
+    """SYN cookies: never (0), when the SYN queue is full (1), for every SYN (2) (Linux: tcp_syncookies)."""
     time_wait_limit: int = 65536
     """TIME-WAIT records of a stack; the oldest makes room (Linux: tcp_max_tw_buckets)."""
     connection_limit: int = 1_000_000
@@ -115,6 +122,7 @@ class Config:
             "reassembly_limit",
         ):
             _within(name, getattr(self, name), 1, 1 << 30)
+        _within("syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
         _within("port_first", self.port_first, 1, 65535)
         _within("port_last", self.port_last, self.port_first, 65535)
         if not callable(self.congestion_control):

@@ -44,7 +44,6 @@ from synfin.tcp.states import (
     CLOSED,
     CLOSING,
     ESTABLISHED,
-    FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
     NAMES,
@@ -70,6 +69,9 @@ EOF: Final = 4  # the peer's FIN was reached: after what is ready, nothing more
 WRITABLE: Final = 8  # acknowledged bytes made room, and `want_writable` asked to be told
 FAILED: Final = 16  # `error` says why
 GONE: Final = 32  # the protocol part has ended: CLOSED or TIME-WAIT
+
+PROBE_DUE: Final = 1
+KEEPALIVE_DUE: Final = 2
 
 MAX_WINDOW_FIELD: Final = 65535
 CHALLENGE_INTERVAL_US: Final = 500_000  # out-of-window segments without text are answered this often (as Linux does)
@@ -135,8 +137,7 @@ class Connection(Timed):
         self._snd_wscale: i64 = 0
         self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
         self._challenge_at: i64 = -CHALLENGE_INTERVAL_US
-        self._probe_due: bool = False
-        self._keepalive_due: bool = False
+        self._due: i64 = 0  # probes that the next poll sends
 
     # ---- opening ----
 
@@ -169,7 +170,9 @@ class Connection(Timed):
         self.receiver.wscale = agreed.rcv_wscale
         mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
         self.sender.establish(mss, window, 0, 1, rtt, syn_lost, now)
-        if config.keepalive_idle_us:
+        if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
+            self.keepalive.heard(now)
+        elif config.keepalive_idle_us:
             self.set_keepalive(config.keepalive_idle_us, config.keepalive_interval_us, config.keepalive_probes, now)
         self._to(ESTABLISHED, "the handshake is complete", "9293 3.5", CAUSE_SEGMENT, now)
         self._tell(CONNECTED)
@@ -236,7 +239,7 @@ class Connection(Timed):
             if stamps.is_old(seg.ts_val, now):
                 self.env.counters.PAWSEstab += 1
                 self._note(now, "dropped: PAWS", "7323 5.3")
-                self._send_ack(now)
+                self._acknowledge_refused(len(seg.payload) > 0 or flags & (SYN | FIN) != 0, now)
                 return
         size: i64 = len(seg.payload)
         length = size
@@ -282,7 +285,7 @@ class Connection(Timed):
         # (RFC 9293 figure 7).
         repeated = flags & SYN != 0 and seq == receiver.rcv_nxt - 1
         if not repeated and (flags & SYN or not receiver.rcv_nxt <= seq <= receiver.rcv_adv):
-            self._send_syn(now)
+            self._challenge(now)  # RFC 9293 3.10.7.4, first, and 5961 4.2
             return False
         if not flags & ACK:
             if repeated:
@@ -303,21 +306,25 @@ class Connection(Timed):
     def _refuse(self, verdict: i64, length: i64, now: i64) -> None:
         if verdict == acceptance.UNACCEPTABLE:
             self._note(now, "outside the window", "9293 3.10.7.4")
-            if length:
-                self._send_ack(now)
-            else:
-                self._challenge(now)
+            self._acknowledge_refused(length > 0, now)
         elif verdict == acceptance.CHALLENGE:
             self._challenge(now)
         elif verdict == acceptance.RESET:
             self._on_reset(now)
+
+    def _acknowledge_refused(self, takes_numbers: bool, now: i64) -> None:
+        """Answer what was refused. An ACK never gets more than a challenge ACK, or two hosts at odds never end."""
+        if takes_numbers:
+            self._send_ack(now)
+        else:
+            self._challenge(now)
 
     def _on_reset(self, now: i64) -> None:
         """A genuine RST (RFC 9293 3.10.7.4, second)."""
         state = self.state
         if state == ESTABLISHED or state == CLOSE_WAIT:
             self.env.counters.EstabResets += 1
-        if state == LAST_ACK or state == CLOSING or (state == TIME_WAIT):
+        if (state == LAST_ACK or state == CLOSING) and self.sender.fin_sent():
             self._end(CLOSED, "RST", "9293 3.10.7.4", CAUSE_SEGMENT, now)
             return
         self._fail(errors.RESET, "RST: connection reset by peer", "9293 3.10.7.4", CAUSE_SEGMENT, now)
@@ -370,7 +377,12 @@ class Connection(Timed):
     # ---- the user ----
 
     def write(self, data: bytes) -> None:
-        """Queue `data` (kept by reference). Raises OSError: EPIPE after shutdown or close, else why it failed."""
+        """Queue `data` (kept by reference). Raises OSError: EPIPE after shutdown or close, else why it failed.
+
+        Raises TypeError for anything but bytes, which could change while the peer has not acknowledged them.
+        """
+        if not isinstance(data, bytes):
+            raise TypeError(f"data is bytes, not {type(data).__name__}")
         if self.error:
             raise errors.oserror(self.error)
         if self.closer.fin_queued or self.state == CLOSED or self.state == TIME_WAIT:
@@ -443,17 +455,23 @@ class Connection(Timed):
         self.touch()
 
     def abort(self, now: i64) -> None:
-        """ABORT (RFC 9293 3.10.5): forget everything; the peer is told by RST where it could be waiting for us."""
-        if self.state == CLOSED:
+        """ABORT (RFC 9293 3.10.5): forget everything; the peer is told by RST where it could be waiting for us.
+
+        TIME-WAIT stays: it is the stack's by now, and protects whoever uses the same addresses and ports next.
+        """
+        if self.state == CLOSED or self.state == TIME_WAIT:
+            self.receiver.discard()
             return
-        if self.state in (SYN_RCVD, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT):
+        if self._is_awaited():
             self._send_reset(now)
         self.closer.reader_gone = True
         self.receiver.discard()
         self._end(CLOSED, "ABORT", "9293 3.10.5", CAUSE_USER, now)
 
     def set_keepalive(self, idle_us: i64, interval_us: i64, probes: i64, now: i64) -> None:
-        """Turn keep-alive on (RFC 9293 3.8.4); idle_us 0 turns it off."""
+        """Turn keep-alive on (RFC 9293 3.8.4); idle_us 0 turns it off. Raises ValueError for what is no time."""
+        if idle_us < 0 or (idle_us and (interval_us <= 0 or probes <= 0)):
+            raise ValueError("keep-alive needs a positive interval and number of probes, and an idle time or 0")
         self.keepalive = KeepAlive(idle_us, interval_us, probes, now) if idle_us else None
         self._update_deadline()
         self.touch()
@@ -464,7 +482,12 @@ class Connection(Timed):
         self.touch()
 
     def set_user_timeout(self, microseconds: i64) -> None:
-        """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides."""
+        """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides.
+
+        Raises ValueError for a negative time.
+        """
+        if microseconds < 0:
+            raise ValueError(f"a user timeout is a time or 0, not {microseconds}")
         self.sender.user_timeout_us = microseconds
         self._update_deadline()
         self.touch()
@@ -585,12 +608,12 @@ class Connection(Timed):
             self.env.counters.TCPTimeouts += 1
             self._note(now, "retransmission: RTO", "6298 5.4")
         if result & PROBE:
-            self._probe_due = True
+            self._due |= PROBE_DUE
         if self.keepalive is not None and now >= self.keepalive.deadline:
             if not self.sender.idle():
                 self.keepalive.heard(now)  # retransmission or probing finds out soon enough
             elif self.keepalive.due(now):
-                self._keepalive_due = True
+                self._due |= KEEPALIVE_DUE
             else:
                 self._give_up(now)
                 return
@@ -605,7 +628,7 @@ class Connection(Timed):
         self.env.counters.TCPAbortOnTimeout += 1
         if self.state in (SYN_SENT, SYN_RCVD):
             self.env.counters.AttemptFails += 1
-        elif self.state in (ESTABLISHED, CLOSE_WAIT, FIN_WAIT_1, FIN_WAIT_2):
+        elif self._is_awaited():
             self._send_reset(now)
         self._fail(self.soft_error or errors.TIMED_OUT, "no answer: given up", "9293 3.8.3", CAUSE_TIMER, now)
 
@@ -644,14 +667,14 @@ class Connection(Timed):
             self._send_chunk(chunk, now)
             sent = chunk.length + 1
         else:
-            if self._probe_due:
-                self._probe_due = False
+            if self._due & PROBE_DUE:
+                self._due &= ~PROBE_DUE
                 if self.sender.persist.deadline and self.sender.probe(now, chunk):
                     self.env.counters.TCPWinProbe += 1
                     self._note(now, "zero-window probe", "9293 3.8.6.1")
                     self._send_chunk(chunk, now)
-            if self._keepalive_due:
-                self._keepalive_due = False
+            if self._due & KEEPALIVE_DUE:
+                self._due &= ~KEEPALIVE_DUE
                 self.env.counters.TCPKeepAlive += 1
                 self._note(now, "keep-alive probe", "9293 3.8.4")
                 self._send(self.sender.snd_nxt - 1, ACK, now)
@@ -721,6 +744,15 @@ class Connection(Timed):
         self._fill(seg, self.sender.snd_nxt, RST | ACK, now)
         seg.window = 0
         output.reply(seg)
+
+    def _is_awaited(self) -> bool:
+        """The peer could be waiting for us, so that the end has to be told by RST (RFC 9293 3.10.5).
+
+        CLOSING and LAST-ACK begin when the user closes (see `close`): until the FIN is sent, their peer still waits.
+        """
+        if self.state == CLOSING or self.state == LAST_ACK:
+            return not self.sender.fin_sent()
+        return self.state not in (CLOSED, SYN_SENT, TIME_WAIT)
 
     def _challenge(self, now: i64) -> None:
         """A challenge ACK (RFC 5961 7): rare enough that two confused hosts can't answer each other for ever."""

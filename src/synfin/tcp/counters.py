@@ -43,6 +43,11 @@ class Counters:
         # TcpExt
         self.ListenOverflows: i64 = 0  # the accept queue was full
         self.ListenDrops: i64 = 0  # SYNs and final ACKs dropped for want of room
+        self.TCPReqQFullDrop: i64 = 0  # the SYN queue was full, and no cookie could help
+        self.TCPReqQFullDoCookies: i64 = 0
+        self.SyncookiesSent: i64 = 0
+        self.SyncookiesRecv: i64 = 0
+        self.SyncookiesFailed: i64 = 0
         self.PAWSEstab: i64 = 0
         self.DelayedACKs: i64 = 0
         self.TCPTimeouts: i64 = 0
@@ -65,7 +70,9 @@ class Counters:
 
 COUNTER_NAMES = (
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
-    "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets InSegs OutSegs RetransSegs InErrs InCsumErrors "
-    "OutRsts ListenOverflows ListenDrops PAWSEstab DelayedACKs TCPTimeouts TCPFastRetrans TCPChallengeACK TCPOFOQueue "
-    "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
+    "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
+    "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
+    "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed PAWSEstab DelayedACKs "
+    "TCPTimeouts TCPFastRetrans TCPChallengeACK TCPOFOQueue TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPKeepAlive "
+    "TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
 ).split()

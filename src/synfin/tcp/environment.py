@@ -14,6 +14,7 @@ from synfin.tcp.counters import Counters
 from synfin.tcp.isn import IsnFunction, TimestampOffset
 from synfin.tcp.output import Output
 from synfin.tcp.sender import Chunk
+from synfin.tcp.syn_cookies import SynCookies
 from synfin.tcp.trace import Tracer
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ class Environment:
         output: Output,
         isn: IsnFunction,
         ts_offset: TimestampOffset,
+        cookies: SynCookies,
     ) -> None:
         self.config = config
         self.counters = counters
         self.output = output
         self.isn = isn
         self.ts_offset = ts_offset
+        self.cookies = cookies
         self.tracer: Tracer | None = None
         self.active: deque[Connection] = deque()  # may have something to send, or a deadline to be noted
         self.ready: deque[Connection] = deque()  # has something for its user

@@ -13,14 +13,16 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import fill_syn
-from synfin.tcp.states import LISTEN, SYN_RCVD
+from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
+from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, stamp
 from synfin.tcp.syn_options import Negotiated, Offer, agree, offer, scale_for
 from synfin.tcp.timer import Timed
 from synfin.tcp.timestamps import ts_clock
-from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER
+from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt
@@ -75,6 +77,7 @@ class Listener(Timed):
         self._queues: list[dict[bytes, bytes]] = [{} for _ in range(env.config.synack_retries + 1)]
         self._half_open: int = 0
         self._accept: deque[Connection] = deque()
+        self._overflow_at: i64 = -1  # when the SYN queue was last found full; cookies may be out since
         self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
 
     # ---- the user ----
@@ -107,9 +110,15 @@ class Listener(Timed):
         while self._accept:
             self._accept.popleft().abort(now)
         for queue in self._queues:
+            for key in queue:
+                self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
             queue.clear()
         self._half_open = 0
         self.deadline = 0
+
+    def holds(self, key: bytes) -> bool:
+        """The SYN queue has an entry under `key`."""
+        return self._find(key) >= 0
 
     # ---- segments ----
 
@@ -137,10 +146,12 @@ class Listener(Timed):
             return None
         if not flags & ACK:
             return None
-        if retry < 0:
-            self._env.output.reset_for(seg)  # RFC 9293 3.10.7.2: any ACK is bad in LISTEN
-            return None
-        return self._on_final_ack(seg, retry, mtu, now)
+        if retry >= 0:
+            return self._on_final_ack(seg, retry, mtu, now)
+        if self._cookies_may_be_out(now):
+            return self._on_cookie(seg, mtu, now)
+        self._env.output.reset_for(seg)  # RFC 9293 3.10.7.2: any ACK is bad in LISTEN
+        return None
 
     def _on_syn(self, seg: Segment, mtu: i64, now: i64, iss_above: i64) -> None:
         """First segment of the three. Text on it is not taken (see docs: a SYN is free to forge)."""
@@ -150,8 +161,15 @@ class Listener(Timed):
             env.counters.ListenDrops += 1
             self._note(now, seg.key, "SYN dropped: the accept queue is full")
             return
-        if self._half_open >= env.config.syn_queue_limit:
+        full = self._half_open >= env.config.syn_queue_limit
+        if full or env.config.syn_cookies == COOKIES_ALWAYS:
+            # A new incarnation's number must be above the old one's, and a cookie's can't be chosen (RFC 9293 MAY-2).
+            if env.config.syn_cookies != COOKIES_OFF and iss_above < 0:
+                self._answer_by_cookie(seg, mtu, full, now)
+                return
+        if full:
             env.counters.ListenDrops += 1
+            env.counters.TCPReqQFullDrop += 1
             self._note(now, seg.key, "SYN dropped: the SYN queue is full")
             return
         iss: i64 = env.isn(seg.key, now)
@@ -161,16 +179,103 @@ class Listener(Timed):
         entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed)
         self._queues[0][seg.key] = entry.pack()
         self._half_open += 1
-        self._trace(now, seg.key, LISTEN, SYN_RCVD, "SYN", "9293 3.10.7.2")
+        if iss_above >= 0:
+            self._trace(now, seg.key, TIME_WAIT, SYN_RCVD, "SYN of a new incarnation", "6191 2")
+        else:
+            self._trace(now, seg.key, LISTEN, SYN_RCVD, "SYN", "9293 3.10.7.2")
         self._send_syn_ack(seg.key, entry, mtu, now)
         self._update_deadline()
 
+    def _answer_by_cookie(self, seg: Segment, mtu: i64, full: bool, now: i64) -> None:
+        """Second segment without any memory of the first: see `syn_cookies`."""
+        env = self._env
+        key = seg.key
+        if full:
+            self._overflow_at = now
+            env.counters.TCPReqQFullDoCookies += 1
+        agreed = agree(self._offer(key, mtu), seg)
+        bits: i64 = 0
+        if agreed.timestamps:
+            bits = pack_options(agreed.snd_wscale if agreed.scaling else -1, agreed.sack, False)
+        else:
+            # Only our timestamp could bring these back, and the client does not echo any.
+            agreed = Negotiated(agreed.peer_mss, False, 0, 0, False, False)
+        iss = env.cookies.encode(key, seg.seq, agreed.peer_mss, bits, now)
+        env.counters.SyncookiesSent += 1
+        self._note(now, key, "SYN cookie: the SYN queue is full" if full else "SYN cookie: always")
+        entry = HalfOpen(0, now, seg.seq, iss, seg.ts_val, agreed)
+        self._send_syn_ack(key, entry, mtu, now, bits)
+
+    def _cookies_may_be_out(self, now: i64) -> bool:
+        """A cookie is valid for two counter steps, so it is looked for only that long after the last overflow."""
+        mode = self._env.config.syn_cookies
+        if mode == COOKIES_ALWAYS:
+            return True
+        return mode != COOKIES_OFF and self._overflow_at >= 0 and now - self._overflow_at <= 2 * STEP_US
+
+    def _on_cookie(self, seg: Segment, mtu: i64, now: i64) -> Connection | None:
+        """Third segment, perhaps of a cookie: it holds all that is known of the first two."""
+        env = self._env
+        key = seg.key
+        irs = seq_add(seg.seq, -1)
+        iss = seq_add(seg.ack, -1)
+        bits: i64 = seg.ts_ecr & OPTION_MASK if seg.has_ts and env.config.timestamps else 0
+        mss = env.cookies.check(key, irs, iss, bits, now)
+        if mss < 0:
+            env.counters.SyncookiesFailed += 1
+            self._note(now, key, "no valid SYN cookie: reset")
+            env.output.reset_for(seg)
+            return None
+        timestamps = seg.has_ts and env.config.timestamps
+        wscale = option_wscale(bits) if timestamps else -1
+        scaling = wscale >= 0
+        agreed = Negotiated(
+            mss,
+            scaling,
+            wscale if scaling else 0,
+            self._rcv_wscale if scaling else 0,
+            timestamps,
+            timestamps and option_sack(bits),
+        )
+        if len(self._accept) >= self.backlog:
+            # Ignored: the client's data will bring the cookie again.
+            env.counters.ListenOverflows += 1
+            env.counters.ListenDrops += 1
+            self._note(now, key, "ACK of a cookie ignored: the accept queue is full")
+            return None
+        env.counters.SyncookiesRecv += 1
+        self._trace(now, key, LISTEN, SYN_RCVD, "ACK of a SYN cookie", "4987 3.6")
+        # The echo of a stamped timestamp tells no RTT: its low bits are no time.
+        return self._begin(seg, iss, irs, agreed, seg.ts_val, 0, False, mtu, now)
+
+    def _begin(
+        self,
+        seg: Segment,
+        iss: i64,
+        irs: i64,
+        agreed: Negotiated,
+        ts_recent: i64,
+        rtt: i64,
+        syn_lost: bool,
+        mtu: i64,
+        now: i64,
+    ) -> Connection:
+        """The handshake is complete: a connection, in the accept queue."""
+        connection = Connection(self._env, seg.key, iss, mtu, now)
+        connection.open_passive(irs, agreed, ts_recent, seg.window, rtt, syn_lost, now)
+        self._env.counters.PassiveOpens += 1
+        connection.user = self  # until somebody accepts it
+        self._accept.append(connection)
+        return connection
+
     def _on_duplicate_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
         """The same SYN: its SYN,ACK again. Another: an ACK, so that its sender resets this entry (RFC 9293 fig. 9)."""
+        env = self._env
         if seg.seq == entry.irs:
+            env.counters.RetransSegs += 1
+            self._note(now, seg.key, "retransmission: SYN,ACK for a SYN that came again")
             self._send_syn_ack(seg.key, entry, 0, now)
             return
-        env = self._env
         env.counters.TCPChallengeACK += 1
         out = env.output.blank(reverse_key(seg.key))
         out.seq = seq_add(entry.iss, 1)
@@ -206,13 +311,8 @@ class Listener(Timed):
             self._note(now, key, "final ACK ignored: the accept queue is full")
             return None
         self._remove(retry, key)
-        connection = Connection(env, key, entry.iss, mtu, now)
         rtt = now - entry.sent_at if retry == 0 else 0
-        connection.open_passive(entry.irs, agreed, entry.ts_recent, seg.window, rtt, retry > 0, now)
-        env.counters.PassiveOpens += 1
-        connection.user = self  # until somebody accepts it
-        self._accept.append(connection)
-        return connection
+        return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, retry > 0, mtu, now)
 
     # ---- timer ----
 
@@ -261,8 +361,8 @@ class Listener(Timed):
         buffer = self._env.config.receive_buffer
         return buffer if buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
 
-    def _send_syn_ack(self, key: bytes, entry: HalfOpen, mtu: i64, now: i64) -> None:
-        """Second segment: our number, and the confirmation of theirs."""
+    def _send_syn_ack(self, key: bytes, entry: HalfOpen, mtu: i64, now: i64, cookie_bits: i64 = -1) -> None:
+        """Second segment: our number, and the confirmation of theirs. cookie_bits: for the timestamp."""
         env = self._env
         proposal = self._offer(key, mtu if mtu else env.config.mtu)
         out = env.output.blank(reverse_key(key))
@@ -271,6 +371,8 @@ class Listener(Timed):
         out.flags = SYN | ACK
         out.window = self._window()
         ts_val: i64 = ts_clock(now, env.ts_offset(key)) if entry.agreed.timestamps else 0
+        if cookie_bits >= 0 and entry.agreed.timestamps:
+            ts_val = stamp(ts_val, cookie_bits)
         fill_syn(out, proposal, entry.agreed, ts_val, entry.ts_recent)
         env.output.reply(out)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from synfin.tcp.counters import Counters
+from synfin.wire.checksum import Piece
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Burst, Segment, build_head
 from synfin.wire.seq import seq_add
@@ -40,7 +41,7 @@ class Output:
         self._counters.OutSegs += 1
         return True
 
-    def data(self, seg: Segment, pieces: list[bytes], length: i64, gso_size: i64) -> None:
+    def data(self, seg: Segment, pieces: list[Piece], length: i64, gso_size: i64) -> None:
         """Queue a segment, or a burst of them, with text."""
         self.packets.append(Burst(build_head(seg, length), pieces, length, gso_size, 20 if len(seg.key) == 12 else 40))
         self._counters.OutSegs += (length + gso_size - 1) // gso_size if gso_size else 1

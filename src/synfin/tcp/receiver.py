@@ -23,8 +23,11 @@ DROPPED: Final = 16  # kept nowhere: no room in reassembly
 AFTER_FIN: Final = 32  # bytes beyond the peer's own FIN: refused
 
 JOIN_BELOW: Final = 2048
+SMALL_PIECE: Final = 16 * 1024
+JOINED_AT_MOST: Final = 256 * 1024
 MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
+MAX_RTT_US: Final = 60_000_000  # longer is no path but a lie; times what is read meanwhile it must fit i64
 MIN_RTT_US: Final = 1000  # one timestamp tick; a window too large for a shorter path does no harm
 
 
@@ -40,6 +43,7 @@ class Receiver:
         self.ready_bytes: i64 = 0
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
         self._ready: list[bytes] = []
+        self._taken: i64 = 0  # pieces at the front of it that are gone already
         self._buffer: i64 = config.receive_buffer
         self._buffer_max: i64 = config.receive_buffer_max
         self._runs_max: i64 = config.reassembly_limit
@@ -85,6 +89,8 @@ class Receiver:
             self.fin_reached = True
             self._reassembly = None
             self.rcv_nxt += 1
+            if self.rcv_adv < self.rcv_nxt:  # the text before it had filled the window
+                self.rcv_adv = self.rcv_nxt
             self.acks.due = True
             result |= FIN_REACHED | ADVANCED
         else:
@@ -102,6 +108,8 @@ class Receiver:
             self._reassembly = Reassembly()
         if self._reassembly.insert(start, data, self._runs_max, self._buffer):
             return QUEUED | ACK_AT_ONCE
+        if not self._reassembly.starts:
+            self._reassembly = None  # it exists only while it holds something
         return DROPPED | ACK_AT_ONCE
 
     def _fill(self) -> None:
@@ -124,22 +132,47 @@ class Receiver:
 
     def read(self, now: i64) -> list[bytes]:
         """All that is ready, as it came; the window grows with the reader's speed."""
-        taken = self._ready
+        taken = self._ready[self._taken :] if self._taken else self._ready
         if not taken:
-            return taken
+            return []
         self._ready = []
+        self._taken = 0
         self._tune(self.ready_bytes, now)
         self.ready_bytes = 0
         return taken
 
     def read_piece(self, now: i64) -> bytes | None:
-        """The next piece as it came; None: nothing is ready."""
-        if not self._ready:
+        """The next piece: a large one as it came, small ones joined; None: nothing is ready."""
+        if self._taken == len(self._ready):
             return None
-        piece = self._ready.pop(0)
+        piece = self._ready[self._taken]
+        self._drop_first()
+        if len(piece) < SMALL_PIECE and self._taken < len(self._ready):
+            piece = self._join_small(piece)
         self.ready_bytes -= len(piece)
         self._tune(len(piece), now)
         return piece
+
+    def _join_small(self, first: bytes) -> bytes:
+        """A reader's call costs more than joining: segments of a link without offload are handed over in one."""
+        pieces = [first]
+        size: i64 = len(first)
+        while self._taken < len(self._ready):
+            piece = self._ready[self._taken]
+            if len(piece) >= SMALL_PIECE or size + len(piece) > JOINED_AT_MOST:
+                break
+            pieces.append(piece)
+            size += len(piece)
+            self._drop_first()
+        return b"".join(pieces)
+
+    def _drop_first(self) -> None:
+        """Without moving the others: a reader that stayed away may have thousands to take."""
+        self._ready[self._taken] = b""
+        self._taken += 1
+        if self._taken == len(self._ready):
+            self._ready = []
+            self._taken = 0
 
     def read_some(self, limit: i64, now: i64) -> list[bytes]:
         """At most `limit` bytes of what is ready."""
@@ -148,20 +181,22 @@ class Receiver:
         taken: list[bytes] = []
         left = limit
         while left > 0:
-            piece = self._ready[0]
+            piece = self._ready[self._taken]
             if len(piece) > left:
                 taken.append(piece[:left])
-                self._ready[0] = piece[left:]
+                self._ready[self._taken] = piece[left:]
                 break
             taken.append(piece)
             left -= len(piece)
-            del self._ready[0]
+            self._drop_first()
         self.ready_bytes -= limit
         self._tune(limit, now)
         return taken
 
     def on_rtt(self, sample: i64) -> None:
         """An RTT told by the echo in a data segment. Too large while the peer was idle: it counts at most double."""
+        if sample > MAX_RTT_US:
+            sample = MAX_RTT_US
         if self._rtt == 0:
             self._rtt = sample
         else:
@@ -193,16 +228,24 @@ class Receiver:
         if edge - self.rcv_adv >= step:
             self.rcv_adv = edge
         unit: i64 = 1 << self.wscale
-        # Rounded up: rounding down would move the right edge left (RFC 7323 2.4).
+        # Rounded up: rounding down would move the right edge left (RFC 7323 2.4). But a peer that always leaves a crumb
+        # of the window moves it right each time, past any buffer; from half a buffer too much on, it has to go left.
         field = (self.rcv_adv - self.rcv_nxt + unit - 1) >> self.wscale
         if field > MAX_WINDOW_FIELD:
             field = MAX_WINDOW_FIELD
-        self.rcv_adv = self.rcv_nxt + (field << self.wscale)
+        rounded = self.rcv_nxt + (field << self.wscale)
+        if rounded > self.rcv_adv and rounded > edge + self._buffer // 2:
+            return (self.rcv_adv - self.rcv_nxt) >> self.wscale
+        self.rcv_adv = rounded
         return field
 
     def update_due(self, mss: i64) -> bool:
         """The reader made room worth telling: two segments or half the buffer more than the peer was told of."""
-        gain = self.rcv_nxt + self._buffer - self.ready_bytes - self.rcv_adv
+        window = self._buffer - self.ready_bytes
+        most: i64 = MAX_WINDOW_FIELD << self.wscale
+        if window > most:
+            window = most  # the field can say no more, and an ACK that says nothing new looks like a sign of loss
+        gain = self.rcv_nxt + window - self.rcv_adv
         step = self._buffer // 2
         if 2 * mss < step:
             step = 2 * mss
@@ -220,5 +263,6 @@ class Receiver:
     def discard(self) -> None:
         """Nobody will read: forget all that is held."""
         self._ready = []
+        self._taken = 0
         self.ready_bytes = 0
         self._reassembly = None

@@ -41,6 +41,7 @@ class Scoreboard:
         self.delivered_at: i64 = 0
         # of the last ack(): send time of the newest data it covers (-1: no RTT sample), and its rate sample
         self.rtt_sent_at: i64 = -1
+        self.oldest_sent_at: i64 = 0  # when the oldest data it covers was sent last
         self.rate: i64 = 0
 
     def add(self, start: i64, end: i64, now: i64) -> None:
@@ -58,11 +59,14 @@ class Scoreboard:
         newly: i64 = 0
         done: i64 = 0
         self.rtt_sent_at = -1
+        self.oldest_sent_at = now
         ambiguous = False
         newest: Sent | None = None
         for record in self.records:
             if record.start >= una:
                 break
+            if newest is None:
+                self.oldest_sent_at = record.sent_at
             end = record.end if record.end <= una else una
             size = end - record.start
             if record.state == SACKED:

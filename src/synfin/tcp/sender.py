@@ -18,6 +18,8 @@ from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import Scoreboard
 from synfin.tcp.send_buffer import SendBuffer
 from synfin.tcp.timer import earlier
+from synfin.tcp.timestamps import TICK_US
+from synfin.wire.checksum import Piece
 
 # what on_ack() and on_timer() say
 ACKED: Final = 1  # SND.UNA moved
@@ -40,7 +42,7 @@ class Chunk:
     def __init__(self) -> None:
         self.offset: i64 = 0
         self.length: i64 = 0  # payload bytes
-        self.pieces: list[bytes] = []
+        self.pieces: list[Piece] = []
         self.segment: i64 = 0  # payload bytes per segment, when there is more than one; else 0
         self.push: bool = False
         self.fin: bool = False
@@ -70,7 +72,7 @@ class Sender:
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
         self._config: Config = config
         self.user_timeout_us: i64 = config.user_timeout_us
-        self._progress_at: i64 = now  # when SND.UNA last moved, or data was first put in flight
+        self._progress_at: i64 = now  # when SND.UNA last moved, or data or a probe was first put in flight
         self._last_sent_at: i64 = now
         self._small_end: i64 = 0  # end of the last segment sent shorter than an MSS (Minshall's Nagle)
         self._limited_until: i64 = 0  # data below this was sent while cwnd held more of it back
@@ -134,6 +136,10 @@ class Sender:
             return False
         return self.fin_offset < 0 or self.snd_nxt > self.fin_offset
 
+    def fin_sent(self) -> bool:
+        """Our FIN is on its way, or there."""
+        return 0 <= self.fin_offset < self.snd_nxt
+
     def ack_limit(self) -> i64:
         """The highest ACK that can be honest: SND.NXT, or one more while a probe is out."""
         return self.snd_nxt + 1 if self._probed else self.snd_nxt
@@ -169,6 +175,8 @@ class Sender:
             self.snd_wl2 = ack
             if window > self.max_wnd:
                 self.max_wnd = window
+        if self.snd_wnd == 0:
+            self.retries = 0  # RFC 9293 3.8.6, MUST-35: who took the window back but answers is not given up
         return result
 
     def _on_progress(self, ack: i64, ts_rtt: i64, now: i64, sample: AckSample) -> i64:
@@ -180,6 +188,8 @@ class Sender:
         if self.snd_nxt < ack:  # the peer took our zero-window probe
             self.snd_nxt = ack
         self.snd_una = ack
+        if self.idle():
+            self.persist.stop()
         self._probed = False
         if self.fin_offset >= 0 and ack > self.fin_offset:
             result |= FIN_ACKED
@@ -189,20 +199,23 @@ class Sender:
             rtt = now - self.board.rtt_sent_at
             if rtt < 1:
                 rtt = 1
-        elif ts_rtt > 0:
+        elif 0 < ts_rtt <= now - self.board.oldest_sent_at + TICK_US:
+            # An echo from before the last retransmission: the ACK of an earlier one was lost, and what answers now is
+            # the refusal of a duplicate. As an RTT it would raise the RTO by every lost ACK (Karn, RFC 6298 3).
             rtt = ts_rtt
         if rtt > 0:
             self.rto.sample(rtt)
         self.retries = 0
         self._progress_at = now
         lost: i64 = 0
+        recovering = recovery.phase == FAST  # RFC 6582 3.2 step 3: the ACK that ends it leaves cwnd at ssthresh
         if recovery.on_progress(ack, newly):
             result |= PARTIAL_ACK
             lost = self.board.mark_lost_at(ack, self.mss)  # RFC 6582 3.2 step 3
             fresh = newly - credited
             recovery.on_delivered(fresh if fresh > 0 else 0, self._pipe(), self.congestion.ssthresh, self.mss)
             recovery.allow_one(self.mss)
-        elif recovery.phase != FAST:
+        elif not recovering:
             sample.now = now
             sample.acked = newly
             sample.lost = lost
@@ -268,11 +281,14 @@ class Sender:
             if carried < size:
                 size = carried
         segments = size // self.mss
-        return (segments if segments > 2 else 2) * self.mss
+        if segments < 2:
+            segments = 2 if 2 * self.mss <= BURST_BYTES else 1
+        return segments * self.mss
 
     def _lost_chunk(self, now: i64, burst: i64, chunk: Chunk) -> bool:
         room = self._room()
-        if room < self.mss:
+        # RFC 9293 3.8.6, MUST-36: into a window that was taken back one segment goes at a time, as a probe.
+        if room < self.mss or self.snd_wnd == 0:
             if self.board.in_flight > 0:
                 return False
             room = self.mss
@@ -292,7 +308,7 @@ class Sender:
         chunk.offset = start
         chunk.length = length
         chunk.fin = record.end > self.buffer.end
-        chunk.push = record.end >= self.buffer.end
+        chunk.push = length > 0 and data_end == self.buffer.end
         chunk.retransmission = True
         if length > self.mss:
             chunk.segment = self.mss
@@ -387,7 +403,7 @@ class Sender:
         chunk.offset = self.snd_nxt
         chunk.retransmission = False
         chunk.push = False
-        chunk.fin = self.snd_nxt == self.buffer.end
+        chunk.fin = self.snd_nxt == self.fin_offset
         chunk.length = 0
         if not chunk.fin:
             chunk.length = self.buffer.slice_into(self.snd_nxt, 1, 1, chunk.pieces)
@@ -399,16 +415,19 @@ class Sender:
     def deadline(self) -> i64:
         """When on_timer() is due; 0: nothing is waited for."""
         due = earlier(self.rto_deadline, self.persist.deadline)
-        if due and self.user_timeout_us:
+        if self.user_timeout_us and self._unanswered():
             return earlier(due, self._progress_at + self.user_timeout_us)
         return due
+
+    def _unanswered(self) -> bool:
+        """The peer owes us an ACK, of data or of a probe: the user timeout runs."""
+        return self.snd_una < self.snd_nxt or self.persist.unanswered > 0
 
     def on_timer(self, now: i64, retries: i64) -> i64:
         """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
         outstanding = self.snd_una < self.snd_nxt
-        if self.user_timeout_us and (outstanding or self.persist.deadline):
-            if now - self._progress_at >= self.user_timeout_us and (outstanding or self.persist.unanswered > 0):
-                return GIVE_UP
+        if self.user_timeout_us and self._unanswered() and now - self._progress_at >= self.user_timeout_us:
+            return GIVE_UP
         if self.rto_deadline and now >= self.rto_deadline:
             if not outstanding:
                 self.rto_deadline = 0
@@ -426,6 +445,8 @@ class Sender:
         if self.persist.deadline and now >= self.persist.deadline:
             if self.persist.unanswered >= retries:
                 return GIVE_UP
+            if self.persist.unanswered == 0:
+                self._progress_at = now
             self.persist.probe_sent(now, self._config.rto_max_us)
             return PROBE
         return 0

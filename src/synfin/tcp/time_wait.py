@@ -83,13 +83,13 @@ def judge(record: TimeWait, seg: Segment) -> i64:
                 return REUSE
             return CHALLENGE
         return REUSE if seq_gt(seg.seq, record.rcv_nxt) else CHALLENGE
+    end = seq_add(seg.seq, len(seg.payload) + (1 if flags & FIN else 0))
+    if end == seg.seq:
+        return IGNORE  # nothing to acknowledge; and two such records, of which each finds the other's ACK wrong, rest
     if record.timestamps and seg.has_ts and seq_lt(seg.ts_val, record.ts_recent):
         return ACK_AGAIN  # PAWS (RFC 7323 5.3)
     if not flags & ACK:
         return IGNORE
-    end = seq_add(seg.seq, len(seg.payload) + (1 if flags & FIN else 0))
     if flags & FIN and end == record.rcv_nxt:
         return RESTART  # RFC 9293 3.10.7.4, eighth: the peer has missed our last ACK
-    if end != seg.seq or seg.seq != record.rcv_nxt:
-        return ACK_AGAIN
-    return IGNORE
+    return ACK_AGAIN

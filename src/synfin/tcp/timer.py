@@ -18,11 +18,12 @@ def earlier(a: i64, b: i64) -> i64:
 
 
 class Timed:
-    """deadline: when on_timer() wants to be called, microseconds, 0 for never. queued_at: the queue's own note."""
+    """deadline: when on_timer() wants to be called, microseconds, 0 for never. The rest are notes of the queue."""
 
     def __init__(self) -> None:
         self.deadline: i64 = 0
-        self.queued_at: i64 = 0  # the earliest entry this object has in the timer queue, 0: none
+        self.queued_at: i64 = 0  # time of the one entry that counts for this object in the timer queue, 0: none
+        self.ticket: i64 = 0  # which entry that is
 
     def on_timer(self, now: i64) -> None:
         """Do all that is due at `now`, and set `deadline` anew."""

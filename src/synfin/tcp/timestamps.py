@@ -32,14 +32,19 @@ class Timestamps:
 
     def is_old(self, ts_val: i64, now: i64) -> bool:
         """PAWS (RFC 7323 5.3 R1): the segment is from before TS.Recent, unless TS.Recent is itself outdated."""
-        behind = (ts_val - self.recent) & MASK
-        return behind >= HALF and now - self.recent_at < OUTDATED_US
+        return self._behind(ts_val) and not self._outdated(now)
 
     def update(self, ts_val: i64, seq: i64, now: i64) -> None:
         """RFC 7323 4.3 (2): only a segment at the left edge sets TS.Recent, so that a delayed ACK's RTT counts."""
-        if seq <= self.last_ack_sent and ((ts_val - self.recent) & MASK) < HALF:
+        if seq <= self.last_ack_sent and (not self._behind(ts_val) or self._outdated(now)):
             self.recent = ts_val
             self.recent_at = now
+
+    def _behind(self, ts_val: i64) -> bool:
+        return ((ts_val - self.recent) & MASK) >= HALF
+
+    def _outdated(self, now: i64) -> bool:
+        return now - self.recent_at >= OUTDATED_US
 
     def value(self, now: i64) -> i64:
         """TSval for a segment sent now."""

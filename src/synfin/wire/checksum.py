@@ -10,6 +10,8 @@ from mypy_extensions import i64
 
 from synfin.wire.endian import read_i64_be, read_u16
 
+Piece = bytes | memoryview  # of a payload
+
 
 def fold(total: i64) -> i64:
     """Add the carries of a sum (>= 0) back in until 16 bits are left."""
@@ -61,12 +63,12 @@ def swapped(total: i64) -> i64:
     return ((total << 8) & 0xFF00) | (total >> 8)
 
 
-def pieces_sum(pieces: list[bytes]) -> i64:
+def pieces_sum(pieces: list[Piece]) -> i64:
     """`ones_sum` of the pieces laid end to end, without joining them."""
     total: i64 = 0
     odd = False
     for piece in pieces:
-        part = ones_sum(piece)
+        part = ones_sum(piece if isinstance(piece, bytes) else bytes(piece))
         total += swapped(part) if odd else part
         odd = odd != (len(piece) & 1 == 1)
     return fold(total)

@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from synfin.wire import ip as ip_layer
 from synfin.wire import options as tcp_options
-from synfin.wire.checksum import complement, fold, ones_sum, pieces_sum, span_sum, swapped
+from synfin.wire.checksum import Piece, complement, fold, ones_sum, pieces_sum, span_sum, swapped
 from synfin.wire.endian import (
     BytesWriter,
     put_u16,
@@ -138,10 +138,10 @@ class Burst:
     """One outgoing IP packet of up to 64 KiB, and how to cut it into packets that fit a link."""
 
     def __init__(
-        self, head: bytes, pieces: list[bytes], payload_len: i64, gso_size: i64 = 0, csum_start: i64 = 0
+        self, head: bytes, pieces: list[Piece], payload_len: i64, gso_size: i64 = 0, csum_start: i64 = 0
     ) -> None:
         self.head: bytes = head  # IP and TCP header; or a whole packet
-        self.pieces: list[bytes] = pieces  # the payload, or what of it is not in `head`
+        self.pieces: list[Piece] = pieces  # the payload, or what of it is not in `head`
         self.payload_len: i64 = payload_len  # bytes in `pieces`
         self.gso_size: i64 = gso_size  # payload bytes per segment; 0: this is one segment
         # 0: checksums are complete. Else: where the TCP header starts, and its checksum field holds the folded, not

@@ -1,0 +1,171 @@
+"""`synfin connect`: stdin to a connection of synfin's TCP, and what comes back to stdout, as nc does it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import sys
+import threading
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+from synfin.aio.host import Host
+from synfin.cli.device import CommandError, Interface, how_to_be_allowed, kernel_end, open_device, parse_addresses
+from synfin.tcp.trace import Trace
+
+if TYPE_CHECKING:
+    from synfin.links.tun import TunLink
+
+# Not those of `serve`: both may run at once.
+ADDRESSES: Final = ("10.9.1.2/24", "fd00:9:1::2/64")
+CHUNK: Final = 64 * 1024
+STDIN: Final = 0
+STDOUT: Final = 1
+
+
+def run(
+    host: str, port: int, addresses: list[str], families: tuple[int, ...], tun_name: str, mtu: int, wait: float,
+    draw: bool,
+) -> int:  # fmt: skip
+    """The command; its exit status."""
+    try:
+        interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
+        link = open_device(tun_name, mtu, interfaces)
+    except (CommandError, ImportError, OSError, ValueError) as error:
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if isinstance(error, OSError) and error.errno == errno.EPERM:
+            text = f"this user may not make a TUN device: {how_to_be_allowed(tun_name, interfaces)}"
+        return _complain(text)
+    try:
+        return asyncio.run(_connect(link, interfaces, host, port, wait, draw))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _complain(text: object) -> int:
+    print(f"synfin connect: {text}", file=sys.stderr)
+    return 1
+
+
+async def _connect(link: TunLink, interfaces: list[Interface], name: str, port: int, wait: float, draw: bool) -> int:
+    trace: Trace | None = None
+    with contextlib.ExitStack() as stack:
+        if draw:
+            from synfin.view.live import Live
+
+            live = Live(sys.stderr, names={str(interface.ip): "synfin" for interface in interfaces})
+            stack.callback(live.close)
+            trace = live
+        return await _converse(link, interfaces, name, port, wait, trace)
+
+
+async def _converse(
+    link: TunLink, interfaces: list[Interface], name: str, port: int, wait: float, trace: Trace | None
+) -> int:
+    async with Host([str(interface) for interface in interfaces], link=link, trace=trace) as host:
+        try:
+            address = await _address(name, interfaces)
+            async with asyncio.timeout(wait):
+                reader, writer = await host.open_connection(address, port)
+        except (CommandError, OSError) as error:  # TimeoutError, too, is an OSError
+            return _complain(_why(error, f"{name} port {port}", wait, interfaces))
+        try:
+            await _exchange(reader, writer)
+        except BrokenPipeError:
+            writer.transport.abort()  # nobody reads our output any more
+            return 1
+        except OSError as error:
+            return _complain(error.strerror or error)
+        finally:
+            writer.close()
+    return 0
+
+
+async def _address(name: str, interfaces: list[Interface]) -> str:
+    """The first address of `name` that the device can reach."""
+    found = await asyncio.get_running_loop().getaddrinfo(name, None)
+    versions = {interface.version for interface in interfaces}
+    addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    usable = [address for address in addresses if address.version in versions]
+    if not usable:
+        raise CommandError(f"{name} has only addresses of IPv{addresses[0].version}, which synfin has not here")
+    if usable[0].is_loopback:
+        nearby = next(kernel_end(one).ip for one in interfaces if one.version == usable[0].version)
+        raise CommandError(
+            f"{usable[0]} is inside the kernel, where no packet of a device goes: this machine is {nearby} here"
+        )
+    return str(usable[0])
+
+
+def _why(error: Exception, target: str, wait: float, interfaces: list[Interface]) -> str:
+    """The reason, and what may help."""
+    ours = " and ".join(str(interface.ip) for interface in interfaces)
+    if isinstance(error, CommandError):
+        return str(error)
+    if isinstance(error, ConnectionRefusedError):
+        return f"{target}: nobody listens there (on all addresses, not just on 127.0.0.1)"
+    if isinstance(error, TimeoutError):
+        return (
+            f"{target}: no answer within {wait:g} s. This machine answers by itself; to reach others it must forward "
+            f"packets of {ours} (sysctl net.ipv4.ip_forward=1, and masquerading), and a firewall may drop them"
+        )
+    return f"{target}: {getattr(error, 'strerror', None) or error}"
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Both directions, until both have ended; for a person at a terminal, until the peer has ended."""
+    sent = _send_stdin(writer)
+    while data := await reader.read(CHUNK):
+        await asyncio.to_thread(_write_out, data)
+    if not os.isatty(STDIN):
+        await sent
+
+
+def _write_out(data: bytes) -> None:
+    while data:
+        data = data[os.write(STDOUT, data) :]
+
+
+def _send_stdin(writer: asyncio.StreamWriter) -> asyncio.Future[None]:
+    """Send what stdin gives, from a thread: files, pipes and terminals alike, none of which can be waited for.
+
+    Done once the end of stdin has become the FIN, or once the connection takes no more.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    async def send(data: bytes) -> None:
+        if data:
+            writer.write(data)
+            await writer.drain()
+        else:
+            writer.write_eof()
+
+    def finish(error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+            done.exception()  # the reader, which hears of it as well, may be the one to tell
+
+    def pump() -> None:
+        failure: BaseException | None = None
+        try:
+            data = b"-"
+            while data:
+                try:
+                    data = os.read(STDIN, CHUNK)
+                except OSError:  # stdin is closed: there is no input
+                    data = b""
+                asyncio.run_coroutine_threadsafe(send(data), loop).result()
+        except Exception as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            loop.call_soon_threadsafe(finish, failure)
+
+    threading.Thread(target=pump, name="stdin", daemon=True).start()
+    return done

@@ -1,0 +1,104 @@
+"""SYN COOKIES: a SYN,ACK whose sequence number is all that is remembered of a SYN. RFC 4987 3.6.
+
+When the SYN queue is full, an answer to a SYN costs no memory: what the third segment must prove is put into our
+initial sequence number, and what the SYN's options said into the low bits of our timestamp. The cookie:
+
+    bit 31      parity of the 64-second counter in which it was made: which of the two that are valid
+    bits 30-28  index into a table of eight segment sizes
+    bits 27-0   keyed hash of 4-tuple, counter, the client's ISN, the index and the option bits
+
+One guess of a blind attacker is right with probability 2^-28. What is lost: segment sizes between the table's, and all
+other options of a client that sends no timestamps. Nothing here keeps state; keys are drawn anew from the secret every
+64 counter steps, and a cookie is checked with the key of its own step.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2s
+from typing import Final
+
+from mypy_extensions import i64
+
+STEP_US: Final = 64_000_000
+STEPS_PER_KEY: Final = 64
+# What clients announce today: the defaults, Ethernet, Ethernet less what PPPoE, VPNs and tunnels take, jumbo frames.
+MSS_IPV4: Final = (536, 1220, 1340, 1380, 1400, 1440, 1460, 8960)
+MSS_IPV6: Final = (1220, 1280, 1340, 1360, 1380, 1420, 1440, 8940)
+
+OPTION_BITS: Final = 6
+OPTION_MASK: Final = 63
+NO_SCALE: Final = 15
+_SACK: Final = 16
+_ECN: Final = 32
+_HASH_MASK: Final = 0x0FFFFFFF
+
+
+def pack_options(wscale: i64, sack: bool, ecn: bool) -> i64:
+    """Six bits for the timestamp; wscale -1: none was offered."""
+    return (wscale if wscale >= 0 else NO_SCALE) | (_SACK if sack else 0) | (_ECN if ecn else 0)
+
+
+def option_wscale(bits: i64) -> i64:
+    """The client's window scale; -1: none."""
+    scale = bits & 15
+    return -1 if scale == NO_SCALE else scale
+
+
+def option_sack(bits: i64) -> bool:
+    """The client permits SACK."""
+    return bits & _SACK != 0
+
+
+def stamp(ts_now: i64, bits: i64) -> i64:
+    """Our timestamp with the option bits in its lowest six. Rounded down, so that no later value goes back."""
+    value = (ts_now & ~OPTION_MASK) | bits
+    if value > ts_now:
+        value -= OPTION_MASK + 1
+    return value & 0xFFFFFFFF
+
+
+class SynCookies:
+    """Makes and checks cookies. `key` names the connection as in an incoming packet; times are microseconds."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 16:
+            raise ValueError("a cookie secret needs at least 16 bytes of entropy")
+        self._secret = secret[:32]
+        self._keys: dict[int, bytes] = {}  # of the two periods that can matter
+
+    def encode(self, key: bytes, irs: i64, mss: i64, bits: i64, now: i64) -> i64:
+        """The initial sequence number that answers a SYN numbered `irs`. bits: 0 without timestamps."""
+        table = MSS_IPV4 if len(key) == 12 else MSS_IPV6
+        index = 0
+        for place in range(len(table)):
+            if table[place] <= mss:
+                index = place
+        counter = int(now // STEP_US)
+        return self._cookie(key, irs, index, bits, counter)
+
+    def check(self, key: bytes, irs: i64, iss: i64, bits: i64, now: i64) -> i64:
+        """The segment size in a cookie of ours, made in this counter step or the last; -1: it is none."""
+        counter = int(now // STEP_US)
+        if (counter & 1) != (iss >> 31) & 1:
+            counter -= 1
+        if counter < 0:
+            return -1
+        index = int((iss >> 28) & 7)
+        if self._cookie(key, irs, index, bits, counter) != iss:
+            return -1
+        return MSS_IPV4[index] if len(key) == 12 else MSS_IPV6[index]
+
+    def _cookie(self, key: bytes, irs: i64, index: int, bits: i64, counter: int) -> i64:
+        text = key + int(irs).to_bytes(4, "big") + counter.to_bytes(8, "big") + bytes((index, int(bits)))
+        digest = blake2s(text, key=self._key(counter // STEPS_PER_KEY), digest_size=4).digest()
+        proof: i64 = int.from_bytes(digest, "big") & _HASH_MASK
+        return ((counter & 1) << 31) | (index << 28) | proof
+
+    def _key(self, period: int) -> bytes:
+        found = self._keys.get(period)
+        if found is None:
+            found = blake2s(period.to_bytes(8, "big"), key=self._secret, person=b"cookies").digest()
+            if len(self._keys) >= 2:
+                del self._keys[min(self._keys)]
+            self._keys[period] = found
+        return found

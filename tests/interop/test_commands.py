@@ -1,0 +1,265 @@
+"""`synfin serve` for curl, and `synfin connect` to nc and nginx: the commands as a user runs them, on a TUN device."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from synfin.links.netns import PrivateNetwork
+from tests.conftest import need
+from tests.interop.payload import digest, write_file
+
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
+
+Programs = Callable[[str], str]
+HANG_SECONDS: Final = 120
+SIZE: Final = 5_000_000
+AS_ORDINARY_USER: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+
+
+def synfin(*arguments: str) -> list[str]:
+    """The command line of the command `synfin`."""
+    return [sys.executable, "-m", "synfin.cli", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+@pytest.fixture
+def network() -> Iterator[PrivateNetwork]:
+    with PrivateNetwork() as made:
+        yield made
+
+
+@pytest.fixture
+def curl(network: PrivateNetwork, require_program: Programs) -> Callable[..., str]:
+    """curl in the private network, for text; it may fail."""
+    command = [require_program("curl"), "-sS", "--noproxy", "*", "--globoff", "--path-as-is", "-m", str(HANG_SECONDS)]
+
+    def run(*arguments: str) -> str:
+        done = network.run([*command, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    return run
+
+
+@contextlib.contextmanager
+def serving(network: PrivateNetwork, folder: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[list[str]]:
+    """`synfin serve`, until the end of the block; what it said before it began to serve. SIGTERM ends it well."""
+    child = network.popen(
+        [*prefix, *synfin("serve", str(folder), *options)],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    said = []
+    for line in child.stdout:
+        said.append(line.rstrip())
+        if line.startswith("Ctrl-C"):
+            break
+    assert child.poll() is None, said
+    yield said
+    child.send_signal(signal.SIGTERM)
+    rest = child.communicate(timeout=HANG_SECONDS)[0].splitlines()
+    assert child.returncode == 0, rest
+    assert rest[-1] == "ended"
+    assert not any("Error" in line for line in rest), rest
+
+
+def wait_for_listener(network: PrivateNetwork, port: int) -> None:
+    """Until a kernel socket listens there."""
+    deadline = time.monotonic() + HANG_SECONDS
+    command = ["cat", "/proc/self/net/tcp", "/proc/self/net/tcp6"]
+    while f":{port:04X} " not in (said := network.run(command, capture_output=True, text=True).stdout):
+        assert time.monotonic() < deadline, said
+        time.sleep(0.02)
+
+
+def test_curl_gets_files_listings_and_ranges(network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    folder = tmp_path / "served"
+    (folder / "sub").mkdir(parents=True)
+    path = write_file(folder / "file.bin", SIZE)
+    (folder / "sub" / "page.html").write_text("<p>page")
+    with serving(network, folder) as said:
+        assert said[1:3] == ["    http://10.9.0.2/", "    http://[fd00:9::2]/"]
+        for base in ("http://10.9.0.2", "http://[fd00:9::2]"):
+            curl("-o", str(tmp_path / "got"), f"{base}/file.bin")
+            assert hashlib.sha256((tmp_path / "got").read_bytes()).hexdigest() == digest(SIZE)
+            curl("-o", str(tmp_path / "got"), "-r", "1000-1999", f"{base}/file.bin")
+            assert (tmp_path / "got").read_bytes() == path.read_bytes()[1000:2000]
+            assert "sub/" in curl(f"{base}/")
+            assert curl("-L", f"{base}/sub/page.html") == "<p>page"
+            assert "page.html" in curl("-L", f"{base}/sub")
+            assert f"Content-Length: {SIZE}".lower() in curl("-I", f"{base}/file.bin").lower()
+        status = ("-o", "/dev/null", "-w", "%{http_code}")
+        for wrong in ("/none", "/../secret", "/%2e%2e/secret", "/..%2fsecret", "//etc/passwd", "/%00", "/file.bin/"):
+            assert curl(*status, f"http://10.9.0.2{wrong}") == "404"
+        assert curl(*status, "-X", "DELETE", "http://10.9.0.2/file.bin") == "405"
+        assert curl(*status, "-r", f"{SIZE}-", "http://10.9.0.2/file.bin") == "416"
+
+
+def test_an_interrupted_download_is_continued_by_curl(
+    network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    path = write_file(folder / "file.bin", SIZE)
+    got = tmp_path / "got"
+    got.write_bytes(path.read_bytes()[: SIZE // 3])
+    with serving(network, folder):
+        curl("-C", "-", "-o", str(got), "http://10.9.0.2/file.bin")
+    assert hashlib.sha256(got.read_bytes()).hexdigest() == digest(SIZE)
+
+
+def test_addresses_port_and_mtu_are_the_users_choice(
+    network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("text")
+    options = ("--address", "192.168.77.9/28", "--port", "8080", "--mtu", "900", "--tun-name", "files0")
+    with serving(network, tmp_path, *options) as said:
+        assert said[0].endswith("on files0 at")
+        assert said[1] == "    http://192.168.77.9:8080/"
+        assert curl("http://192.168.77.9:8080/file") == "text"
+
+
+def test_a_second_server_in_the_same_network_is_told_why_not(network: PrivateNetwork, tmp_path: Path) -> None:
+    with serving(network, tmp_path):
+        command = synfin("serve", str(tmp_path))
+        second = network.run(command, env=environment(), capture_output=True, text=True, timeout=HANG_SECONDS)
+    assert second.returncode == 1
+    assert "choose another with --address" in second.stderr
+
+
+def need_user_namespace(network: PrivateNetwork) -> None:
+    tried = network.run([*AS_ORDINARY_USER, "true"], capture_output=True)
+    need(tried.returncode == 0, "no user namespace can be made within another")
+
+
+def test_an_ordinary_user_gets_a_private_network_and_is_told_how_to_join_it(
+    network: PrivateNetwork, require_program: Programs, tmp_path: Path
+) -> None:
+    need_user_namespace(network)
+    require_program("curl")
+    (tmp_path / "file").write_text("text")
+    with serving(network, tmp_path, prefix=AS_ORDINARY_USER) as said:
+        (join,) = [line.split() for line in said if "nsenter" in line]
+        assert join[-2] == "curl"
+        got = network.run([*join[:-1], "-sS", join[-1] + "file"], capture_output=True, text=True)
+        assert (got.stdout, got.stderr) == ("text", "")
+        assert "    ip tuntap add synfin0 mode tun user" in "\n".join(said)
+
+
+def connect(network: PrivateNetwork, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """`synfin connect` to its end."""
+    command = network.command(synfin("connect", *arguments))
+    return subprocess.run(
+        command, input=given, env=environment(), capture_output=True, timeout=HANG_SECONDS, check=False
+    )
+
+
+@pytest.mark.parametrize("address", ["10.9.1.1", "fd00:9:1::1"])
+def test_connect_and_nc_give_each_other_their_input_and_its_end(
+    network: PrivateNetwork, require_program: Programs, tmp_path: Path, address: str
+) -> None:
+    sent, answer = write_file(tmp_path / "sent", SIZE), write_file(tmp_path / "answer", SIZE // 2)
+    received = tmp_path / "received"
+    family = "-6" if ":" in address else "-4"
+    with answer.open("rb") as source, received.open("wb") as sink:
+        nc = network.popen([require_program("nc"), family, "-N", "-l", "7000"], stdin=source, stdout=sink)
+        wait_for_listener(network, 7000)
+        done = connect(network, address, "7000", given=sent.read_bytes())
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert nc.wait(HANG_SECONDS) == 0
+    assert hashlib.sha256(done.stdout).hexdigest() == digest(SIZE // 2)
+    assert hashlib.sha256(received.read_bytes()).hexdigest() == digest(SIZE)
+
+
+SORTER: Final = """
+import socket
+with socket.create_server(("0.0.0.0", 7000)) as server:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as lines:
+        connection.sendall(b"".join(sorted(lines)))
+"""
+
+
+def test_the_answer_of_a_server_that_waits_for_our_end_still_comes(network: PrivateNetwork) -> None:
+    network.popen([sys.executable, "-c", SORTER])
+    wait_for_listener(network, 7000)
+    done = connect(network, "10.9.1.1", "7000", given=b"c\nb\na\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"a\nb\nc\n", b"")
+
+
+def test_connect_asks_nginx_for_a_page(network: PrivateNetwork, require_program: Programs, tmp_path: Path) -> None:
+    write_file(tmp_path / "file.bin", SIZE)
+    places = "".join(f"{kind}_temp_path {tmp_path};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}\n"
+        f"http {{ access_log off; {places} server {{ listen 80; root {tmp_path}; }} }}\n"
+    )
+    network.popen([require_program("nginx"), "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")])
+    wait_for_listener(network, 80)
+    pipe = subprocess.PIPE
+    child = network.popen(synfin("connect", "10.9.1.1", "80"), env=environment(), stdin=pipe, stdout=pipe, stderr=pipe)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"GET /file.bin HTTP/1.0\r\n\r\n")
+    child.stdin.flush()
+    # stdin stays open until all has come: nginx takes a half-close for a client that has gone.
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += child.stdout.readline()
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert hashlib.sha256(child.stdout.read(SIZE)).hexdigest() == digest(SIZE)
+    assert child.communicate(timeout=HANG_SECONDS) == (b"", b"")
+    assert child.returncode == 0
+
+
+def test_connect_draws_the_connection_when_asked(network: PrivateNetwork, require_program: Programs) -> None:
+    network.popen([require_program("nc"), "-N", "-l", "7000"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    wait_for_listener(network, 7000)
+    done = connect(network, "10.9.1.1", "7000", "--draw", given=b"hello")
+    assert (done.returncode, done.stdout) == (0, b"")
+    drawn = done.stderr.decode()
+    for word in ("SYN,ACK", "ESTABLISHED", "FIN-WAIT-1", "len=5"):
+        assert word in drawn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["10.9.1.1", "7000"], "nobody listens there"),
+        (["10.9.1.77", "7000", "--wait", "0.5"], "no answer within 0.5 s"),
+        (["127.0.0.1", "7000"], "this machine is 10.9.1.1 here"),
+        (["fd00:9:1::1", "7000", "--ipv4"], "which synfin has not here"),
+        (["no.such.name.invalid", "7000"], "no.such.name.invalid port 7000: "),
+    ],
+)
+def test_connect_says_why_it_failed(network: PrivateNetwork, arguments: list[str], complaint: str) -> None:
+    done = connect(network, *arguments)
+    assert (done.returncode, done.stdout) == (1, b"")
+    said = done.stderr.decode()
+    assert said.startswith("synfin connect: ")
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_connect_tells_an_ordinary_user_what_root_can_do(network: PrivateNetwork) -> None:
+    need_user_namespace(network)
+    command = network.command([*AS_ORDINARY_USER, *synfin("connect", "10.9.1.1", "80")])
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+    assert done.returncode == 1
+    assert "this user may not make a TUN device: run it as root" in done.stderr
+    assert "    ip address add 10.9.1.1/24 dev synfin0" in done.stderr

@@ -1,0 +1,382 @@
+"""RCV.*: what is acknowledged when, reassembly, and the window that is offered."""
+
+from __future__ import annotations
+
+import pytest
+
+from synfin.tcp.connection import EOF, READABLE
+from synfin.tcp.states import CLOSE_WAIT, ESTABLISHED
+from synfin.wire.tcp_header import ACK, FIN, SYN, URG
+from tests.trace.scene import DATA, MS, RTT, SECOND, Stage, plain
+
+# ---- when an ACK goes ----
+
+
+def test_two_full_segments_are_acknowledged_at_once_by_one_ack(stage: Stage) -> None:
+    # RFC 9293 3.8.6.3, RFC 5681 4.2
+    _, host, peer = stage.opened()
+    peer.sends(ACK, 1000)
+    host.is_silent()
+    peer.sends(ACK, 1000)
+    host.emits(ACK, ack=2001)
+
+
+def test_in_order_segments_read_together_are_acknowledged_once(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    for _ in range(10):
+        peer.sends(ACK, 1000)
+    host.emits(ACK, ack=10001)
+
+
+def test_one_segment_without_push_is_acknowledged_after_40_ms(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    peer.sends(ACK, 1000)
+    host.is_silent()
+    scene.tick(40 * MS - 1)
+    host.is_silent()
+    scene.tick(1)
+    host.emits(ACK, ack=1001)
+    host.counted(DelayedACKs=1)
+
+
+def test_the_delayed_ack_timer_runs_from_the_first_unacknowledged_segment(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    peer.sends(ACK, 1000)
+    scene.tick(30 * MS)
+    peer.sends(ACK, 500)
+    scene.tick(10 * MS - 1)
+    host.is_silent()
+    scene.tick(1)
+    host.emits(ACK, ack=1501)
+
+
+def test_acks_count_bytes_of_the_largest_segment_seen_not_segments(stage: Stage) -> None:
+    # DESIGN: bytes, never segments
+    _, host, peer = stage.opened()
+    peer.sends(ACK, 1000)
+    peer.sends(ACK, 1000)
+    host.emits(ACK, ack=2001)
+    for _ in range(3):
+        peer.sends(ACK, 500)
+        host.is_silent()
+    peer.sends(ACK, 500)
+    host.emits(ACK, ack=4001)
+
+
+def test_a_burst_of_two_segments_is_acknowledged_at_once_and_one_segment_of_it_is_not(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(ACK, 2000, gso=1000)
+    host.emits(ACK, ack=2001)
+    peer.sends(ACK, 1000)
+    host.is_silent()
+    peer.sends(ACK, 1000)
+    host.emits(ACK, ack=4001)
+
+
+def test_a_pushed_request_is_acknowledged_by_the_answer_it_gets(stage: Stage) -> None:
+    # DESIGN: the poll after the reader has run once; request-response never waits for a timer
+    _, host, peer = stage.opened()
+    peer.sends(DATA, 100)
+    host.reads(100)
+    host.writes(50)
+    host.emits(DATA, 50, ack=101)
+
+
+def test_a_pushed_request_without_an_answer_is_acknowledged_at_once(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(DATA, 100)
+    host.emits(ACK, ack=101)
+
+
+def test_data_going_out_carries_the_ack_that_was_waiting(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    peer.sends(ACK, 1000)
+    host.is_silent()
+    host.writes(10)
+    host.emits(DATA, 10, ack=1001)
+    peer.sends(ACK)
+    scene.tick(SECOND)
+    host.counted(DelayedACKs=0)
+
+
+def test_the_delay_of_an_ack_can_be_set(stage: Stage) -> None:
+    scene, host, peer = stage.opened(plain(ack_delay_us=1000))
+    peer.sends(ACK, 1000)
+    scene.tick(1000)
+    host.emits(ACK, ack=1001)
+
+
+# ---- ACKs of their own ----
+
+
+def test_every_out_of_order_segment_gets_an_ack_of_its_own(stage: Stage) -> None:
+    # RFC 5681 4.2: three of them are the sender's sign of loss
+    _, host, peer = stage.opened()
+    for number in (1001, 2001, 3001):
+        peer.sends(ACK, 1000, seq=number)
+    for _ in range(3):
+        host.emits(ACK, ack=1)
+    peer.sends(ACK, 1000, seq=1)
+    host.emits(ACK, ack=4001)
+    host.reads(4000)
+
+
+def test_a_segment_that_fills_part_of_a_hole_is_acknowledged_at_once(stage: Stage) -> None:
+    # RFC 5681 4.2
+    _, host, peer = stage.opened()
+    peer.sends(ACK, 1000, seq=2001)
+    host.emits(ACK, ack=1)
+    peer.sends(ACK, 1000, seq=1)
+    host.emits(ACK, ack=1001)
+    peer.sends(ACK, 1000, seq=1001)
+    host.emits(ACK, ack=3001)
+
+
+def test_a_duplicate_is_acknowledged_at_once(stage: Stage) -> None:
+    # RFC 9293 3.10.7.4, first
+    _, host, peer = stage.opened()
+    peer.sends(DATA, 100, seq=1)
+    host.emits(ACK, ack=101)
+    peer.sends(DATA, 100, seq=1)
+    host.emits(ACK, ack=101)
+    host.reads(100)
+
+
+def test_acks_of_their_own_go_in_arrival_order_before_any_data(stage: Stage) -> None:
+    # DESIGN, ACKs
+    _, host, peer = stage.opened()
+    host.writes(10)
+    peer.sends(ACK, 1000, seq=1001, ack=1)
+    peer.sends(ACK, 1000, seq=3001, ack=1)
+    peer.sends(ACK, 1000, seq=1, ack=1)
+    peer.sends(ACK, 1000, seq=1, ack=1)
+    host.emits(ACK, ack=1)
+    host.emits(ACK, ack=1)
+    host.emits(ACK, ack=2001)
+    host.emits(ACK, ack=2001)
+    host.emits(DATA, 10, ack=2001)
+
+
+def test_a_pure_ack_is_not_answered(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    peer.sends(ACK)
+    peer.sends(ACK)
+    scene.tick(SECOND)
+    host.is_silent()
+
+
+# ---- reassembly ----
+
+
+def test_data_in_any_order_and_overlap_is_delivered_once_and_in_order(stage: Stage) -> None:
+    # RFC 9293 3.10.7.4, seventh
+    _, host, peer = stage.opened()
+    for number, length in ((3001, 500), (1001, 800), (900, 300), (1500, 1600), (3400, 600)):
+        peer.sends(ACK, length, seq=number)
+        host.emits(ACK, ack=1)
+    assert host.status().out_of_order >= 3100
+    peer.sends(ACK, 1000, seq=1)
+    host.emits(ACK, ack=4000)
+    host.reads(3999)
+    assert host.status().out_of_order == 0
+
+
+def test_a_segment_that_begins_left_of_rcv_nxt_gives_its_new_part(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(DATA, 100, seq=1)
+    host.emits(ACK, ack=101)
+    peer.sends(DATA, 200, seq=51)
+    host.emits(ACK, ack=251)
+    host.reads(250)
+
+
+def test_text_right_of_the_window_is_cut_off(stage: Stage) -> None:
+    _, host, peer = stage.opened(plain(receive_buffer=4000))
+    peer.sends(DATA, 5000, seq=1)
+    host.emits(ACK, ack=4001, win=0)
+    host.reads(4000)
+    host.emits(ACK, ack=4001, win=4000)
+
+
+def test_a_fin_cut_off_with_its_text_counts_only_when_it_comes_again(stage: Stage) -> None:
+    _, host, peer = stage.opened(plain(receive_buffer=4000))
+    peer.sends(DATA | FIN, 5000, seq=1)
+    host.emits(ACK, ack=4001, win=0)
+    host.is_in(ESTABLISHED)
+    host.reads(4000)
+    host.emits(ACK, ack=4001, win=4000)
+    peer.sends(DATA | FIN, 1000, seq=4001)
+    host.emits(ACK, ack=5002)
+    host.is_in(CLOSE_WAIT)
+    host.reads(1000)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_fin_right_behind_a_full_window_is_taken_with_the_text_that_filled_it(stage: Stage, scaled: bool) -> None:
+    scene = stage(plain(receive_buffer=2048, window_scale=scaled))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, wscale=0 if scaled else -1)
+    host.emits(SYN | ACK)
+    peer.sends(DATA | FIN, 2048, seq=1)
+    host.emits(ACK, ack=2050, win=0)
+    host.accepts()
+    host.is_in(CLOSE_WAIT)
+    host.reads(2048)
+
+
+def test_a_fin_that_came_before_its_text_counts_when_the_text_is_there(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(DATA | FIN, 1000, seq=1001)
+    host.emits(ACK, ack=1)
+    host.is_in(ESTABLISHED)
+    peer.sends(ACK, 1000, seq=1)
+    host.emits(ACK, ack=2002)
+    host.is_in(CLOSE_WAIT)
+    host.hears(all_of=READABLE | EOF)
+    host.reads(2000)
+
+
+def test_a_bare_fin_out_of_order_counts_when_the_text_before_it_is_there(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(FIN | ACK, seq=1001)
+    host.emits(ACK, ack=1)
+    peer.sends(ACK, 1000, seq=1)
+    host.emits(ACK, ack=1002)
+    host.is_in(CLOSE_WAIT)
+    host.reads(1000)
+
+
+def test_text_beyond_the_peers_own_fin_is_refused(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    peer.sends(DATA | FIN, 100, seq=1)
+    host.emits(ACK, ack=102)
+    peer.sends(DATA, 100, seq=102)
+    host.emits(ACK, ack=102)
+    assert "dropped: beyond the peer's own FIN" in scene.notes
+    host.reads(100)
+
+
+def test_a_second_fin_left_of_data_held_does_not_end_the_stream_there(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(ACK, 1000, seq=1001)
+    host.emits(ACK, ack=1)
+    peer.sends(FIN | ACK, 500, seq=1)
+    host.emits(ACK, ack=501)
+    host.is_in(ESTABLISHED)
+    peer.sends(ACK, 500, seq=501)
+    host.emits(ACK, ack=2001)
+    host.reads(2000)
+
+
+def test_scattered_bytes_cost_no_more_memory_than_the_buffer(stage: Stage) -> None:
+    # a peer could otherwise make one-byte pieces a hundred times larger than their bytes
+    scene, host, peer = stage.opened(plain(receive_buffer=8192))
+    for number in range(3, 2003, 2):
+        peer.sends(ACK, 1, seq=number)
+        assert scene.next_packet() is not None
+    assert host.status().out_of_order <= 8192
+    assert scene.stack.counters.as_dict()["TCPOFODrop"] > 900
+
+
+def test_urgent_data_is_ordinary_data(stage: Stage) -> None:
+    # RFC 9293 3.8.5: the mechanism is kept for old peers only, the bytes are in the stream
+    _, host, peer = stage.opened()
+    peer.sends(DATA | URG, 100, seq=1, urgent=50)
+    host.emits(ACK, ack=101)
+    host.reads(100)
+
+
+# ---- the window ----
+
+
+def test_the_window_falls_with_what_is_unread_and_never_moves_its_right_edge_left(stage: Stage) -> None:
+    # RFC 9293 3.8.6, SHLD-14; the stage looks at every ACK
+    _, host, peer = stage.opened(plain(receive_buffer=10000))
+    peer.sends(ACK, 2000, gso=1000)
+    host.emits(ACK, ack=2001, win=8000)
+    peer.sends(ACK, 8000, gso=1000)
+    host.emits(ACK, ack=10001, win=0)
+
+
+def test_the_window_opens_by_no_crumbs(stage: Stage) -> None:
+    # RFC 9293 3.8.6.2.2: receiver's silly-window avoidance
+    _, host, peer = stage.opened(plain(receive_buffer=10000))
+    peer.sends(ACK, 10000, gso=1000)
+    host.emits(ACK, ack=10001, win=0)
+    host.reads(999, limit=999)
+    host.is_silent()
+    peer.sends(ACK, 1, seq=10001)
+    host.emits(ACK, ack=10001, win=0)
+    host.reads(1, limit=1)
+    peer.sends(ACK, 1, seq=10001)
+    host.emits(ACK, ack=10001, win=1000)
+
+
+def test_a_reader_that_made_room_for_two_segments_tells_the_peer(stage: Stage) -> None:
+    # RFC 9293 3.8.6.2.2: the update
+    _, host, peer = stage.opened(plain(receive_buffer=10000))
+    peer.sends(ACK, 10000, gso=1000)
+    host.emits(ACK, ack=10001, win=0)
+    host.reads(1999, limit=1999)
+    host.is_silent()
+    host.reads(1, limit=1)
+    host.emits(ACK, ack=10001, win=2000)
+    host.reads(8000)
+    host.emits(ACK, ack=10001, win=10000)
+
+
+def test_a_small_buffer_is_told_of_when_half_of_it_is_free(stage: Stage) -> None:
+    _, host, peer = stage.opened(plain(receive_buffer=2048))
+    peer.sends(ACK, 2048, gso=1000)
+    host.emits(ACK, ack=2049, win=0)
+    host.reads(1023, limit=1023)
+    host.is_silent()
+    host.reads(1, limit=1)
+    host.emits(ACK, ack=2049, win=1024)
+    host.reads(1024)
+    host.emits(ACK, ack=2049, win=2048)
+
+
+def test_no_update_goes_while_the_window_is_more_than_half_open(stage: Stage) -> None:
+    _, host, peer = stage.opened(plain(receive_buffer=10000))
+    peer.sends(DATA, 3000, gso=1000)
+    host.emits(ACK, ack=3001, win=7000)
+    host.reads(3000)
+    host.is_silent()
+    peer.sends(DATA, 1000)
+    host.emits(ACK, ack=4001, win=9000)
+    host.reads(1000)
+
+
+def test_data_into_a_closed_window_is_refused_and_its_ack_counts(stage: Stage) -> None:
+    # RFC 9293 3.10.7.4, first: with a window of 0 valid ACKs are still to be processed
+    _, host, peer = stage.opened(plain(receive_buffer=4000))
+    host.writes(100)
+    host.emits(DATA, 100)
+    peer.sends(DATA, 4000, ack=1, gso=1000)
+    host.emits(ACK, ack=4001, win=0)
+    peer.sends(DATA, 1, seq=4001, ack=101)
+    host.emits(ACK, ack=4001, win=0)
+    assert host.status().unacknowledged == 0
+    host.reads(4000)
+    host.emits(ACK, ack=4001, win=4000)
+
+
+def test_the_window_grows_with_what_the_reader_takes_in_a_round_trip(stage: Stage) -> None:
+    scene = stage(plain(window_scale=True, receive_buffer=16384, receive_buffer_max=1 << 20))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, wscale=0)
+    host.emits(SYN | ACK)
+    peer.sends(ACK)
+    host.accepts()
+    largest = 0
+    for _ in range(30):
+        peer.sends(DATA, 16000, gso=1000)
+        host.reads(16000)
+        seen = scene.next_packet()
+        assert seen is not None
+        largest = max(largest, seen.window << 5)
+        scene.tick(RTT)
+    assert 100_000 < largest <= 1 << 20

@@ -1,0 +1,285 @@
+"""A Host's life: open, idle, closed; and what its end does to whatever is open then."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import Any
+
+import pytest
+
+from synfin.aio.host import Host
+from synfin.tcp.config import Config
+from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts
+from tests.unit.aio.virtual import VirtualLoop, run, settle
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize("connected", [False, True], ids=["no connection", "an open connection"])
+def test_an_idle_host_wakes_zero_times(connected: bool) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        async with hosts() as pair:
+            await pair.server.create_server(Recorder, port=PORT)
+            if connected:
+                transport, _ = await pair.client.create_connection(Recorder, SERVER, PORT)
+                transport.write(bytes(50_000))
+            await settle(10)
+            sent, before = dict(pair.wire.sent), loop.wakes
+            await asyncio.sleep(24 * 3600)
+            # One turn in which the sleep is armed and waited for, one in which it ends, one that wakes this task.
+            assert loop.wakes - before <= 3
+            assert pair.wire.sent == sent
+
+    run(main())
+
+
+def test_connections_in_their_users_hands_are_reset_when_the_host_ends() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            client, server = Recorder(), Recorder()
+            transport, _, _ = await pair.connect(client, server)
+            transport.write(b"x")
+            await settle()
+            await pair.client.aclose()
+            assert client.calls == ["made", "lost"] and isinstance(client.lost, ConnectionAbortedError)
+            assert transport.is_closing()
+            await settle()
+            assert isinstance(server.lost, ConnectionResetError)
+            assert_nothing_left(pair.server, "listeners")
+            assert_nothing_left(pair.client)
+            transport.write(b"ignored")
+            transport.close()
+            transport.abort()
+
+    run(main())
+
+
+def test_a_stream_reader_hears_an_error_and_not_the_end_of_file_when_its_host_ends() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            await pair.server.start_server(lambda reader, writer: None, port=PORT)
+            reader, writer = await pair.client.open_connection(SERVER, PORT)
+            reading = asyncio.create_task(reader.read())
+            await settle()
+            await pair.client.aclose()
+            with pytest.raises(ConnectionAbortedError):
+                await reading
+            with pytest.raises(ConnectionAbortedError):
+                await writer.wait_closed()
+
+    run(main())
+
+
+def test_what_a_user_wrote_and_closed_is_delivered_before_the_host_ends() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            pair.wire.delay = 0.05
+            client, server = Recorder(), Recorder()
+            transport, _, _ = await pair.connect(client, server)
+            data = bytes(range(256)) * 1000
+            transport.write(data)
+            transport.close()
+            began = now()
+            await pair.client.aclose()
+            assert now() - began < 1
+            await settle()
+            assert server.data == data and server.lost is None
+
+    run(main())
+
+
+def test_aclose_is_bounded_when_the_peer_is_silent() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            client = Recorder()
+            transport, _, _ = await pair.connect(client, Recorder())
+            pair.wire.drop = lambda *_: True
+            transport.write(bytes(1_000_000))
+            transport.close()
+            began = now()
+            await pair.client.aclose(grace=3)
+            assert 2.9 < now() - began < 3.1
+            assert isinstance(client.lost, ConnectionAbortedError)
+            assert_nothing_left(pair.client, "timers")
+
+    run(main())
+
+
+def test_aclose_and_close_may_be_called_again_and_by_many() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            await pair.connect(Recorder(), Recorder())
+            assert pair.client.is_open() and not pair.client.is_closed()
+            await asyncio.gather(*(pair.client.aclose() for _ in range(5)))
+            assert pair.client.is_closed() and not pair.client.is_open()
+            await pair.client.aclose()
+            pair.client.close()
+            pair.client.close()
+            assert "closed" in repr(pair.client)
+
+    run(main())
+
+
+def test_a_host_closed_while_connecting_fails_the_connect_at_once() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            pair.wire.drop = lambda *_: True
+            task = asyncio.create_task(pair.client.create_connection(Recorder, SERVER, PORT))
+            await settle()
+            began = now()
+            await pair.client.aclose()
+            with pytest.raises(ConnectionAbortedError):
+                await task
+            assert now() - began < 0.1
+            assert_nothing_left(pair.client)
+
+    run(main())
+
+
+@pytest.mark.parametrize("turns", range(10))
+def test_a_host_closed_in_any_turn_of_a_connect_tells_every_protocol_its_end(turns: int) -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            pair.wire.delay = 0
+            made: list[Recorder] = []
+
+            def factory() -> Recorder:
+                made.append(Recorder())
+                return made[-1]
+
+            await pair.server.create_server(factory, port=PORT)
+            task = asyncio.create_task(pair.client.create_connection(factory, SERVER, PORT))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            pair.client.close()
+            pair.server.close()
+            await settle()
+            await asyncio.wait([task])
+            if task.exception() is not None:
+                assert isinstance(task.exception(), (ConnectionAbortedError, RuntimeError))
+            for protocol in made:
+                assert protocol.calls in ([], ["made", "lost"])
+            assert_nothing_left(pair.client, "timers")
+
+    run(main())
+
+
+def test_a_server_of_a_closed_host_is_closed() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            server = await pair.server.create_server(Recorder, port=PORT)
+            await pair.client.create_connection(Recorder, SERVER, PORT)
+            await settle()
+            serving = asyncio.create_task(server.serve_forever())
+            await settle()
+            await pair.server.aclose()
+            assert not server.is_serving()
+            await server.wait_closed()
+            with pytest.raises(asyncio.CancelledError):
+                await serving
+
+    run(main())
+
+
+def test_every_call_on_a_host_that_is_not_open_says_so() -> None:
+    async def main() -> None:
+        host = Host(CLIENT)
+        calls: list[Any] = [
+            lambda: host.create_connection(Recorder, SERVER, PORT),
+            lambda: host.open_connection(SERVER, PORT),
+            lambda: host.connect(SERVER, PORT),
+            lambda: host.create_server(Recorder, port=PORT),
+            lambda: host.start_server(lambda reader, writer: None, port=PORT),
+            lambda: host.create_datagram_endpoint(asyncio.DatagramProtocol),
+        ]
+        for call in [*calls, host.outgoing]:
+            with pytest.raises(RuntimeError, match="not open: use `async with"):
+                await call()
+        with pytest.raises(RuntimeError, match="not open"):
+            _ = host.loop
+        with pytest.raises(RuntimeError, match="not open"):
+            host.receive(b"x")
+        async with host:
+            with pytest.raises(RuntimeError, match="is open already"):
+                host.open()
+        for call in calls:
+            with pytest.raises(RuntimeError, match="not open"):
+                await call()
+        with pytest.raises(OSError) as caught:
+            await host.outgoing()
+        assert caught.value.errno == errno.ENOTCONN
+        with pytest.raises(OSError) as caught:
+            host.receive(b"x")
+        assert caught.value.errno == errno.ENOTCONN
+        with pytest.raises(RuntimeError, match="make a new one"):
+            host.open()
+
+    run(main())
+
+
+def test_a_host_never_opened_closes_without_a_loop() -> None:
+    host = Host(CLIENT, send=lambda packet: None)
+    host.close()
+    assert host.is_closed()
+
+    async def main() -> None:
+        await Host(CLIENT).aclose()
+
+    run(main())
+
+
+def test_hosts_follow_each_other_on_the_same_addresses() -> None:
+    async def main() -> None:
+        for _ in range(5):
+            async with hosts(Config(timestamps=False)) as pair:
+                client, server = Recorder(), Recorder()
+                transport, _, _ = await pair.connect(client, server)
+                transport.write(b"again")
+                await settle()
+                assert server.data == b"again"
+
+    run(main())
+
+
+def test_many_hosts_live_in_one_process() -> None:
+    async def main() -> None:
+        net: dict[bytes, Host] = {}
+
+        def route(packet: bytes) -> None:
+            net[packet[16:20]].receive(packet)
+
+        members = [Host(f"10.3.0.{number}/24", send=route) for number in range(1, 31)]
+        for member in members:
+            net.update(dict.fromkeys(member.stack.addresses, member))
+            member.open()
+        received = [Recorder() for _ in members]
+        for member, recorder in zip(members, received, strict=True):
+            await member.create_server(lambda recorder=recorder: recorder, port=PORT)  # type: ignore[misc]
+        for number, member in enumerate(members):
+            _, writer = await member.open_connection(f"10.3.0.{(number + 1) % 30 + 1}", PORT)
+            writer.write(str(number).encode())
+            writer.close()
+        await settle()
+        assert [bytes(recorder.data) for recorder in received] == [str((n - 1) % 30).encode() for n in range(30)]
+        await asyncio.gather(*(member.aclose() for member in members))
+
+    run(main())
+
+
+def test_a_host_on_its_own_address_speaks_with_itself() -> None:
+    async def main() -> None:
+        async with Host(CLIENT, send=lambda packet: pytest.fail("a packet left the host")) as host:
+            server = Recorder()
+            await host.create_server(lambda: server, port=PORT)
+            _, writer = await host.open_connection(CLIENT, PORT)
+            writer.write(bytes(100_000))
+            writer.close()
+            await settle()
+            assert len(server.data) == 100_000
+
+    run(main())

@@ -1,0 +1,439 @@
+"""get_extra_info("socket") and Server.sockets: names, options and a descriptor that polls like a kernel's."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from synfin.aio.socket_face import SocketFace
+from synfin.tcp.config import Config
+from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Pair, Recorder, hosts, joined
+from tests.unit.aio.virtual import run, settle
+
+TCP = socket.IPPROTO_TCP
+SOL = socket.SOL_SOCKET
+KEEPIDLE = getattr(socket, "TCP_KEEPIDLE", 4)
+KEEPINTVL = getattr(socket, "TCP_KEEPINTVL", 5)
+KEEPCNT = getattr(socket, "TCP_KEEPCNT", 6)
+INFO = getattr(socket, "TCP_INFO", 11)
+QUICKACK = getattr(socket, "TCP_QUICKACK", 12)
+CONGESTION = getattr(socket, "TCP_CONGESTION", 13)
+USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
+LINGER = struct.Struct("ii")
+
+
+def with_faces(check: Callable[[SocketFace, SocketFace, Pair], Any], config: Config | None = None) -> None:
+    """Call `check(client's face, server's face, pair)` while they are connected."""
+
+    async def main() -> None:
+        async with hosts(config) as pair:
+            transport, accepted, _ = await pair.connect(Recorder(), Recorder(keep_open=True))
+            result = check(transport.get_extra_info("socket"), accepted.get_extra_info("socket"), pair)
+            if result is not None:
+                await result
+
+    run(main())
+
+
+def readable(face: SocketFace) -> bool:
+    return bool(select.select([face], [], [], 0)[0])
+
+
+def errno_of(call: Callable[[], object]) -> int | None:
+    with pytest.raises(OSError) as caught:
+        call()
+    return caught.value.errno
+
+
+def test_names_and_kind_are_those_of_a_kernel_socket() -> None:
+    def check(face: SocketFace, accepted: SocketFace, pair: Pair) -> None:
+        assert face.family is socket.AF_INET
+        assert (face.type, face.proto) == (socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        assert face.getpeername() == (SERVER, PORT) == accepted.getsockname()
+        assert face.getsockname() == accepted.getpeername()
+        assert face.getsockname()[0] == CLIENT
+        assert CLIENT in repr(face)
+
+    with_faces(check)
+
+
+def test_ipv6_names_have_four_fields() -> None:
+    async def main() -> None:
+        a, b = joined("fd00::1", "fd00::2")
+        async with a, b:
+            server = await b.create_server(Recorder, port=PORT)
+            transport, _ = await a.create_connection(Recorder, "fd00::2", PORT)
+            face = transport.get_extra_info("socket")
+            assert face.family is socket.AF_INET6
+            assert face.getpeername() == ("fd00::2", PORT, 0, 0) == transport.get_extra_info("peername")
+            (listening,) = server.sockets
+            assert listening.family is socket.AF_INET6 and listening.getsockname() == ("fd00::2", PORT, 0, 0)
+
+    run(main())
+
+
+def test_it_never_blocks_and_says_so() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        assert face.gettimeout() == 0.0
+        face.settimeout(0)
+        face.setblocking(False)
+        for wrong in (lambda: face.setblocking(True), lambda: face.settimeout(1), lambda: face.settimeout(None)):
+            with pytest.raises(ValueError, match="transport sockets"):
+                wrong()
+
+    with_faces(check)
+
+
+@pytest.mark.parametrize(
+    ("level", "option", "value"),
+    [
+        (TCP, socket.TCP_NODELAY, 0),
+        (TCP, socket.TCP_NODELAY, 1),
+        (SOL, socket.SO_KEEPALIVE, 1),
+        (SOL, socket.SO_KEEPALIVE, 0),
+        (TCP, KEEPIDLE, 60),
+        (TCP, KEEPINTVL, 10),
+        (TCP, KEEPCNT, 3),
+        (TCP, USER_TIMEOUT, 30_000),
+        (TCP, USER_TIMEOUT, 0),
+        (TCP, QUICKACK, 1),
+        (SOL, socket.SO_REUSEADDR, 1),
+    ],
+)
+def test_an_option_set_is_read_back_as_number_and_as_bytes(level: int, option: int, value: int) -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        face.setsockopt(level, option, value)
+        assert face.getsockopt(level, option) == value
+        face.setsockopt(level, option, struct.pack("i", value))
+        assert face.getsockopt(level, option, 4) == struct.pack("i", value)
+
+    with_faces(check)
+
+
+@pytest.mark.parametrize(
+    ("level", "option", "value"),
+    [
+        (SOL, socket.SO_TYPE, int(socket.SOCK_STREAM)),
+        (SOL, socket.SO_ERROR, 0),
+        (SOL, getattr(socket, "SO_PROTOCOL", 38), socket.IPPROTO_TCP),
+        (SOL, getattr(socket, "SO_DOMAIN", 39), int(socket.AF_INET)),
+        (TCP, socket.TCP_MAXSEG, 1448),
+        (SOL, socket.SO_KEEPALIVE, 0),
+        (TCP, KEEPIDLE, 7200),
+        (TCP, KEEPINTVL, 75),
+        (TCP, KEEPCNT, 9),
+        (TCP, USER_TIMEOUT, 0),
+        (SOL, socket.SO_LINGER, 0),
+    ],
+)
+def test_an_option_untouched_has_the_kernels_default(level: int, option: int, value: int) -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        assert face.getsockopt(level, option) == value
+
+    with_faces(check)
+
+
+def test_buffer_sizes_are_told_and_setting_them_is_taken_without_effect() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            before = face.getsockopt(SOL, option)
+            assert isinstance(before, int) and before > 65536
+            face.setsockopt(SOL, option, 4096)
+            assert face.getsockopt(SOL, option) == before
+
+    with_faces(check)
+
+
+def test_nodelay_off_holds_a_small_segment_back_and_on_lets_it_go() -> None:
+    async def go(face: SocketFace, accepted: SocketFace, pair: Pair) -> None:
+        face.setsockopt(TCP, socket.TCP_NODELAY, 0)
+        connection = face._connection
+        connection.write(b"a")
+        pair.client._driver.schedule_flush()
+        connection.write(b"b" * 3000)
+        await settle(0.0005)
+        sent = pair.wire.sent["client"]
+        connection.write(b"c")
+        pair.client._driver.schedule_flush()
+        await settle(0.0005)
+        assert pair.wire.sent["client"] == sent and connection.sender.unsent()
+        face.setsockopt(TCP, socket.TCP_NODELAY, 1)
+        pair.client._driver.schedule_flush()
+        await settle(0.0001)
+        assert not connection.sender.unsent()
+
+    with_faces(go)
+
+
+def test_congestion_control_is_named_and_exchanged() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        named = face.getsockopt(TCP, CONGESTION, 16)
+        assert isinstance(named, bytes) and len(named) == 16
+        name = named.rstrip(b"\0")
+        assert name
+        face.setsockopt(TCP, CONGESTION, name)
+        face.setsockopt(TCP, CONGESTION, name + b"\0")
+        assert face.getsockopt(TCP, CONGESTION, 16) == named
+        assert errno_of(lambda: face.setsockopt(TCP, CONGESTION, b"no-such")) == errno.ENOENT
+        assert errno_of(lambda: face.setsockopt(TCP, CONGESTION, 5)) == errno.ENOENT
+
+    with_faces(check)
+
+
+def test_tcp_info_is_linuxs_struct() -> None:
+    async def go(face: SocketFace, accepted: SocketFace, pair: Pair) -> None:
+        face._connection.write(bytes(20_000))
+        pair.client._driver.schedule_flush()
+        await settle(1)
+        info = face.getsockopt(TCP, INFO, 256)
+        assert isinstance(info, bytes) and len(info) == 104
+        state, ca_state, retransmits, probes, _, _, _, _ = struct.unpack_from("8B", info)
+        assert (state, ca_state, retransmits, probes) == (1, 0, 0, 0)
+        words = struct.unpack_from("24I", info, 8)
+        rto, snd_mss, unacked, pmtu, rtt, cwnd = words[0], words[2], words[4], words[13], words[15], words[18]
+        assert 200_000 <= rto <= 1_000_000
+        assert snd_mss == 1448 and pmtu == 1500 and unacked == 0
+        assert 1000 <= rtt <= 10_000
+        assert cwnd >= 10
+        assert face.getsockopt(TCP, INFO, 8) == info[:8]
+        assert face.getsockopt(TCP, INFO) == int.from_bytes(info[:4], sys.byteorder)
+
+    with_faces(go)
+
+
+@pytest.mark.parametrize(
+    ("level", "option", "value", "expected"),
+    [
+        (TCP, KEEPIDLE, 0, errno.EINVAL),
+        (TCP, KEEPIDLE, 32768, errno.EINVAL),
+        (TCP, KEEPINTVL, -1, errno.EINVAL),
+        (TCP, KEEPCNT, 0, errno.EINVAL),
+        (TCP, KEEPCNT, 128, errno.EINVAL),
+        (TCP, USER_TIMEOUT, -1, errno.EINVAL),
+        (TCP, USER_TIMEOUT, struct.pack("i", -1), errno.EINVAL),
+        (TCP, socket.TCP_NODELAY, b"\1", errno.EINVAL),
+        (SOL, socket.SO_LINGER, 1, errno.EINVAL),
+        (SOL, socket.SO_LINGER, b"\0" * 4, errno.EINVAL),
+        (SOL, socket.SO_BROADCAST, 1, errno.ENOPROTOOPT),
+        (TCP, 9999, 1, errno.ENOPROTOOPT),
+        (9999, 1, 1, errno.ENOPROTOOPT),
+        (socket.IPPROTO_IP, socket.IP_TOS, 16, errno.ENOPROTOOPT),
+    ],
+)
+def test_a_wrong_option_or_value_is_the_kernels_error(level: int, option: int, value: Any, expected: int) -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        assert errno_of(lambda: face.setsockopt(level, option, value)) == expected
+
+    with_faces(check)
+
+
+def test_reading_an_unknown_option_is_enoprotoopt_and_a_wrong_type_a_type_error() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        assert errno_of(lambda: face.getsockopt(TCP, 9999)) == errno.ENOPROTOOPT
+        assert errno_of(lambda: face.getsockopt(9999, 1)) == errno.ENOPROTOOPT
+        for wrong in ("text", None, 1.5):
+            with pytest.raises(TypeError):
+                face.setsockopt(TCP, socket.TCP_NODELAY, wrong)  # type: ignore[arg-type]
+
+    with_faces(check)
+
+
+def test_linger_of_zero_seconds_makes_close_a_reset() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            receiver = Recorder()
+            transport, _, _ = await pair.connect(Recorder(), receiver)
+            face = transport.get_extra_info("socket")
+            face.setsockopt(SOL, socket.SO_LINGER, LINGER.pack(1, 0))
+            assert face.getsockopt(SOL, socket.SO_LINGER, 8) == LINGER.pack(1, 0)
+            transport.close()
+            await settle()
+            assert isinstance(receiver.lost, ConnectionResetError)
+
+    run(main())
+
+
+@pytest.mark.parametrize("linger", [(1, 5), (0, 0)])
+def test_any_other_linger_closes_in_order(linger: tuple[int, int]) -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            receiver = Recorder()
+            transport, _, _ = await pair.connect(Recorder(), receiver)
+            face = transport.get_extra_info("socket")
+            face.setsockopt(SOL, socket.SO_LINGER, LINGER.pack(1, 0))
+            face.setsockopt(SOL, socket.SO_LINGER, LINGER.pack(*linger))
+            transport.close()
+            await settle()
+            assert receiver.calls[-2:] == ["eof", "lost"] and receiver.lost is None
+
+    run(main())
+
+
+def test_keepalive_finds_a_silent_peer_after_idle_and_probes() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            sender = Recorder()
+            transport, _, _ = await pair.connect(sender, Recorder())
+            face = transport.get_extra_info("socket")
+            for option, value in ((KEEPIDLE, 10), (KEEPINTVL, 2), (KEEPCNT, 3)):
+                face.setsockopt(TCP, option, value)
+            face.setsockopt(SOL, socket.SO_KEEPALIVE, 1)
+            await settle(100)
+            assert not sender.over.done(), "a living peer answers"
+            pair.wire.drop = lambda *_: True
+            await settle(10 + 3 * 2 + 5)
+            assert isinstance(sender.lost, TimeoutError)
+            pair.wire.drop = None
+
+    run(main())
+
+
+def test_keepalive_is_off_until_asked_for() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            sender = Recorder()
+            await pair.connect(sender, Recorder())
+            await settle()
+            before = dict(pair.wire.sent)
+            await settle(100_000)
+            assert pair.wire.sent == before
+
+    run(main())
+
+
+def test_user_timeout_fails_the_connection_when_data_stays_unacknowledged() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            sender = Recorder()
+            transport, _, _ = await pair.connect(sender, Recorder())
+            transport.get_extra_info("socket").setsockopt(TCP, USER_TIMEOUT, 3000)
+            pair.wire.drop = lambda *_: True
+            transport.write(b"x")
+            await settle(10)
+            assert isinstance(sender.lost, TimeoutError)
+            pair.wire.drop = None
+
+    run(main())
+
+
+def test_the_descriptor_polls_readable_exactly_while_data_or_the_end_waits() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            receiver = Recorder(keep_open=True)
+            transport, accepted, _ = await pair.connect(Recorder(), receiver)
+            face = accepted.get_extra_info("socket")
+            assert face.fileno() == face.fileno() > 2
+            assert not readable(face)
+            transport.write(b"taken at once")
+            await settle()
+            assert receiver.data and not readable(face)
+            accepted.pause_reading()
+            transport.write(b"nobody takes it")
+            await settle()
+            assert readable(face)
+            accepted.resume_reading()
+            await settle()
+            assert not readable(face)
+            transport.write_eof()
+            await settle()
+            assert receiver.calls[-1] == "eof" and readable(face)
+            accepted.close()
+            await settle()
+            assert face.fileno() == -1
+
+    run(main())
+
+
+def test_a_descriptor_made_late_shows_at_once_what_waits() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            transport, accepted, _ = await pair.connect(Recorder(), Recorder())
+            accepted.pause_reading()
+            transport.write(b"x")
+            await settle()
+            assert readable(accepted.get_extra_info("socket"))
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", ["close", "abort", "host"])
+def test_every_end_gives_the_descriptor_back(end: str) -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            transport, _, _ = await pair.connect(Recorder(), Recorder())
+            face = transport.get_extra_info("socket")
+            assert face.fileno() > 2
+            if end == "host":
+                await pair.client.aclose()
+            else:
+                getattr(transport, end)()
+            await settle()
+            assert face.fileno() == -1
+            assert errno_of(face.getpeername) == errno.ENOTCONN
+            assert errno_of(lambda: face.getsockopt(TCP, socket.TCP_NODELAY)) == errno.EBADF
+            assert errno_of(lambda: face.setsockopt(TCP, socket.TCP_NODELAY, 1)) == errno.EBADF
+            assert "closed" in repr(face)
+            assert transport.get_extra_info("socket").fileno() == -1
+
+    run(main())
+
+
+def test_a_face_asked_for_after_the_end_is_closed() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            transport, _, _ = await pair.connect(Recorder(), Recorder())
+            transport.abort()
+            await settle()
+            assert transport.get_extra_info("socket").fileno() == -1
+
+    run(main())
+
+
+def test_server_sockets_tell_where_it_listens() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            server = await pair.server.create_server(Recorder, port=0)
+            (face,) = server.sockets
+            address, port = face.getsockname()[:2]
+            assert address == SERVER and 1 <= port <= 65535
+            assert face.getsockopt(SOL, socket.SO_TYPE) == socket.SOCK_STREAM
+            assert face.getsockopt(SOL, getattr(socket, "SO_ACCEPTCONN", 30), 4) == struct.pack("i", 1)
+            assert face.family is socket.AF_INET and face.fileno() == -1
+            face.setsockopt(SOL, socket.SO_REUSEADDR, 1)
+            assert errno_of(lambda: face.setsockopt(TCP, socket.TCP_NODELAY, 1)) == errno.ENOPROTOOPT
+            assert errno_of(lambda: face.getsockopt(TCP, socket.TCP_NODELAY)) == errno.ENOPROTOOPT
+            assert errno_of(face.getpeername) == errno.ENOTCONN
+            await pair.client.create_connection(Recorder, address, port)
+            server.close()
+            assert server.sockets == ()
+
+    run(main())
+
+
+def test_the_descriptor_is_a_pipe_where_there_is_no_eventfd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.eventfd", raising=False)
+
+    async def main() -> None:
+        async with hosts() as pair:
+            transport, accepted, _ = await pair.connect(Recorder(), Recorder())
+            face = accepted.get_extra_info("socket")
+            assert not readable(face)
+            accepted.pause_reading()
+            transport.write(b"x")
+            await settle()
+            assert readable(face)
+            accepted.resume_reading()
+            await settle()
+            assert not readable(face)
+            accepted.abort()
+            await settle()
+            assert face.fileno() == -1
+
+    run(main())

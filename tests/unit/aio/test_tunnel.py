@@ -1,0 +1,310 @@
+"""The embedder's link: packets by a function, by pulling them, and in by a plain call; on any loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+from collections.abc import Callable
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from synfin.aio.host import Host
+from synfin.tcp.config import Config
+from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, hosts, joined
+from tests.unit.aio.virtual import LoopWithoutReaders, VirtualLoop, reported, run, settle
+
+ADDRESSES = {"IPv4 only": ("10.0.0.1", "10.0.0.2"), "IPv6 only": ("fd00::1", "fd00::2")}
+LOOPS = {"a loop with readers": VirtualLoop, "a loop without": LoopWithoutReaders}
+
+
+async def carry(source: Host, target: Host, batches: list[list[bytes]] | None = None) -> None:
+    """Pull what `source` sends and give it to `target`, until `source` is closed."""
+    while True:
+        try:
+            packets = await source.outgoing()
+        except OSError:
+            return
+        assert packets
+        if batches is not None:
+            batches.append(packets)
+        for packet in packets:
+            if target.is_open():
+                target.receive(packet)
+
+
+async def transfer(client: Host, server: Host, address: str, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read())[::-1])
+        writer.close()
+
+    await server.start_server(handler, port=PORT)
+    reader, writer = await client.open_connection(address, PORT)
+    writer.write(data)
+    writer.write_eof()
+    assert await reader.read() == data[::-1]
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("family", ADDRESSES)
+@pytest.mark.parametrize("verify", [True, False], ids=["verified", "checksums trusted"])
+def test_send_and_receive_carry_a_connection(family: str, loop: str, verify: bool) -> None:
+    left, right = ADDRESSES[family]
+
+    async def main() -> None:
+        a, b = joined(left, right, verify_checksums=verify)
+        async with a, b:
+            await transfer(a, b, right, 200_000)
+
+    run(main(), LOOPS[loop])
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("family", ADDRESSES)
+def test_outgoing_and_receive_carry_a_connection(family: str, loop: str) -> None:
+    left, right = ADDRESSES[family]
+
+    async def main() -> None:
+        a, b = Host(left), Host(right)
+        async with a, b:
+            carriers = [asyncio.create_task(carry(a, b)), asyncio.create_task(carry(b, a))]
+            await transfer(a, b, right, 200_000)
+        await asyncio.gather(*carriers)
+
+    run(main(), LOOPS[loop])
+
+
+def test_outgoing_gives_a_whole_burst_a_wake_up_and_one_packet_an_element() -> None:
+    async def main() -> None:
+        a, b = Host(CLIENT), Host(SERVER)
+        batches: list[list[bytes]] = []
+        async with a, b:
+            carriers = [asyncio.create_task(carry(a, b, batches)), asyncio.create_task(carry(b, a))]
+            receiver = Recorder()
+            await b.create_server(lambda: receiver, port=PORT)
+            transport, _ = await a.create_connection(Recorder, SERVER, PORT)
+            await settle()
+            batches.clear()
+            transport.write(bytes(14_480))
+            await settle()
+            assert [len(batch) for batch in batches] == [10], "ten segments of the initial window, in one element each"
+            for packet in batches[0]:
+                assert int.from_bytes(packet[2:4], "big") == len(packet) <= 1500
+            assert len(receiver.data) == 14_480
+        await asyncio.gather(*carriers)
+
+    run(main())
+
+
+def test_what_is_not_pulled_stays_in_its_connection() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            task = asyncio.create_task(host.create_connection(Recorder, SERVER, PORT))
+            await settle(30)
+            syns = await host.outgoing()
+            assert len(syns) == 1, "SYN timers while nobody pulled made no queue of SYNs"
+            task.cancel()
+
+    run(main())
+
+
+def test_the_last_packets_are_still_given_after_the_end() -> None:
+    async def main() -> None:
+        a, b = Host(CLIENT), Host(SERVER)
+        async with b:
+            a.open()
+            carriers = [asyncio.create_task(carry(a, b)), asyncio.create_task(carry(b, a))]
+            receiver = Recorder()
+            await b.create_server(lambda: receiver, port=PORT)
+            await a.create_connection(Recorder, SERVER, PORT)
+            await settle()
+            a.close()
+            await settle()
+            assert isinstance(receiver.lost, ConnectionResetError), "the peer heard of it"
+        await asyncio.gather(*carriers)
+
+    run(main())
+
+
+def test_outgoing_has_one_user_and_is_for_hosts_without_a_link() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            first = asyncio.create_task(host.outgoing())
+            await settle(0)
+            with pytest.raises(RuntimeError, match="already being awaited"):
+                await host.outgoing()
+            first.cancel()
+        async with Host(CLIENT, send=lambda packet: None) as host:
+            with pytest.raises(RuntimeError, match="link of its own"):
+                await host.outgoing()
+
+    run(main())
+
+
+@hypothesis.given(st.lists(st.binary(max_size=120), max_size=20), st.data())
+def test_receive_never_raises_on_hostile_bytes(garbage: list[bytes], data: st.DataObject) -> None:
+    async def main() -> None:
+        seen: list[bytes] = []
+        async with hosts() as pair:
+
+            def watch(_: Host, packet: bytes) -> bool:
+                seen.append(packet)
+                return False
+
+            pair.wire.drop = watch
+            transport, _, _ = await pair.connect(Recorder(), Recorder())
+            transport.write(b"hello")
+            await settle()
+            for packet in seen[:10]:
+                mutated = bytearray(packet)
+                for _ in range(data.draw(st.integers(1, 4))):
+                    mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
+                garbage.append(bytes(mutated[: data.draw(st.integers(0, len(mutated)))]))
+                garbage.append(bytes(mutated))
+            for host in (pair.client, pair.server):
+                for packet in garbage:
+                    host.receive(packet)
+                    host.receive(bytearray(packet))
+                    host.receive(memoryview(packet))
+            await settle()
+            assert pair.client.is_open() and pair.server.is_open()
+
+    run(main())
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_wrong_checksum_is_dropped_unless_the_tunnels_owner_is_trusted(trusted: bool) -> None:
+    async def main() -> None:
+        def spoil(packet: bytes) -> None:
+            wrong = bytearray(packet)
+            wrong[36] ^= 0xFF  # the TCP checksum
+            b.receive(wrong)
+
+        a, b = joined(CLIENT, SERVER, send=spoil, verify_checksums=not trusted, config=Config(syn_retries=0))
+        async with a, b:
+            await b.create_server(Recorder, port=PORT)
+            if trusted:
+                await a.create_connection(Recorder, SERVER, PORT)
+            else:
+                with pytest.raises(TimeoutError):
+                    await a.create_connection(Recorder, SERVER, PORT)
+            assert bool(b.stack.counters.InCsumErrors) is not trusted
+
+    run(main())
+
+
+def test_a_send_that_raises_oserror_loses_the_packet_and_is_counted() -> None:
+    async def main() -> None:
+        full = True
+
+        def send(packet: bytes) -> None:
+            if full:
+                raise BlockingIOError(errno.EAGAIN, "the tunnel is full")
+            b.receive(packet)
+
+        a, b = joined(CLIENT, SERVER, send=send)
+        async with a, b:
+            await b.create_server(Recorder, port=PORT)
+            task = asyncio.create_task(a.create_connection(Recorder, SERVER, PORT))
+            await settle(2)
+            full = False
+            await task
+            tunnel = a._driver._tunnel
+            assert tunnel is not None and tunnel.refused == 2 and isinstance(tunnel.last_error, BlockingIOError)
+
+    run(main())
+
+
+def test_a_send_that_raises_anything_else_is_reported_and_stops_nothing() -> None:
+    async def main() -> None:
+        broken = True
+
+        def send(packet: bytes) -> None:
+            if broken:
+                raise ZeroDivisionError("a bug of the embedder's")
+            b.receive(packet)
+
+        a, b = joined(CLIENT, SERVER, send=send)
+        async with a, b:
+            receiver = Recorder()
+            await b.create_server(lambda: receiver, port=PORT)
+            task = asyncio.create_task(a.create_connection(Recorder, SERVER, PORT))
+            await settle(2)
+            broken = False
+            transport, _ = await task
+            assert reported()
+            transport.write(bytes(100_000))
+            await settle()
+            assert len(receiver.data) == 100_000
+            broken = True
+        assert a.is_closed()
+        reported()
+
+    run(main())
+
+
+@pytest.mark.parametrize("order", ["send closes the host", "send feeds its own host"])
+def test_a_send_that_calls_back_into_its_host_does_no_harm(order: str) -> None:
+    async def main() -> None:
+        def send(packet: bytes) -> None:
+            if order == "send closes the host":
+                host.close()
+            else:
+                host.receive(packet)
+
+        host = Host(CLIENT, send=send, config=Config(syn_retries=1))
+        async with host:
+            with pytest.raises(OSError):
+                await host.create_connection(Recorder, SERVER, PORT)
+
+    run(main())
+
+
+def test_an_mtu_of_the_tunnel_is_kept_by_every_packet() -> None:
+    async def main() -> None:
+        largest = 0
+
+        def measure(to: Callable[[], Host]) -> Callable[[bytes], None]:
+            def send(packet: bytes) -> None:
+                nonlocal largest
+                largest = max(largest, len(packet))
+                to().receive(packet)
+
+            return send
+
+        config = Config(mtu=1280)
+        a = Host("fd00::1", send=measure(lambda: b), config=config)
+        b = Host("fd00::2", send=measure(lambda: a), config=config)
+        async with a, b:
+            await transfer(a, b, "fd00::2", 50_000)
+        assert largest == 1280
+
+    run(main())
+
+
+def test_open_close_open_again_of_new_hosts_on_one_tunnel() -> None:
+    async def main() -> None:
+        async with Host(SERVER, send=lambda packet: current.receive(packet) if current.is_open() else None) as server:
+            receivers: list[Recorder] = []
+
+            def factory() -> Recorder:
+                receivers.append(Recorder())
+                return receivers[-1]
+
+            await server.create_server(factory, port=PORT)
+            for number in range(5):
+                current = Host(CLIENT, send=server.receive)
+                async with current:
+                    transport, _ = await current.create_connection(Recorder, SERVER, PORT, local_addr=(CLIENT, 4000))
+                    transport.write(b"%d" % number)
+                    await settle()
+            assert [bytes(receiver.data) for receiver in receivers] == [b"0", b"1", b"2", b"3", b"4"]
+            assert all(isinstance(receiver.lost, ConnectionResetError) for receiver in receivers)
+
+    run(main())

@@ -1,0 +1,81 @@
+"""What the commands say to wrong arguments, and their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from synfin.cli.app import app
+from synfin.cli.device import CommandError, kernel_end, parse_addresses
+
+
+def ask(*arguments: str) -> tuple[int, str]:
+    """Exit status and all that was said, without the breaks of lines."""
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "NO_COLOR": "1"})
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "connect"])
+def test_each_command_has_a_help_that_says_what_it_does(command: str) -> None:
+    status, text = ask(command, "--help")
+    assert status == 0
+    assert "synfin" in text
+    assert command in ask("--help")[1]
+
+
+def test_help_of_serve_and_connect_names_the_addresses_to_use() -> None:
+    assert "10.9.0.2" in ask("serve", "--help")[1]
+    assert "10.9.1.1" in ask("connect", "--help")[1]
+
+
+WRONG = [
+    (["serve"], "Missing argument 'DIR'"),
+    (["serve", "/no/such/folder"], "'/no/such/folder' does not exist"),
+    (["serve", __file__], "is a file"),
+    (["serve", ".", "--port", "0"], "Invalid value for '--port'"),
+    (["serve", ".", "--port", "65536"], "Invalid value for '--port'"),
+    (["serve", ".", "--mtu", "100"], "Invalid value for '--mtu'"),
+    (["connect", "10.9.1.1"], "Missing argument 'PORT'"),
+    (["connect", "10.9.1.1", "http"], "Invalid value for 'PORT'"),
+    (["connect", "10.9.1.1", "0"], "Invalid value for 'PORT'"),
+    (["connect", "10.9.1.1", "80", "--wait", "0"], "Invalid value for '--wait'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), WRONG)
+def test_a_wrong_argument_is_named_with_status_2(arguments: list[str], complaint: str) -> None:
+    status, text = ask(*arguments)
+    assert status == 2
+    assert complaint in text
+
+
+REFUSED = [
+    (["--address", "10.9.0.300/24"], "--address 10.9.0.300/24: "),
+    (["--address", "10.9.0.2"], "its network has no room for the kernel's address"),
+    (["--address", "10.9.0.2/24", "--ipv6"], "none of the addresses is of the IP version asked for"),
+    (["--address", "fd00::2/64", "--mtu", "1000"], "IPv6 needs an mtu of at least 1280, not 1000"),
+    (["--ipv6", "--mtu", "1000"], "IPv6 needs an mtu of at least 1280, not 1000"),
+    (["--tun-name", "much-too-long-a-name"], "an interface name has 1 to 15 characters"),
+]
+
+
+@pytest.mark.parametrize(("options", "complaint"), REFUSED)
+@pytest.mark.parametrize("command", [["serve", str(Path(__file__).parent)], ["connect", "10.9.1.1", "80"]])
+def test_what_no_device_can_have_is_said_with_status_1(command: list[str], options: list[str], complaint: str) -> None:
+    status, text = ask(*command, *options)
+    assert status == 1
+    assert text.startswith(f"synfin {command[0]}: ")
+    assert complaint in text
+
+
+def test_the_kernel_takes_the_first_other_address() -> None:
+    ours = parse_addresses(["10.0.0.1/24", "10.1.0.9/24", "fd00::1/64"], [], (4, 6), 1500)
+    assert [str(kernel_end(one)) for one in ours] == ["10.0.0.2/24", "10.1.0.1/24", "fd00::2/64"]
+
+
+def test_a_small_mtu_leaves_ipv6_out_of_the_defaults() -> None:
+    assert [one.version for one in parse_addresses([], ["10.9.0.2/24", "fd00:9::2/64"], (4, 6), 1000)] == [4]
+    with pytest.raises(CommandError):
+        parse_addresses(["fd00:9::2/64"], [], (4, 6), 1000)

@@ -1,0 +1,84 @@
+"""Every setting that no TCP could work with is refused at construction, by its name."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from synfin.tcp.config import Config
+
+# name, largest value refused below, smallest refused above
+LIMITS = [
+    ("mtu", 575, 65536),
+    ("receive_buffer", 2047, (1 << 30) + 1),
+    ("receive_buffer_max", 128 * 1024 - 1, (1 << 30) + 1),
+    ("send_buffer", 2047, (1 << 30) + 1),
+    ("send_buffer_max", 64 * 1024 - 1, (1 << 30) + 1),
+    ("initial_window", 0, 1001),
+    ("rto_min_us", 999, 60_000_001),
+    ("rto_max_us", 199_999, 3_600_000_001),
+    ("rto_initial_us", 999, 120_000_001),
+    ("ack_delay_us", -1, 500_001),
+    ("syn_retries", -1, 256),
+    ("synack_retries", -1, 256),
+    ("retries", -1, 256),
+    ("orphan_retries", -1, 256),
+    ("user_timeout_us", -1, (1 << 48) + 1),
+    ("keepalive_idle_us", -1, (1 << 48) + 1),
+    ("keepalive_interval_us", 999, (1 << 48) + 1),
+    ("keepalive_probes", 0, 128),
+    ("msl_us", -1, 600_000_001),
+    ("fin_timeout_us", 999, (1 << 48) + 1),
+    ("syn_queue_limit", 0, (1 << 30) + 1),
+    ("syn_cookies", -1, 3),
+    ("time_wait_limit", 0, (1 << 30) + 1),
+    ("connection_limit", 0, (1 << 30) + 1),
+    ("outbox_limit", 0, (1 << 30) + 1),
+    ("reassembly_limit", 0, (1 << 30) + 1),
+    ("port_first", 0, 65536),
+    ("port_last", 32767, 65536),
+]
+
+
+def config(**settings: Any) -> Config:
+    """A Config whose arguments the type checker does not look at."""
+    return Config(**settings)
+
+
+@pytest.mark.parametrize(("name", "below", "above"), LIMITS)
+def test_a_value_outside_its_limits_is_refused_by_name(name: str, below: int, above: int) -> None:
+    for value in (below, above):
+        with pytest.raises(ValueError, match=rf"Config\.{name} must be within"):
+            config(**{name: value})
+    others = {"rto_initial_us": 200_000} if name == "rto_max_us" else {}
+    assert getattr(config(**{name: below + 1}, **others), name) == below + 1
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in LIMITS])
+@pytest.mark.parametrize("value", ["1500", 1500.0, None])
+def test_what_is_no_integer_is_refused(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match="int"):
+        config(**{name: value})
+
+
+def test_the_congestion_control_must_be_something_to_call() -> None:
+    with pytest.raises(TypeError, match="congestion_control"):
+        config(congestion_control=7)
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(TypeError):
+        config(delayed_ack=True)
+
+
+def test_a_config_does_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().mtu = 9000  # type: ignore[misc]
+
+
+def test_the_defaults_are_valid_and_as_documented() -> None:
+    made = Config()
+    assert (made.syn_retries, made.synack_retries, made.retries) == (6, 5, 15)
+    assert (made.msl_us, made.keepalive_idle_us, made.user_timeout_us) == (30_000_000, 0, 0)

@@ -1,0 +1,116 @@
+"""The receive half alone: in order, out of order, the FIN, the window it offers."""
+
+from __future__ import annotations
+
+import pytest
+
+from synfin.tcp.config import Config
+from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, AFTER_FIN, DROPPED, FIN_REACHED, QUEUED, Receiver
+
+
+def receiver(buffer: int = 10_000, **settings: int) -> Receiver:
+    """One that offered its whole buffer."""
+    return Receiver(Config(receive_buffer=buffer, receive_buffer_max=buffer, **settings), buffer)  # type: ignore[arg-type]
+
+
+def give(half: Receiver, start: int, data: bytes, *, fin: bool = False, push: bool = False) -> int:
+    """on_data() of one segment at time 0."""
+    return half.on_data(start, data, fin, push, 0, 0)
+
+
+def test_in_order_data_advances_and_needs_no_ack_of_its_own() -> None:
+    half = receiver()
+    assert give(half, 1, b"abc") == ADVANCED
+    assert half.rcv_nxt == 4 and half.read(0) == [b"abc"] and half.ready_bytes == 0
+
+
+def test_what_is_not_new_is_acknowledged_at_once() -> None:
+    half = receiver()
+    give(half, 1, b"abc")
+    assert give(half, 1, b"abc") == ACK_AT_ONCE
+    assert give(half, -5, b"abc") == ACK_AT_ONCE
+    assert give(half, 50_000, b"abc") == ACK_AT_ONCE
+
+
+def test_out_of_order_data_is_queued_then_filled() -> None:
+    half = receiver()
+    assert give(half, 4, b"def") == QUEUED | ACK_AT_ONCE
+    assert half.out_of_order_bytes() > 3
+    assert give(half, 1, b"abc") == ADVANCED | ACK_AT_ONCE
+    assert half.rcv_nxt == 7 and half.out_of_order_bytes() == 0
+    assert b"".join(half.read(0)) == b"abcdef"
+
+
+def test_with_no_room_in_reassembly_data_is_dropped_and_acknowledged() -> None:
+    half = receiver(reassembly_limit=1)
+    give(half, 5, b"a")
+    assert give(half, 9, b"b") == DROPPED | ACK_AT_ONCE
+
+
+def test_a_fin_is_reached_only_over_all_data_before_it() -> None:
+    half = receiver()
+    assert give(half, 4, b"def", fin=True) == QUEUED | ACK_AT_ONCE
+    assert not half.fin_reached and half.fin_offset == 7
+    result = give(half, 1, b"abc")
+    assert result & FIN_REACHED and half.fin_reached and half.rcv_nxt == 8
+
+
+def test_nothing_is_taken_beyond_the_fin_and_the_end_never_moves() -> None:
+    half = receiver()
+    give(half, 4, b"def", fin=True)
+    assert give(half, 7, b"more") == AFTER_FIN | ACK_AT_ONCE
+    assert give(half, 1, b"ab", fin=True) & FIN_REACHED == 0
+    assert half.fin_offset == 7
+    assert give(half, 3, b"c") & FIN_REACHED
+    assert give(half, 8, b"more") == AFTER_FIN | ACK_AT_ONCE
+    assert give(half, 1, b"abc") == ACK_AT_ONCE
+    assert b"".join(half.read(0)) == b"abcdef"
+
+
+def test_reading_takes_all_or_a_limit_or_a_piece() -> None:
+    half = receiver()
+    give(half, 1, b"x" * 3000)
+    give(half, 3001, b"y" * 3000)
+    assert b"".join(half.read_some(3500, 0)) == b"x" * 3000 + b"y" * 500
+    assert half.ready_bytes == 2500
+    assert half.read_piece(0) == b"y" * 2500
+    assert half.read_piece(0) is None and half.read(0) == [] and half.read_some(5, 0) == []
+
+
+def test_reading_no_bytes_takes_none() -> None:
+    half = receiver()
+    give(half, 1, b"abc")
+    assert b"".join(half.read_some(0, 0)) == b""
+    assert half.ready_bytes == 3
+
+
+def test_an_empty_read_does_not_hand_out_the_receivers_own_list() -> None:
+    half = receiver()
+    half.read(0).append(b"not from the peer")
+    assert half.read(0) == []
+
+
+@pytest.mark.parametrize("wscale", [0, 3, 7])
+def test_the_right_edge_never_moves_left_whatever_is_read_or_comes(wscale: int) -> None:
+    # RFC 9293 3.8.6, SHLD-14; RFC 7323 2.4
+    half = receiver(10_000)
+    half.wscale = wscale
+    edge = half.rcv_adv
+    for step in range(300):
+        room = min(int(half.rcv_adv - half.rcv_nxt), 10_000 - int(half.ready_bytes))
+        give(half, half.rcv_nxt, bytes(max(0, min(room, step * 37 % 900))))
+        field = half.window_field(1000)
+        assert 0 <= field <= 65535
+        assert half.rcv_adv == half.rcv_nxt + (field << wscale) >= edge
+        edge = half.rcv_adv
+        half.read_some(step * 91 % 1200, step * 1000)
+
+
+def test_discard_and_forget_leave_what_they_should() -> None:
+    half = receiver()
+    give(half, 1, b"abc")
+    give(half, 10, b"later")
+    half.forget_out_of_order()
+    assert half.out_of_order_bytes() == 0 and half.ready_bytes == 3
+    half.discard()
+    assert half.ready_bytes == 0 and half.read(0) == []
