@@ -206,7 +206,7 @@ def test_connect_asks_nginx_for_a_page(network: PrivateNetwork, require_program:
     write_file(tmp_path / "file.bin", SIZE)
     places = "".join(f"{kind}_temp_path {tmp_path};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (tmp_path / "nginx.conf").write_text(
-        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}\n"
+        f"user root root; daemon off; master_process off; pid {tmp_path}/pid; error_log stderr; events {{}}\n"
         f"http {{ access_log off; {places} server {{ listen 80; root {tmp_path}; }} }}\n"
     )
     network.popen([require_program("nginx"), "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")])

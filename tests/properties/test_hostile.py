@@ -121,7 +121,7 @@ def drain(stack: Stack, now: int) -> list[Segment]:
     return out
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(SEEDS)
 def test_no_segment_raises_in_any_state_and_no_rst_is_answered_by_a_rst(seed: int) -> None:
     draw = random.Random(seed)

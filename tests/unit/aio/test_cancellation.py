@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import cast
 
 import pytest
 
@@ -107,7 +108,7 @@ def test_every_other_await_may_be_cancelled(what: str) -> None:
     async def main() -> None:
         small = Config(receive_buffer=4096, receive_buffer_max=4096, send_buffer=4096, send_buffer_max=4096)
         async with hosts(small) as pair, Host("10.7.7.7") as puller:
-            server = await pair.server.start_server(lambda reader, writer: None, port=PORT)
+            server = await pair.server.create_server(lambda: Recorder(keep_open=True), port=PORT)
             reader, writer = await pair.client.open_connection(SERVER, PORT)
             await settle()
             for accepted in server._transports:
@@ -158,16 +159,13 @@ def test_many_connections_opened_and_cancelled_at_random_points_leave_nothing() 
         outcomes = {"cancelled": 0, "finished": 0, "failed": 0}
         async with hosts(Config(msl_us=1000)) as pair:
 
-            async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                try:
-                    writer.write(await reader.readline())
-                    await writer.drain()
-                    writer.close()
-                    await writer.wait_closed()
-                except OSError:
-                    pass
-                finally:
-                    writer.close()
+            class Answer(asyncio.Protocol):
+                def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                    self.transport = cast(asyncio.Transport, transport)
+
+                def data_received(self, data: bytes) -> None:
+                    self.transport.write(data)
+                    self.transport.close()
 
             async def use() -> None:
                 reader, writer = await pair.client.open_connection(SERVER, PORT)
@@ -196,7 +194,7 @@ def test_many_connections_opened_and_cancelled_at_random_points_leave_nothing() 
                 except OSError:
                     outcomes["failed"] += 1
 
-            server = await pair.server.start_server(serve, port=PORT, backlog=AT_ONCE)
+            server = await pair.server.create_server(Answer, port=PORT, backlog=AT_ONCE)
             for _ in range(CONNECTIONS // AT_ONCE):
                 await asyncio.gather(*(one() for _ in range(AT_ONCE)))
             assert outcomes["cancelled"] > CONNECTIONS // 4 and outcomes["finished"] > CONNECTIONS // 10, outcomes

@@ -62,7 +62,7 @@ def test_connections_in_their_users_hands_are_reset_when_the_host_ends() -> None
 def test_a_stream_reader_hears_an_error_and_not_the_end_of_file_when_its_host_ends() -> None:
     async def main() -> None:
         async with hosts() as pair:
-            await pair.server.start_server(lambda reader, writer: None, port=PORT)
+            await pair.server.create_server(Recorder, port=PORT)
             reader, writer = await pair.client.open_connection(SERVER, PORT)
             reading = asyncio.create_task(reader.read())
             await settle()
