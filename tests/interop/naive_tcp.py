@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from synfin.links.link import Link
 from synfin.wire import ip as ip_layer
+from synfin.wire.checksum import Piece
 from synfin.wire.icmp import build_echo_reply, is_echo_request
 from synfin.wire.icmp import parse_untrusted as parse_icmp
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, IpHeader
@@ -109,7 +110,7 @@ class NaiveTcp:
             reply.wscale = WINDOW_SCALE
         head = build_head(reply, length)
         middle = length // 2
-        pieces = [self.to_send[offset : offset + middle], self.to_send[offset + middle : offset + length]]
+        pieces: list[Piece] = [self.to_send[offset : offset + middle], self.to_send[offset + middle : offset + length]]
         start = 20 if half == 4 else 40
         self.out.append(Burst(head, pieces if length else [], length, self.mss if length else 0, start))
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synfin.wire import icmp, ip, segment
-from synfin.wire.checksum import complement, ones_sum, pseudo_sum
+from synfin.wire.checksum import Piece, complement, ones_sum, pseudo_sum
 from synfin.wire.endian import read_u16
 from synfin.wire.errors import WireError
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, IpHeader, build_ipv4, build_ipv6
@@ -189,7 +189,7 @@ def test_icmp_errors_about_mutated_quotes_raise_only_wire_error(
 def test_the_pieces_of_a_split_burst_are_the_burst(s: Segment, gso_size: int, cuts: list[int]) -> None:
     size = len(s.payload)
     edges = [0, *sorted(cut for cut in cuts if cut < size), size]
-    pieces = [s.payload[a:b] for a, b in pairwise(edges)]
+    pieces: list[Piece] = [s.payload[a:b] for a, b in pairwise(edges)]
     start = 20 if len(s.key) == 12 else 40
     packets = split(Burst(build_head(s, size), pieces, size, gso_size, start))
     parsed = [parse(packet) for packet in packets]  # each has correct lengths and checksums

@@ -47,6 +47,7 @@ class Driver:
         self._timer_at = 0
         self._serve_scheduled = False
         self._flush_scheduled = False
+        self._serving = False
         self._writing = False  # the link is full: wait until it is writable
         self._puller: asyncio.Future[None] | None = None  # outgoing() waits
         self._after_run: Callable[[], None] | None = None
@@ -104,6 +105,16 @@ class Driver:
         self.stack.receive(packet, self.clock(), self._trusted)
         self.schedule_serve()
 
+    def deliver(self, packets: list[bytes]) -> None:
+        """A batch of packets at the top of the loop, in no user's call: its users are served at once."""
+        if self.closed:
+            return
+        now = self.clock()
+        for packet in packets:
+            self.stack.receive(packet, now, self._trusted)
+        self._serve()
+        self.schedule_flush()
+
     async def outgoing(self) -> list[bytes]:
         """The packets of the next burst, one an element; waits until there are some. OSError once closed."""
         if self._link is not None or self._tunnel is not None:
@@ -134,8 +145,8 @@ class Driver:
         except OSError as error:
             self._on_lost(error)
             return
-        self._serve()
-        self.schedule_flush()
+        self._serve_users()
+        self._flush_when_users_have_run()
 
     # ---- turns ----
 
@@ -147,15 +158,32 @@ class Driver:
 
     def schedule_flush(self) -> None:
         """Send at the loop's next turn, after whatever is scheduled now has run."""
+        if self._serving:
+            return  # sending follows serving anyway
         if not self._flush_scheduled and self._loop is not None and not self.closed:
             self._flush_scheduled = True
             self._loop.call_soon(self._run)
 
+    def _serve_users(self) -> None:
+        self._serving = True
+        try:
+            self._serve()
+        finally:
+            self._serving = False
+
+    def _flush_when_users_have_run(self) -> None:
+        """Now, if serving has woken no task: then all users have run already. Else after the tasks."""
+        ready = getattr(self._loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
+        if ready is None or ready or self._flush_scheduled:
+            self.schedule_flush()
+        else:
+            self._run()
+
     def _on_serve(self) -> None:
         self._serve_scheduled = False
         if not self.closed:
-            self._serve()
-            self.schedule_flush()
+            self._serve_users()
+            self._flush_when_users_have_run()
 
     def _run(self) -> None:
         self._flush_scheduled = False
@@ -233,8 +261,8 @@ class Driver:
             return
         # call_at counts in floats: the microsecond that was asked for has come.
         self.stack.on_timer(max(self.clock(), self._timer_at))
-        self._serve()
-        self.schedule_flush()
+        self._serve_users()
+        self._flush_when_users_have_run()
 
     def _catch_up(self) -> bool:
         """Read all that waits: on a busy machine, what a timer misses may have come long ago. False: the link is gone.

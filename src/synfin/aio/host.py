@@ -220,6 +220,10 @@ class Host:
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
         self._driver.receive(packet if type(packet) is bytes else bytes(packet))
 
+    def deliver(self, packets: list[bytes]) -> None:
+        """A batch of IP packets, as the loop itself gives it: users are served in this call. Nothing once closed."""
+        self._driver.deliver(packets)
+
     async def outgoing(self) -> list[bytes]:
         """The next batch of outgoing IP packets, one an element, of a host without `link` and `send`.
 
@@ -290,13 +294,13 @@ class Host:
     def _make_transport(
         self, connection: Connection, protocol: asyncio.BaseProtocol, context: Context, server: Server | None
     ) -> Transport:
-        schedule = self._driver.schedule_serve
-        return Transport(self.loop, connection, protocol, context, self.clock, schedule, server)
+        serve, flush = self._driver.schedule_serve, self._driver.schedule_flush
+        return Transport(self.loop, connection, protocol, context, self.clock, serve, flush, server)
 
     # ---- connections ----
 
     async def connect(self, host: str, port: int, *, local_addr: tuple[str, int] | None = None) -> Connection:
-        """Active open; the established Connection. For those who want no transport: its events are theirs to take."""
+        """Active open; the established Connection, to be given to `adopt()`. Raises as create_connection."""
         self._check_open()
         check_port(port, 1)
         if isinstance(local_addr, str):

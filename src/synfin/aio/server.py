@@ -34,7 +34,7 @@ class Server(asyncio.AbstractServer):
         self._factory = factory
         self._context = context
         self._faces = faces
-        self._transports: set[Transport] = set()
+        self._transports: dict[Transport, None] = {}  # in the order they came
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
@@ -104,10 +104,10 @@ class Server(asyncio.AbstractServer):
             await waiter
 
     def _attach_transport(self, transport: Transport) -> None:
-        self._transports.add(transport)
+        self._transports[transport] = None
 
     def _detach_transport(self, transport: Transport) -> None:
-        self._transports.discard(transport)
+        self._transports.pop(transport, None)
         self._wake()
 
     def _wake(self) -> None:

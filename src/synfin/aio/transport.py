@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Transport(transports._FlowControlMixin, asyncio.Transport):
-    """What a Host gives to a protocol. `schedule` asks the Host for a turn."""
+    """What a Host gives to a protocol.
+
+    schedule_serve asks for a turn in which this connection's events are served, schedule_flush for one to send in.
+    """
 
     # asyncio's own attributes by which start_tls() and sendfile() know what a transport can do
     _start_tls_compatible = True
@@ -44,19 +47,16 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         protocol: asyncio.BaseProtocol,
         context: Context,
         clock: Callable[[], int],
-        schedule: Callable[[], None],
+        schedule_serve: Callable[[], None],
+        schedule_flush: Callable[[], None],
         server: Server | None = None,
     ) -> None:
         super().__init__(None, loop)
-        key = connection.key
-        self._extra = {
-            "peername": socket_name(key_src(key), key_src_port(key)),
-            "sockname": socket_name(key_dst(key), key_dst_port(key)),
-        }
         self._connection = connection
         self._context = context
         self._clock = clock
-        self._schedule = schedule
+        self._schedule = schedule_serve
+        self._schedule_flush = schedule_flush
         self._server = server
         self._begun = False  # connection_made was called
         self._paused = False
@@ -74,12 +74,18 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
 
     def __repr__(self) -> str:
         state = "closed" if self._lost else "closing" if self._closing else "open"
-        return f"<synfin Transport {state} {self._extra['sockname']} <- {self._extra['peername']}>"
+        return f"<synfin Transport {state} {self.get_extra_info('sockname')} <- {self.get_extra_info('peername')}>"
 
     # ---- BaseTransport ----
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """peername, sockname, socket (a SocketFace), tcp_info (a ConnectionSnapshot)."""
+        if name == "peername":
+            key = self._connection.key
+            return socket_name(key_src(key), key_src_port(key))
+        if name == "sockname":
+            key = self._connection.key
+            return socket_name(key_dst(key), key_dst_port(key))
         if name == "tcp_info":
             return self._connection.snapshot()
         if name == "socket":
@@ -88,7 +94,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
                 if self._lost:
                     self._face.close()
             return self._face
-        return self._extra.get(name, default)
+        return default
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Give what comes from now on to `protocol`; a BufferedProtocol is given it in its own buffers."""
@@ -172,7 +178,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
             self._write_failed = True
             self._remind()
             return
-        self._schedule()
+        self._schedule_flush()
         self._watch_writing()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -190,7 +196,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
             return
         self._eof_sent = True
         self._connection.shutdown(self._clock())
-        self._schedule()
+        self._schedule_flush()
 
     # ---- the Host's side ----
 

@@ -49,7 +49,13 @@ class SimLoop(HostCalls, VirtualLoop):
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> list[Any]:
-        """Addresses of the network's hosts, IPv4 first. Raises socket.gaierror for other names."""
+        """As `look_up`."""
+        return self.look_up(host, port, family, type, proto, flags)
+
+    def look_up(
+        self, host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:
+        """Addresses of the network's hosts, IPv4 first, as socket.getaddrinfo. Raises socket.gaierror for others."""
         name = host.decode() if isinstance(host, bytes) else host
         if name is None:
             addresses = ["0.0.0.0", "::"] if flags & socket.AI_PASSIVE else ["127.0.0.1", "::1"]
@@ -69,7 +75,11 @@ class SimLoop(HostCalls, VirtualLoop):
                 continue
             where: Any = (address, int(port or 0), 0, 0) if ipv6 else (address, int(port or 0))
             kinds = [(socket.SOCK_STREAM, socket.IPPROTO_TCP), (socket.SOCK_DGRAM, socket.IPPROTO_UDP)]
-            found += [(wanted, kind, number, "", where) for kind, number in kinds if type in (0, kind)]
+            found += [
+                (wanted, kind, number, "", where)
+                for kind, number in kinds
+                if type in (0, kind) and proto in (0, number)
+            ]
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, f"{name!r} has no address of that family")
         return found
@@ -80,6 +90,14 @@ class SimLoop(HostCalls, VirtualLoop):
             if sockaddr[0] in host.addresses[:2] and not flags & socket.NI_NUMERICHOST:
                 return host.name, str(sockaddr[1])
         return str(sockaddr[0]), str(sockaddr[1])
+
+    def next_arrival(self) -> float | None:
+        """When the first of the packets on their way arrives."""
+        return self._network.next_arrival()
+
+    def arrive(self) -> None:
+        """Deliver those that are due."""
+        self._network.arrive()
 
     def on_task(self, task: Any, context: Any) -> None:
         """Each task belongs to the host that its context names."""

@@ -11,5 +11,9 @@ class Deadlock(SimulationError):
     """Nothing can ever happen any more while tasks wait; the message names each and where it waits."""
 
 
+class TimeLimit(SimulationError):
+    """The simulation has lasted longer than its time_limit; the message names each task and where it waits."""
+
+
 class SimulationEscape(SimulationError):
     """Code in the simulation reached for the real network, or for a host while on none."""

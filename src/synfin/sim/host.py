@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from synfin.sim.network import Network
 
 HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
+SURVIVAL_SECONDS: Final = 0.001  # after a crash: a cancelled task that still runs then is reported
 
 
 class Life:
@@ -43,7 +44,7 @@ class Life:
             send=self._send,
             config=owner.config,
             name=owner.name,
-            trace=network.record,
+            trace=network.trace,
             entropy=random.Random(f"{network.seed} {owner.name} {number}").randbytes,
         )
         self.context.run(self.host.open, network.loop)
@@ -52,24 +53,31 @@ class Life:
         if self.alive:
             self.owner.network.carry(self.owner, packet)
 
-    def deliver(self, packet: bytes) -> None:
-        """A packet arrives, in nobody's context but the host's."""
+    def deliver(self, packets: list[bytes]) -> None:
+        """Packets arrive, in nobody's context but the host's."""
         if not self.alive:
             return
         if self.paused:
-            if len(self.packets) < HELD_PACKETS:
-                self.packets.append(packet)
+            self.packets += packets[: HELD_PACKETS - len(self.packets)]
             return
-        self.context.run(self.host.receive, packet)
+        self.context.run(self.host.deliver, packets)
+
+    def thaw(self) -> None:
+        """What waited happens now."""
+        self.paused = False
+        loop = self.owner.network.loop
+        handles, self.held = self.held, []
+        loop.release(handles)
+        packets, self.packets = self.packets, []
+        if packets:  # at the top of the loop, as all packets arrive, and not in the context of who calls this
+            loop.call_soon(self.deliver, packets, context=Context())
 
     def end(self) -> None:
         """No packet leaves any more, nothing is told to anybody; tasks and callbacks are cancelled."""
         self.alive = False
-        loop = self.owner.network.loop
-        loop.cancel_handles(self.owns)
-        self.held.clear()
         self.packets.clear()
-        self.paused = False
+        self.thaw()
+        self.owner.network.loop.cancel_handles(self.owns)
         for task in sorted(self.tasks, key=hash):
             task.cancel()
         self.context.run(self.host.detach)
@@ -155,13 +163,13 @@ class SimHost:
             raise SimulationError(f"{self.name} is down already")
         self.network.note_fault(f"{self.name} crashes")
         self.life.end()
+        self.network.loop.call_later(SURVIVAL_SECONDS, self._report_survivors, self.life, context=Context())
 
     def restart(self) -> None:
         """Live again: a new stack on the same addresses, and the programs that were given as functions."""
         if self.life.alive:
             raise SimulationError(f"{self.name} is up: crash() comes before restart()")
         self.network.note_fault(f"{self.name} restarts")
-        self._look_for_survivors()
         self._lives += 1
         self.life = Life(self, self._lives)
         for program in self._programs:
@@ -173,37 +181,31 @@ class SimHost:
             raise SimulationError(f"{self.name} is down: only a living host can be paused")
         self.network.note_fault(f"{self.name} pauses")
         self.life.paused = True
+        self.network.watch_pauses()
 
     def resume(self) -> None:
         """Go on after pause()."""
-        life = self.life
-        if not life.paused:
-            return
-        self.network.note_fault(f"{self.name} resumes")
-        life.paused = False
-        handles, life.held = life.held, []
-        self.network.loop.release(handles)
-        packets, life.packets = life.packets, []
-        for packet in packets:
-            life.deliver(packet)
-
-    def _look_for_survivors(self) -> None:
-        former = self.life
-        self.network.loop.call_later(0.001, self._report_survivors, former, context=Context())
+        if self.life.paused:
+            self.network.note_fault(f"{self.name} resumes")
+            self.life.thaw()
+            self.network.watch_pauses()
 
     def _report_survivors(self, former: Life) -> None:
-        self.survivors += [task.get_name() for task in sorted(former.tasks, key=hash) if not task.done()]
+        for task in sorted(former.tasks, key=hash):
+            if not task.done():
+                self.survivors.append(task.get_name())
+                self.network.note_fault(f"task {task.get_name()} of {self.name} outlives the crash")
 
     # ---- the end ----
 
-    def unretrieved(self) -> list[BaseException]:
-        """Exceptions of programs that nobody has awaited."""
-        found: list[BaseException] = []
+    def unretrieved(self) -> list[tuple[str, BaseException]]:
+        """Programs that failed, by task name, with an exception that nobody has awaited."""
+        found: list[tuple[str, BaseException]] = []
         for task in self._started:
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()
                 if error is not None:
-                    found.append(error)
+                    found.append((task.get_name(), error))
         return found
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
+from zlib import crc32
 
 from synfin.sim.units import bits_per_second, byte_count, microseconds, probability
 
-# A fault, as it is recorded and replayed: what happened to one packet.
+# What becomes of a packet.
+PASSED: Final = ""
 LOST: Final = "drop"
 DUPLICATED: Final = "duplicate"
 CORRUPTED: Final = "corrupt"
-Fault = tuple[str, int]  # (kind, microseconds of extra delay); kind "" for delay alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +58,16 @@ class LinkSettings:
                     raise ValueError(f"mtu is from 576 to 65535 bytes, not {value!r}")
                 checked[name] = value
             elif name in ("reorder", "up"):
-                checked[name] = bool(value)
+                if not isinstance(value, bool):
+                    raise TypeError(f"{name} is True or False, not {value!r}")
+                checked[name] = value
             else:
                 checked[name] = probability(value, name)
         return replace(self, **checked)
 
 
 class Direction:
-    """Carries packets one way. counters: sent, lost, dropped at the queue, duplicated, corrupted."""
+    """Carries packets one way. counters: sent, lost (queue_drops of them at the queue)."""
 
     def __init__(self, settings: LinkSettings, seed: str) -> None:
         self.settings = settings
@@ -77,8 +80,8 @@ class Direction:
         self._free_at = 0  # when the last bit of what was sent has left
         self._last_arrival = 0
 
-    def draw(self) -> Fault:
-        """What chance does to the next packet."""
+    def draw(self) -> tuple[str, int]:
+        """What chance does to the next packet, and microseconds of extra delay, which only one that passes has."""
         settings = self.settings
         chance = self._random.random
         if settings.burst_enter:
@@ -87,22 +90,17 @@ class Direction:
                 return LOST, 0
         if settings.loss and chance() < settings.loss:
             return LOST, 0
-        extra = int(chance() * settings.jitter) if settings.jitter else 0
         if settings.duplicate and chance() < settings.duplicate:
-            return DUPLICATED, extra
+            return DUPLICATED, 0
         if settings.corrupt and chance() < settings.corrupt:
-            return CORRUPTED, extra
-        return "", extra
+            return CORRUPTED, 0
+        return PASSED, int(chance() * settings.jitter) if settings.jitter else 0
 
-    def corrupted(self, data: bytes) -> bytes:
-        """One bit of the packet turned over."""
-        bit = self._random.randrange(len(data) * 8)
-        changed = bytearray(data)
-        changed[bit // 8] ^= 1 << bit % 8
-        return bytes(changed)
+    def arrival(self, size: int, now: int, extra: int, overtake: bool) -> int:
+        """When a packet of `size` bytes sent now arrives; -1 if the queue before the link is full. Microseconds.
 
-    def arrival(self, size: int, now: int, extra: int) -> int:
-        """When a packet of `size` bytes sent now arrives; -1 if the queue before the link is full. Microseconds."""
+        overtake: it may come before earlier packets and after later ones.
+        """
         settings = self.settings
         leaves = now
         if settings.bandwidth:
@@ -113,7 +111,15 @@ class Direction:
             leaves = now + waiting + size * 8_000_000 // settings.bandwidth
             self._free_at = leaves
         arrives = leaves + settings.delay + extra
-        if not settings.reorder and arrives < self._last_arrival:
-            arrives = self._last_arrival
-        self._last_arrival = max(arrives, self._last_arrival)
+        if not overtake:
+            arrives = max(arrives, self._last_arrival)
+            self._last_arrival = arrives
         return arrives
+
+
+def corrupted(packet: bytes) -> bytes:
+    """One bit turned over; which one depends on the packet alone, so that a replay turns over the same."""
+    bit = crc32(packet) % (len(packet) * 8)
+    changed = bytearray(packet)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)

@@ -16,10 +16,11 @@ import random
 from asyncio import base_events, events
 from collections.abc import Callable
 from contextvars import Context
+from math import inf
 from types import FrameType
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from synfin.sim.errors import Deadlock, SimulationEscape
+from synfin.sim.errors import Deadlock, SimulationEscape, TimeLimit
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -57,7 +58,8 @@ class _Handle(events.Handle):
     __slots__ = ()
 
     def _run(self) -> None:
-        if not self._loop._hold(self):  # type: ignore[attr-defined]
+        hold = self._loop.hold  # type: ignore[attr-defined]
+        if hold is None or not hold(self):
             super()._run()
 
 
@@ -67,7 +69,8 @@ class _TimerHandle(events.TimerHandle):
     __slots__ = ()
 
     def _run(self) -> None:
-        if not self._loop._hold(self):  # type: ignore[attr-defined]
+        hold = self._loop.hold  # type: ignore[attr-defined]
+        if hold is None or not hold(self):
             super()._run()
 
 
@@ -78,15 +81,20 @@ class _Selector:
         self._loop = loop
 
     def select(self, timeout: float | None) -> list[Any]:
-        """Called by asyncio before each round, with the time until the next timer."""
+        """Called by asyncio before each round, with the time until the next timer. Packets are what it finds."""
         loop = self._loop
-        if timeout is None:
-            if not loop.is_stopping():
-                raise Deadlock(describe_waiting(loop))
-        elif timeout > 0:
-            loop.jump(timeout)
+        arrival = loop.next_arrival()
+        if arrival is not None and (timeout is None or arrival <= loop.time() + timeout):
+            loop.move_to(arrival)
+            found = [arrival]
+        else:
+            found = []
+            if timeout is None:
+                raise Deadlock(describe_waiting(loop, "nothing can ever happen any more, and these tasks wait:"))
+            if timeout > 0:
+                loop.jump(timeout)
         loop.shuffle_ready()
-        return []
+        return found
 
     def get_map(self) -> dict[int, Any]:
         """There are no descriptors."""
@@ -108,11 +116,9 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._shuffle = None if shuffle is None else random.Random(shuffle)
         self.hold: Callable[[events.Handle], bool] | None = None
         """Asked before each callback runs: True if it was taken, to be run later by `release()`."""
+        self.limit = inf
+        """The time() that is not passed."""
         self.set_task_factory(_make_task)
-
-    def is_stopping(self) -> bool:
-        """stop() was called: this round is the last, whether or not anything can happen."""
-        return bool(self._stopping)  # type: ignore[attr-defined]
 
     # ---- time ----
 
@@ -122,7 +128,22 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def jump(self, seconds: float) -> None:
         """Let time pass at once."""
-        self._now += seconds
+        self.move_to(self._now + seconds)
+
+    def move_to(self, when: float) -> None:
+        """Let time pass until `when`, unless it has come already. Raises TimeLimit."""
+        if when > self.limit:
+            limit = f"the limit of {self.limit - START:g} s of virtual time is reached, and these tasks run:"
+            raise TimeLimit(describe_waiting(self, limit))
+        if when > self._now:
+            self._now = when
+
+    def next_arrival(self) -> float | None:
+        """When the next packet arrives; for subclasses."""
+        return None
+
+    def arrive(self) -> None:
+        """Deliver the packets that are due; for subclasses."""
 
     # ---- determinism ----
 
@@ -140,11 +161,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         if self._shuffle is None:
             return
         ready: Any = self._ready  # type: ignore[attr-defined]
-        places = [
-            place
-            for place, handle in enumerate(ready)
-            if isinstance(getattr(handle._callback, "__self__", None), asyncio.Task)
-        ]
+        places = [place for place, handle in enumerate(ready) if _task_of(handle) is not None]
         if len(places) > 1:
             handles = [ready[place] for place in places]
             self._shuffle.shuffle(handles)
@@ -186,22 +203,19 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Run callbacks that `hold` had taken."""
         self._ready.extend(handles)  # type: ignore[attr-defined]
 
-    def cancel_handles(self, wanted: Callable[[events.Handle], bool]) -> int:
-        """Cancel all scheduled callbacks for which `wanted` says so, but those of tasks; how many."""
-        count = 0
-        for handle in [*self._ready, *self._scheduled]:  # type: ignore[attr-defined]
-            if isinstance(getattr(handle._callback, "__self__", None), asyncio.Task):
-                continue
-            if not handle.cancelled() and wanted(handle):
-                handle.cancel()
-                count += 1
-        return count
+    def cancel_handles(self, wanted: Callable[[events.Handle], bool]) -> None:
+        """Cancel all scheduled callbacks for which `wanted` says so.
 
-    def _hold(self, handle: events.Handle) -> bool:
-        return self.hold is not None and self.hold(handle)
+        Tasks and what waits for a future are told anyway: nobody who is to hear of a cancellation is cut off from it.
+        """
+        for handle in [*self._ready, *self._scheduled]:  # type: ignore[attr-defined]
+            if _task_of(handle) is None and not (handle._args and isinstance(handle._args[0], asyncio.Future)):
+                if not handle.cancelled() and wanted(handle):
+                    handle.cancel()
 
     def _process_events(self, event_list: list[Any]) -> None:
-        pass
+        if event_list:
+            self.arrive()
 
     def _write_to_self(self) -> None:
         pass
@@ -227,6 +241,12 @@ for _name in (
     setattr(VirtualLoop, _name, VirtualLoop._escape)
 
 
+def _task_of(handle: Any) -> asyncio.Task[Any] | None:
+    """The task whose next step the callback is."""
+    task = getattr(handle._callback, "__self__", None)
+    return task if isinstance(task, asyncio.Task) else None
+
+
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
     assert isinstance(loop, VirtualLoop)
     task = SimTask(coro, loop=loop, **options)
@@ -234,9 +254,9 @@ def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> An
     return task
 
 
-def describe_waiting(loop: asyncio.AbstractEventLoop) -> str:
-    """What each task waits for, and where."""
-    lines = ["nothing can ever happen any more, and these tasks wait:"]
+def describe_waiting(loop: asyncio.AbstractEventLoop, title: str) -> str:
+    """Where each task waits, under the title."""
+    lines = [title]
     lines += [f"  {task.get_name()}: {_where(task)}" for task in sorted(asyncio.all_tasks(loop), key=hash)]
     if len(lines) == 1:
         lines.append("  (none: the future that is run belongs to nobody)")

@@ -5,37 +5,53 @@ from __future__ import annotations
 import asyncio
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextvars import Context
 from heapq import heappop, heappush
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from synfin.sim.calls import SimLoop
 from synfin.sim.errors import SimulationError
 from synfin.sim.host import Life, SimHost, current_life
-from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, Direction, Fault, LinkSettings
+from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED, Direction, LinkSettings, corrupted
 from synfin.sim.loop import START
 from synfin.sim.report import save_capture, text_of
-from synfin.sim.rules import DROP, PASS, RECORD, Change, Delay, Reader, Rule, SimPacket, Verdict
+from synfin.sim.rules import (
+    CORRUPT,
+    DROP,
+    DUPLICATE,
+    PASS,
+    RECORD,
+    Change,
+    Delay,
+    Faults,
+    PacketName,
+    Reader,
+    Rule,
+    SimPacket,
+    Verdict,
+    verdict_of,
+)
 from synfin.sim.units import microseconds
 from synfin.sim.world import supplied
 from synfin.stack.stack import packed
 from synfin.tcp.config import Config
-from synfin.tcp.trace import Event
+from synfin.tcp.trace import Event, Trace
 from synfin.wire import icmp
 
 KEPT_EVENTS: Final = 20_000
-PacketName = tuple[str, str, int, int, str, int, int, int]
-Faults = dict[PacketName, Fault]
+Route = tuple[SimHost, Direction | None]
 
 
 class Network:
     """Hosts and links in virtual time. The same seed and program give the same packets.
 
     shuffle: also let the seed decide the order in which ready tasks run, to find races. keep_events: how many trace
-    events are kept for reports (0: none, which is faster). delay: of links that nobody has declared. only_faults: do
-    just these, instead of what the seed says (see `faults`).
+    events are kept for reports (0: none, which is faster). delay: of links that nobody has declared. time_limit:
+    virtual time after which `run` raises TimeLimit. keep_faults: remember what chance does to which packet, in `faults`.
+    only_faults: instead of chance, do just these (the same as `calm()` and `rule(only_faults)`).
     """
 
     def __init__(
@@ -45,33 +61,39 @@ class Network:
         shuffle: bool = False,
         keep_events: int = KEPT_EVENTS,
         delay: str | float = "1ms",
+        time_limit: str | float = "1d",
+        keep_faults: bool = False,
         only_faults: Faults | None = None,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"a seed is an int, not {type(seed).__name__}")
         self.seed = seed
-        self.loop = SimLoop(self, seed if shuffle else None)
-        self.loop.hold = self._hold
         self.hosts: dict[str, SimHost] = {}
-        self.events: deque[Event] = deque(maxlen=keep_events) if keep_events else deque(maxlen=1)
-        self.faults: Faults = {}
-        """What chance and rules did to which packet: enough to do it again with `only_faults`."""
+        self.events: deque[Event] = deque(maxlen=max(keep_events, 0))
+        """The last trace events of all hosts."""
+        self.trace: Trace | None = self._record if keep_events else None
+        self.faults: dict[PacketName, Verdict] = {}
+        """With keep_faults: what chance did to which packet, as `rule` takes it."""
         self.incidents: list[tuple[float, str]] = []
         """Crashes, partitions and the like, with their virtual time."""
         self.packets = 0
-        self._keep_events = keep_events
         self._default = LinkSettings().changed(delay=delay)
         self._directions: dict[tuple[str, str], Direction] = {}
         self._by_address: dict[bytes, SimHost] = {}
+        self._routes: dict[tuple[SimHost, bytes], tuple[SimHost, Direction]] = {}
         self._rules: list[Rule] = []
         self._reader = Reader()
-        self._describing = False  # packets are only read where somebody wants to know
-        self._only_faults = only_faults
-        self._arrivals: list[tuple[int, int, SimHost, bytes]] = []
+        self._keep_faults = keep_faults
+        self._calm = False
+        self._in_flight: list[tuple[int, int, SimHost, bytes]] = []
         self._serial = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0
         self._closed = False
+        self.loop = SimLoop(self, seed if shuffle else None)
+        self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
+        self.loop.set_exception_handler(self._on_problem)
+        if only_faults is not None:
+            self.calm()
+            self.rule(only_faults)
 
     # ---- building ----
 
@@ -140,13 +162,25 @@ class Network:
             direction.partitioned = False
         self.note_fault("all partitions heal")
 
-    def rule(self, decide: Callable[[SimPacket], Verdict]) -> Rule:
-        """Ask `decide` of every packet from now on: PASS (or None), DROP, RECORD, Delay("10ms"), Change(bytes).
+    def calm(self) -> None:
+        """No chance from now on: links lose, duplicate, corrupt and delay by jitter nothing; rules still do."""
+        self._calm = True
 
-        The first rule that does not pass wins. Returns the rule, to remove() it or read what it recorded.
+    def rule(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
+        """Ask `decide` of every packet from now on: PASS (or None), DROP, DUPLICATE, CORRUPT, Delay("10ms"),
+        Change(bytes), or RECORD.
+
+        The first rule that does not pass wins; where all pass, chance decides. A mapping from `SimPacket.describe()` to
+        what is to happen is a rule as well. Returns the rule, to remove() it or read what it recorded.
         """
+        if isinstance(decide, Mapping):
+            faults = decide
+
+            def decide(packet: SimPacket) -> Verdict:
+                return faults.get(packet.describe())
+
         if not callable(decide):
-            raise TypeError(f"a rule is a function of a packet, not {type(decide).__name__}")
+            raise TypeError(f"a rule is a function of a packet or a mapping, not {type(decide).__name__}")
         rule = Rule(decide, self._rules.remove)
         self._rules.append(rule)
         return rule
@@ -177,26 +211,41 @@ class Network:
         if self._closed:
             program.close()
             raise SimulationError("a Network runs once; make a new one")
-        try:
-            with supplied(self.loop, self.seed):
-                try:
-                    result = self.loop.run_until_complete(program)
-                    errors = [error for host in self.hosts.values() for error in host.unretrieved()]
-                finally:
-                    self._end()
-        finally:
-            self._closed = True
-        if errors:
-            raise ExceptionGroup("programs in the simulation failed", [e for e in errors if isinstance(e, Exception)])
+        self._closed = True
+        with supplied(self.loop, self.seed):
+            try:
+                result = self.loop.run_until_complete(program)
+            except BaseException as error:
+                for name, failure in self._failures():
+                    error.add_note(f"the program {name} had failed before: {failure!r}")
+                raise
+            else:
+                failures = self._failures()
+            finally:
+                self._end()
+        if failures:
+            raise BaseExceptionGroup("programs in the simulation failed", [error for _, error in failures])
         return result
+
+    def close(self) -> None:
+        """End a network that was not run."""
+        if not self._closed:
+            self._closed = True
+            with supplied(self.loop, self.seed):
+                self._end()
+
+    def _failures(self) -> list[tuple[str, BaseException]]:
+        return [failure for host in self.hosts.values() for failure in host.unretrieved()]
 
     def _end(self) -> None:
         """Cancel all that runs, let it end, and close the loop."""
         loop = self.loop
-        self._keep_events = 0  # what follows is no part of the program's story
+        self.trace = None  # what follows is no part of the program's story
+        loop.limit = inf
         for host in self.hosts.values():
-            if host.life.paused:
-                host.resume()
+            host.host.set_trace(None)
+            host.life.thaw()
+        self.watch_pauses()
         tasks = sorted(asyncio.all_tasks(loop), key=hash)
         for task in tasks:
             task.cancel()
@@ -204,10 +253,21 @@ class Network:
             loop.run_until_complete(asyncio.wait(tasks, timeout=10))
         for host in self.hosts.values():
             if host.life.alive:
-                host.life.context.run(host.life.host.close)
+                host.run_on(host.host.close)
         loop.run_until_complete(loop.shutdown_asyncgens())
-        self._arrivals.clear()
+        self._in_flight.clear()
         loop.close()
+
+    def _on_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio can tell nobody else: kept for the report, and logged as ever."""
+        error = context.get("exception")
+        self.note_fault(f"asyncio: {context['message']}{'' if error is None else f' ({error!r})'}")
+        loop.default_exception_handler(context)
+
+    def watch_pauses(self) -> None:
+        """A host was paused or goes on: callbacks are asked for their host only while one is paused."""
+        paused = any(host.life.paused for host in self.hosts.values())
+        self.loop.hold = self._hold if paused else None
 
     def _hold(self, handle: events.Handle) -> bool:
         context: Context | None = handle._context  # type: ignore[attr-defined]
@@ -219,52 +279,66 @@ class Network:
 
     # ---- packets ----
 
-    def record(self, event: Event) -> None:
-        """The trace of every host."""
-        if self._keep_events:
-            self.events.append(event)
+    def _record(self, event: Event) -> None:
+        self.events.append(event)
 
     def carry(self, sender: SimHost, data: bytes) -> None:
         """A host sends an IP packet."""
         address = data[16:20] if data[0] < 0x60 else data[24:40]
-        receiver = self._by_address.get(address)
-        if receiver is None or receiver is sender:
+        receiver, direction = self._routes.get((sender, address)) or self._route(sender, address)
+        if direction is None:
             return
         self.packets += 1
-        direction = self.direction(sender.name, receiver.name)
-        settings = direction.settings
         direction.sent += 1
+        packet: SimPacket | None = None
+        if self._rules or self._keep_faults:
+            packet = self._reader.read(sender.name, receiver.name, data, self.now)
+        else:
+            self._reader.note(sender.name, receiver.name, data)
+        settings = direction.settings
+        verdict = self._judge(packet) if self._rules and packet is not None else PASS
         if direction.partitioned or not settings.up:
             direction.lost += 1
             return
         if len(data) > settings.mtu:
             self._refuse_big(sender, address, data, settings.mtu)
             return
-        packet = self._reader.read(sender.name, receiver.name, data, self.now)
-        fault = direction.draw() if self._only_faults is None else self._only_faults.get(packet.describe(), ("", 0))
-        kind, extra = fault
-        verdict = self._judge(packet)
-        if verdict == DROP:
-            kind = LOST
+        kind, extra, overtake = PASSED, 0, settings.reorder
+        if verdict == PASS:
+            if not self._calm:
+                kind, extra = direction.draw()
+                if packet is not None and self._keep_faults and (kind or extra):
+                    self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
         elif isinstance(verdict, Delay):
-            extra += verdict.microseconds()
+            extra, overtake = verdict.microseconds(), verdict.overtake or overtake
         elif isinstance(verdict, Change):
             data = bytes(verdict.packet)
-        if kind or extra:
-            self.faults[packet.describe()] = (kind, extra)
+        else:
+            kind = str(verdict)
         if kind == LOST:
             direction.lost += 1
             return
         if kind == CORRUPTED:
-            data = direction.corrupted(data)
-        for _ in range(2 if kind == DUPLICATED else 1):
-            arrives = direction.arrival(len(data), self._now_us(), extra)
-            if arrives < 0:
-                direction.lost += 1
-                return
-            self._serial += 1
-            heappush(self._arrivals, (arrives, self._serial, receiver, data))
-        self._arm()
+            data = corrupted(data)
+        self._fly(direction, receiver, data, extra, overtake)
+        if kind == DUPLICATED:
+            self._fly(direction, receiver, data, extra, overtake)
+
+    def _route(self, sender: SimHost, address: bytes) -> Route:
+        """Who has the address, and what leads there; nothing for an address that nobody has: its packets vanish."""
+        receiver = self._by_address.get(address)
+        if receiver is None or receiver is sender:
+            return sender, None
+        route = self._routes[sender, address] = receiver, self.direction(sender.name, receiver.name)
+        return route
+
+    def _fly(self, direction: Direction, receiver: SimHost, data: bytes, extra: int, overtake: bool) -> None:
+        arrives = direction.arrival(len(data), self._now_us(), extra, overtake)
+        if arrives < 0:
+            direction.lost += 1
+            return
+        self._serial += 1
+        heappush(self._in_flight, (arrives, self._serial, receiver, data))
 
     def _judge(self, packet: SimPacket) -> Verdict:
         for rule in tuple(self._rules):
@@ -273,9 +347,10 @@ class Network:
                 continue
             if verdict == RECORD:
                 rule.recorded.append(packet)
-                return PASS
-            if verdict != DROP and not isinstance(verdict, (Delay, Change)):
-                raise SimulationError(f"a rule says PASS, DROP, RECORD, Delay or Change, not {verdict!r}")
+                continue
+            if verdict not in (DROP, DUPLICATE, CORRUPT) and not isinstance(verdict, (Delay, Change)):
+                known = "PASS, DROP, DUPLICATE, CORRUPT, RECORD, Delay(...) or Change(...)"
+                raise SimulationError(f"a rule says {known}, not {verdict!r}")
             return verdict
         return PASS
 
@@ -286,31 +361,25 @@ class Network:
         else:
             error = icmp.build_error(6, icmp.V6_PACKET_TOO_BIG, 0, address, data[8:24], data, mtu)
         self._serial += 1
-        heappush(self._arrivals, (self._now_us() + 1, self._serial, sender, error))
-        self._arm()
+        heappush(self._in_flight, (self._now_us() + 1, self._serial, sender, error))
 
     def _now_us(self) -> int:
-        return round(self.now * 1_000_000)
+        return round((self.loop.time() - START) * 1_000_000)
 
-    def _arm(self) -> None:
-        first = self._arrivals[0][0]
-        if self._timer is not None:
-            if self._timer_at <= first:
-                return
-            self._timer.cancel()
-        self._timer_at = first
-        # In an empty context: what arrives is nobody's until the receiver takes it.
-        self._timer = self.loop.call_at(START + first / 1_000_000, self._arrive, context=Context())
+    def next_arrival(self) -> float | None:
+        """Loop time of the next packet's arrival."""
+        return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else None
 
-    def _arrive(self) -> None:
-        self._timer = None
-        now = max(self._now_us(), self._timer_at)
-        arrivals = self._arrivals
-        while arrivals and arrivals[0][0] <= now:
-            _, _, receiver, data = heappop(arrivals)
-            receiver.life.deliver(data)
-        if arrivals:
-            self._arm()
+    def arrive(self) -> None:
+        """Deliver the packets that are due, each host's in one batch as far as they come together."""
+        now = self._now_us()
+        flying = self._in_flight
+        while flying and flying[0][0] <= now:
+            _, _, receiver, data = heappop(flying)
+            batch = [data]
+            while flying and flying[0][0] <= now and flying[0][2] is receiver:
+                batch.append(heappop(flying)[3])
+            receiver.life.deliver(batch)
 
     # ---- reports ----
 

@@ -1,14 +1,16 @@
 """Packets in the simulation, as rules see them, and what a rule may say of one.
 
-A rule is a function of a `SimPacket`; the first that does not say PASS decides.
+A rule is a function of a `SimPacket`, or a mapping from packet names to verdicts; the first that does not say PASS
+decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED
 from synfin.sim.units import microseconds
 from synfin.wire import ip as ip_layer
 from synfin.wire.errors import WireError
@@ -16,18 +18,23 @@ from synfin.wire.ip import PROTO_TCP, IpHeader
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment, parse_untrusted
 from synfin.wire.seq import seq_add
-from synfin.wire.tcp_header import SYN, flag_names
+from synfin.wire.tcp_header import ACK, SYN, flag_names
 
 PASS: Final = "pass"
-DROP: Final = "drop"
-RECORD: Final = "record"  # pass, and keep it in the rule's `recorded`
+DROP: Final = LOST
+DUPLICATE: Final = DUPLICATED
+CORRUPT: Final = CORRUPTED  # turn one bit over
+RECORD: Final = "record"  # keep it in the rule's `recorded`, and let the other rules decide
+
+PacketName = tuple[str, str, int, str, int, int, int]
 
 
 @dataclass(frozen=True)
 class Delay:
-    """Hold a packet back for so much longer than its link does; others may overtake it."""
+    """Hold a packet back for so much longer than its link does; unless it may overtake, those after it wait for it."""
 
     by: str | float
+    overtake: bool = True
 
     def microseconds(self) -> int:
         """The same in microseconds."""
@@ -42,21 +49,24 @@ class Change:
 
 
 Verdict = str | Delay | Change | None
+Faults = Mapping[PacketName, Verdict]
 
 
 class SimPacket:
     """One IP packet on its way. sender and receiver are host names, time is virtual seconds since the start.
 
+    connection: the number of its connection among all between these two hosts, 0 for the first, -1: unknown or no TCP.
     flags such as "SYN,ACK" ("" if it is no TCP), seq and ack relative to the connection's first numbers (-1: unknown),
-    length in bytes of text, ports; nth: how many packets with the same description went before it, 0 for the first.
+    length in bytes of text, ports; nth: how many packets with the same description went before it, since there is a
+    rule.
     """
 
-    def __init__(self, sender: str, receiver: str, data: bytes, time: float, number: int) -> None:
+    def __init__(self, sender: str, receiver: str, data: bytes, time: float) -> None:
         self.sender = sender
         self.receiver = receiver
         self.data = data
         self.time = time
-        self.number = number
+        self.connection = -1
         self.flags = ""
         self.seq = -1
         self.ack = -1
@@ -71,11 +81,9 @@ class SimPacket:
             f"seq={self.seq} ack={self.ack} len={self.length} nth={self.nth}>"
         )
 
-    def describe(self) -> tuple[str, str, int, int, str, int, int, int]:
-        """What names this packet in another run of the same program: no clock and no random number is in it."""
-        return (
-            self.sender, self.receiver, self.src_port, self.dst_port, self.flags, self.seq, self.length, self.nth,
-        )  # fmt: skip
+    def describe(self) -> PacketName:
+        """What names this packet in another run: no clock, port or random number is in it."""
+        return self.sender, self.receiver, self.connection, self.flags, self.seq, self.length, self.nth
 
 
 class Rule:
@@ -92,7 +100,7 @@ class Rule:
 
 
 class Reader:
-    """Makes SimPackets: parses, and makes numbers relative to each flow's own SYN."""
+    """Makes SimPackets: parses, and makes numbers relative to each connection's own."""
 
     _LIMIT: Final = 100_000
 
@@ -100,37 +108,68 @@ class Reader:
         self._ip = IpHeader()
         self._seg = Segment()
         self._isn: dict[bytes, int] = {}
-        self._seen: dict[tuple[object, ...], int] = {}
-        self._count = 0
+        self._number: dict[bytes, int] = {}
+        self._opened: dict[tuple[str, str], int] = {}
+        self._seen: dict[PacketName, int] = {}
+
+    def note(self, sender: str, receiver: str, packet: bytes) -> None:
+        """All that is remembered of a packet nobody asks for: the first numbers of a connection, if it opens one."""
+        # A plain IPv4 or IPv6 header, TCP: the bytes of flags and protocol are where they always are.
+        if packet[0] == 0x45:
+            opens = packet[9] == PROTO_TCP and packet[33] & SYN
+        else:
+            opens = packet[6] == PROTO_TCP and len(packet) > 53 and packet[53] & SYN
+        if opens:
+            self._parse(sender, receiver, packet)
 
     def read(self, sender: str, receiver: str, data: bytes, time: float) -> SimPacket:
         """The packet, described."""
-        self._count += 1
-        packet = SimPacket(sender, receiver, data, time, self._count)
-        seg = self._seg
-        try:
-            ip_layer.parse_untrusted(data, self._ip)
-            if self._ip.protocol == PROTO_TCP:
-                parse_untrusted(data, self._ip, seg, True, 0)
-                packet.flags = flag_names(seg.flags)
-                if seg.flags & SYN:
-                    if len(self._isn) > self._LIMIT:
-                        self._isn.clear()
-                    self._isn[seg.key] = seg.seq
-                packet.src_port = seg.src_port
-                packet.dst_port = seg.dst_port
-                packet.length = len(seg.payload)
-                mine = self._isn.get(seg.key)
-                if mine is not None:
-                    packet.seq = seq_add(seg.seq, -mine)
-                theirs = self._isn.get(reverse_key(seg.key))
-                if theirs is not None and "ACK" in packet.flags:
-                    packet.ack = seq_add(seg.ack, -theirs)
-        except WireError:
-            pass  # what can't be read is carried all the same
+        packet = SimPacket(sender, receiver, data, time)
+        seg = self._parse(sender, receiver, data)
+        if seg is not None:
+            packet.flags = flag_names(seg.flags)
+            packet.src_port = seg.src_port
+            packet.dst_port = seg.dst_port
+            packet.length = len(seg.payload)
+            packet.connection = self._number.get(seg.key, -1)
+            mine = self._isn.get(seg.key)
+            if mine is not None:
+                packet.seq = seq_add(seg.seq, -mine)
+            theirs = self._isn.get(reverse_key(seg.key))
+            if theirs is not None and seg.flags & ACK:
+                packet.ack = seq_add(seg.ack, -theirs)
         name = packet.describe()
         if len(self._seen) > self._LIMIT:
             self._seen.clear()
         packet.nth = self._seen.get(name, 0)
         self._seen[name] = packet.nth + 1
         return packet
+
+    def _parse(self, sender: str, receiver: str, data: bytes) -> Segment | None:
+        """The segment, with its connection known; None for what is no TCP or can't be read, and is carried as well."""
+        seg = self._seg
+        try:
+            ip_layer.parse_untrusted(data, self._ip)
+            if self._ip.protocol != PROTO_TCP:
+                return None
+            parse_untrusted(data, self._ip, seg, True, 0)
+        except WireError:
+            return None
+        if seg.flags & SYN and self._isn.get(seg.key) != seg.seq:
+            if len(self._isn) > self._LIMIT:
+                self._isn.clear()
+                self._number.clear()
+            self._isn[seg.key] = seg.seq
+            if not seg.flags & ACK:
+                pair = (min(sender, receiver), max(sender, receiver))
+                number = self._opened.get(pair, 0)
+                self._opened[pair] = number + 1
+                self._number[seg.key] = self._number[reverse_key(seg.key)] = number
+        return seg
+
+
+def verdict_of(kind: str, extra: int, overtake: bool) -> Verdict:
+    """What a rule would have to say so that the same happens as by chance."""
+    if kind == PASSED:
+        return Delay(f"{extra}us", overtake)
+    return kind

@@ -1,64 +1,93 @@
-"""What a program in the simulation sees instead of the machine's clock and randomness.
+"""What a program in the simulation sees instead of the machine's clock, randomness and network.
 
-Covered: time.time, monotonic, perf_counter (and their _ns), time.sleep (moves the clock), the module `random`,
-os.urandom, secrets, uuid. Code that imported one of these functions by name before the simulation began keeps the real
-one; datetime.now() and TLS's own randomness are not covered (docs/simulation.md).
+Supplied: time.time, monotonic, perf_counter (and their _ns), time.sleep (moves the clock), the module `random` and
+generators made without a seed, os.urandom, secrets, uuid, and the names that socket.getaddrinfo knows. A kernel socket
+that would connect, listen or send is an error. Code that imported one of these functions by name before the simulation
+began keeps the real one; datetime.now() and TLS's own randomness are not covered (docs/simulation.md).
 """
 
 from __future__ import annotations
 
 import os
 import random
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from synfin.sim.loop import START, VirtualLoop
+from synfin.sim.calls import SimLoop
+from synfin.sim.errors import SimulationEscape
+from synfin.sim.loop import START
 
 EPOCH: Final = 1_700_000_000.0  # time.time() at the beginning of every simulation
+_REACHES_OUT: Final = ("bind", "connect", "connect_ex", "listen", "sendmsg", "sendto")
+_ABSENT: Final = object()
 
 
 @contextmanager
-def supplied(loop: VirtualLoop, seed: int) -> Iterator[None]:
-    """While it lasts, the clock is the loop's and all randomness comes from the seed."""
-    generator = random.Random(f"world {seed}")
+def supplied(loop: SimLoop, seed: int) -> Iterator[None]:
+    """While it lasts, the clock is the loop's, all randomness comes from the seed, and there is no other network."""
+    state = random.getstate()
+    random.seed(f"random {seed}")
+    saved: list[tuple[Any, str, object]] = []
+    for owner, name, value in _changes(loop, random.Random(f"world {seed}").randbytes):
+        if hasattr(owner, name):  # which of them there are depends on Python's version
+            saved.append((owner, name, vars(owner).get(name, _ABSENT)))
+            setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in saved:
+            if value is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+        random.setstate(state)
 
-    def urandom(size: int) -> bytes:
-        return generator.randbytes(size)
 
+def _changes(loop: SimLoop, urandom: Callable[[int], bytes]) -> Iterator[tuple[Any, str, object]]:
     def wall() -> float:
         return EPOCH + loop.time() - START
 
     def ns(clock: Callable[[], float]) -> Callable[[], int]:
         return lambda: round(clock() * 1_000_000_000)
 
-    changes: list[tuple[Any, str, Any]] = [
-        (time, "time", wall),
-        (time, "time_ns", ns(wall)),
-        (time, "monotonic", loop.time),
-        (time, "monotonic_ns", ns(loop.time)),
-        (time, "perf_counter", loop.time),
-        (time, "perf_counter_ns", ns(loop.time)),
-        (time, "sleep", loop.jump),
-        (os, "urandom", urandom),
-        (random, "_urandom", urandom),
-        # uuid1 takes time and node from the system unless it has no such functions.
-        (uuid, "_generate_time_safe", None),
-        (uuid, "_UuidCreate", None),
-        (uuid, "_node", 0x02_00_00_00_00_01),
-        (uuid, "_last_timestamp", None),
-    ]
-    state = random.getstate()
-    saved = [(module, name, getattr(module, name)) for module, name, _ in changes if hasattr(module, name)]
-    for module, name, value in changes:
-        if hasattr(module, name):
-            setattr(module, name, value)
-    random.seed(f"random {seed}")
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        for module, name, value in saved:
-            setattr(module, name, value)
+    for name, clock in (("time", wall), ("monotonic", loop.time), ("perf_counter", loop.time)):
+        yield time, name, clock
+        yield time, f"{name}_ns", ns(clock)
+    yield time, "sleep", loop.jump
+
+    real_seed = random.Random.seed
+
+    def seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
+        """As Random.seed; what would come from the system comes from the simulation's seed."""
+        real_seed(generator, int.from_bytes(urandom(32), "big") if a is None else a, version)
+
+    yield os, "urandom", urandom
+    yield random, "_urandom", urandom
+    yield random.Random, "seed", seed
+
+    # uuid1 takes time and node from the system unless it has no such functions; others count on from the last one made.
+    for name in ("_generate_time_safe", "_UuidCreate", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):
+        yield uuid, name, None
+    yield uuid, "_last_counter_v7", 0
+    yield uuid, "_node", 0x02_00_00_00_00_01
+
+    def gethostbyname(host: str) -> str:
+        return str(loop.look_up(host, 0, socket.AF_INET)[0][4][0])
+
+    yield socket, "getaddrinfo", loop.look_up
+    yield socket, "gethostbyname", gethostbyname
+    for name in _REACHES_OUT:
+        yield socket.socket, name, _escape(name)
+
+
+def _escape(name: str) -> Callable[..., Any]:
+    def refuse(*_: object) -> Any:
+        raise SimulationEscape(
+            f"socket.{name}() would reach the real network; in a simulation only asyncio's calls reach its hosts"
+        )
+
+    return refuse

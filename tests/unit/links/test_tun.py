@@ -13,6 +13,7 @@ import pytest
 
 from synfin.links import tun
 from synfin.links.tun import QUEUE_LIMIT, TunLink
+from synfin.wire.checksum import Piece
 from synfin.wire.segment import Burst, Segment, build_head, split
 from synfin.wire.tcp_header import ACK, CWR, PSH
 from tests.conftest import need
@@ -75,7 +76,7 @@ def vnet(
     return struct.pack("=BBHHHH", flags, gso_type, hdr_len, gso_size, start, offset)
 
 
-def burst(pieces: list[bytes], gso_size: int = 1000, key: bytes = KEY4, flags: int = ACK | PSH) -> Burst:
+def burst(pieces: list[Piece], gso_size: int = 1000, key: bytes = KEY4, flags: int = ACK | PSH) -> Burst:
     segment = Segment()
     segment.key = key
     segment.flags = flags

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 from synfin.tcp.states import NAMES
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER, Event, NoteEvent, PacketEvent, TransitionEvent
+from synfin.wire.checksum import Piece
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Burst, Segment, build, build_head
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN
@@ -81,7 +82,7 @@ class Script:
         """One segment (with gso_size: a burst) leaves the host, and arrives at the other. Returns when it arrives."""
         segment = self.segment(host, flags, seq, ack, length, **fields)
         head = build_head(segment, length)
-        pieces = [segment.payload] if length else []
+        pieces: list[Piece] = [segment.payload] if length else []
         start = 20 if len(segment.key) == 12 else 40
         burst = Burst(head, pieces, length, segment.gso_size, start)
         self.add(ms, PacketEvent(round(ms * MS), host, True, self.keys[host], burst))

@@ -1,6 +1,6 @@
 import pytest
 
-from synfin.wire.checksum import complement, fold, ones_sum, pieces_sum, pseudo_sum, span_sum
+from synfin.wire.checksum import Piece, complement, fold, ones_sum, pieces_sum, pseudo_sum, span_sum
 
 
 def slow_sum(data: bytes) -> int:
@@ -39,7 +39,7 @@ def test_a_span_sums_as_its_slice_even_at_an_odd_offset() -> None:
 
 
 def test_pieces_sum_as_if_joined() -> None:
-    pieces = [b"abc", b"", b"d", b"\xff\xee\xdd\xcc\xbb", b"\x80", b"even"]
+    pieces: list[Piece] = [b"abc", b"", b"d", b"\xff\xee\xdd\xcc\xbb", b"\x80", b"even"]
     assert pieces_sum(pieces) == ones_sum(b"".join(pieces))
     assert pieces_sum([]) == 0
 

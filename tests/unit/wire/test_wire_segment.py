@@ -1,7 +1,7 @@
 import pytest
 
 from synfin.wire import ip as ip_layer
-from synfin.wire.checksum import ones_sum, pseudo_sum
+from synfin.wire.checksum import Piece, ones_sum, pseudo_sum
 from synfin.wire.endian import read_u16
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import IpHeader, build_ipv6
@@ -42,7 +42,7 @@ def parse(packet: bytes, checksum_ok: bool = False, gso_size: int = 0, into: Seg
 def burst(s: Segment, data: bytes, gso_size: int, cuts: int = 3) -> Burst:
     start = 20 if len(s.key) == 12 else 40
     step = max(1, len(data) // cuts)
-    pieces = [data[i : i + step] for i in range(0, len(data), step)]
+    pieces: list[Piece] = [data[i : i + step] for i in range(0, len(data), step)]
     return Burst(build_head(s, len(data)), pieces, len(data), gso_size, start)
 
 

@@ -1,0 +1,1 @@
+"""The questions people ask about TCP, each an experiment that anyone can run: `synfin lab`."""
