@@ -14,6 +14,7 @@ from synfin.tcp.states import (
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
+    SYN_RCVD,
     TIME_WAIT,
 )
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
@@ -308,11 +309,29 @@ def test_a_new_syn_with_a_higher_number_ends_time_wait_and_begins_above_the_old_
     peer.sends(SYN, seq=100000, mss=1000)
     # the injected ISN is not above our old SND.NXT, 2: so it is that and one
     host.emits(SYN | ACK, seq=3, ack=100001)
-    host.counted(TWRecycled=1)
-    host.has(time_wait=0, half_open=1)
+    host.counted(TWRecycled=0)
+    host.has(time_wait=1, half_open=1)
     peer.sends(ACK, seq=100001, ack=4)
     host.accepts()
     host.is_in(ESTABLISHED)
+    host.counted(TWRecycled=1)
+    host.has(time_wait=0, half_open=0)
+
+
+def test_a_syn_that_its_sender_resets_was_an_old_duplicate_and_time_wait_goes_on(stage: Stage) -> None:
+    # RFC 9293 3.6.1, MAY-2 (b)
+    scene, host, peer = in_time_wait(stage)
+    peer.sends(SYN, seq=100000, mss=1000)
+    host.emits(SYN | ACK, seq=3, ack=100001)
+    peer.sends(RST, seq=100001)
+    host.is_silent()
+    host.has(time_wait=1, half_open=0)
+    assert scene.transitions[-2:] == [(TIME_WAIT, SYN_RCVD), (SYN_RCVD, TIME_WAIT)]
+    peer.acked = peer.right_edge = -1  # what the numbers of the duplicate led to is void
+    peer.sends(FIN | ACK, seq=1, ack=2)
+    host.emits(ACK, seq=2, ack=2)
+    scene.tick(TWO_MSL)
+    host.has_forgotten_all()
 
 
 @pytest.mark.parametrize("seq", [2, 1, 0, -5000])
@@ -351,7 +370,7 @@ def test_with_timestamps_a_newer_one_or_an_equal_one_with_a_higher_number_ends_t
         host.emits(SYN | ACK, seq=3, ack=seq + 1)
     else:
         host.emits(ACK, seq=2, ack=2)
-    host.counted(TWRecycled=1 if reused else 0)
+    host.has(half_open=1 if reused else 0)
 
 
 def test_unread_data_outlives_the_protocol_part(stage: Stage) -> None:

@@ -209,7 +209,7 @@ def test_a_nonsense_syn_does_not_end_time_wait(stage: Stage) -> None:
 def test_a_new_incarnation_is_traced_as_going_from_time_wait_to_syn_rcvd(stage: Stage) -> None:
     scene, host, peer = _in_time_wait(stage)
     peer.sends(SYN, seq=100_000, mss=MSS)
-    host.has(time_wait=0, half_open=1)
+    host.has(time_wait=1, half_open=1)
     assert scene.transitions[-1] == (TIME_WAIT, SYN_RCVD)
     seen = scene.next_packet()
     assert seen is not None

@@ -112,8 +112,8 @@ class Driver:
         now = self.clock()
         for packet in packets:
             self.stack.receive(packet, now, self._trusted)
-        self._serve()
-        self.schedule_flush()
+        self._serve_users()
+        self._flush_when_users_have_run()
 
     async def outgoing(self) -> list[bytes]:
         """The packets of the next burst, one an element; waits until there are some. OSError once closed."""

@@ -24,7 +24,7 @@ from synfin.aio.socket_face import ListeningFace, socket_name
 from synfin.aio.transport import Transport
 from synfin.links.link import Link, check_mtu
 from synfin.links.tunnel import TunnelLink
-from synfin.stack.stack import Address, Stack, check_port, packed
+from synfin.stack.stack import Address, Stack, check_backlog, check_port, packed
 from synfin.tcp import errors
 from synfin.tcp.config import Config
 from synfin.tcp.connection import CONNECTED, FAILED, Connection
@@ -470,6 +470,8 @@ class Host:
             )
             return tls
 
+        check_port(port, 0)
+        check_backlog(backlog)
         hosts: list[str | None] = [host] if host is None or isinstance(host, str) else list(host)
         listeners: list[Listener] = []
         faces: list[ListeningFace] = []

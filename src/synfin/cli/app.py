@@ -143,3 +143,24 @@ def connect(
     from synfin.cli.connect import run
 
     raise typer.Exit(run(host, port, address or [], families(ipv4, ipv6), tun_name, mtu, wait, draw))
+
+
+@app.command()
+def shrink(
+    test: Annotated[str, typer.Argument(metavar="TEST", help="As pytest names it: tests/test_x.py::test_y")],
+    seed: Annotated[int, typer.Option("--seed", "-s", metavar="N", help="A seed with which the test fails.")],
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often the test is run at most.")] = 2000,
+) -> None:
+    """Find the few lost or delayed packets that make a simulation fail.
+
+    TEST is a test of the fixture `network` (synfin.sim). It is run with fewer and fewer of the faults that the seed had
+    made by chance, as long as it fails the same way. What is left is printed as packet rules to paste into the test.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("pytest") is None:
+        typer.echo("synfin shrink runs tests by pytest, which is not installed (pip install pytest)", err=True)
+        raise typer.Exit(2)
+    from synfin.cli.shrink import run
+
+    raise typer.Exit(run(test, seed, runs))

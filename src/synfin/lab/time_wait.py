@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.world import MS, SECOND, World, life, sent
+from synfin.lab.world import MS, SECOND, World, life, parsed, sent
 from synfin.tcp.config import Config
 from synfin.tcp.states import TIME_WAIT
 from synfin.wire.segment import Segment
@@ -25,15 +25,7 @@ def _last_ack_lost(settings: Settings, finding: Finding, msl_us: int, key: str) 
     world.listen()
     mine, _ = world.opened()
     world.events.clear()
-
-    def is_last_ack(host: str, seg: Segment) -> bool:
-        return host == "client" and seg.flags == ACK and world.client.census()["connections"] == 0
-
-    def at_once(host: str, seg: Segment) -> bool:
-        # The ACK of the server's FIN: nothing else is sent once the client's own FIN is.
-        return host == "client" and not seg.flags & (FIN | RST) and mine.state == TIME_WAIT or is_last_ack(host, seg)
-
-    world.lose(at_once, 1)
+    world.lose(lambda host, seg: host == "client" and seg.flags == ACK and mine.state == TIME_WAIT, 1)
     mine.shutdown(world.now)
     world.advance(3 * SECOND)
     finding.data[key] = {
@@ -61,17 +53,18 @@ def _late_segment(settings: Settings, finding: Finding, msl_us: int, key: str) -
     mine.shutdown(world.now)
     world.advance(20 * MS)
     begin = len(world.events)
-    world.at_client.text = b"B" * 60_000
     refused = ""
     try:
         again = world.connect()
     except OSError as error:
-        refused = str(error)
+        refused = error.strerror
         world.release(world.server)
     else:
-        world.link.run(lambda: again.sender.snd_una > 1, world.now + SECOND)
+        # As much text as makes the next number that the server expects one of the late segment's.
+        world.at_client.text = b"B" * ((parsed(world.held[0]).seq - again.iss) % (1 << 32) + 500)
+        world.advance(200 * MS)
         world.release(world.server)
-        world.advance(SECOND)
+        world.advance(200 * MS)
         again.shutdown(world.now)
     world.advance(SECOND)
     received = world.at_server.text_of(world.at_server.last())
@@ -88,24 +81,23 @@ def run(settings: Settings) -> Finding:
     finding = Finding()
     msl_us = settings["msl_ms"] * MS
     world = _last_ack_lost(settings, finding, msl_us, "last_ack_lost")
-    finding.draw(f"The last ACK is lost; the client waits 2MSL = {2 * msl_us / SECOND:g} s", world.events)
+    finding.draw(f"The last ACK is lost; the client waits 2MSL = {2 * msl_us / SECOND:g} s", world.third + world.events)
     found = finding.data["last_ack_lost"]
     finding.expect("with 2MSL the FIN comes again, is acknowledged again, and the server closes without a RST",
                    found["resets"] == 0 and found["fins_of_server"] == 2 and found["server"][-1] == "CLOSED")  # fmt: skip
 
     world = _last_ack_lost(settings, finding, 0, "without")
-    finding.draw("The same, and the client does not wait", world.events)
+    finding.draw("The same, and the client does not wait", world.third + world.events)
     found = finding.data["without"]
     finding.expect("without it the server's second FIN gets a RST", found["resets"] == 1)
 
     world = _late_segment(settings, finding, msl_us, "late_segment")
     found = finding.data["late_segment"]
-    finding.say(f"With 2MSL the same ports are not to be had at once: {found['refused'] or 'they were'}.")
+    finding.say(f"With 2MSL, connecting again from the same port at once: {found['refused'] or 'it could be had'}.")
     finding.expect("with 2MSL no second connection can have these ports yet", found["connections"] == 1)
 
     world = _late_segment(settings, finding, 0, "late_segment_without")
-    events = [event for event in world.events if event.at >= 0]
-    finding.draw("Without it: a second connection on the same ports, and a late segment of the first", events)
+    finding.draw("Without it: a second connection on the same ports, and a late segment of the first", world.events)
     found = finding.data["late_segment_without"]
     finding.say(f"The second connection's stream has {found['old_bytes_received']} bytes of the first one in it.")
     finding.expect("without it the late segment is taken for data of the second connection",

@@ -92,6 +92,8 @@ class World:
     ) -> None:
         self.events: list[Event] = []
         self.muted = not traced
+        self.hide_packets = False  # of segments that are on no wire
+        self.third: list[Event] = []  # the third segment of `opened`, as a diagram of what follows may begin
         self._seed = seed
         self._lives = 0
         self._settings = {"client": (CLIENT, client, client_isn), "server": (SERVER, server, server_isn)}
@@ -110,7 +112,7 @@ class World:
         return Stack([address], config, entropy=secrets, name=name, isn=isn, trace=self._record)
 
     def _record(self, event: Event) -> None:
-        if not self.muted:
+        if not self.muted and not (self.hide_packets and isinstance(event, PacketEvent)):
             self.events.append(event)
 
     @property
@@ -131,7 +133,10 @@ class World:
     def opened(self, port: int = 40000) -> tuple[Connection, Connection]:
         """A connection, established: the client's end and the server's."""
         mine = self.connect(port)
+        begin = len(self.events)
         self.advance(100 * MS)
+        packets = [event for event in self.events[begin:] if isinstance(event, PacketEvent)]
+        self.third = list(packets[4:6])  # SYN and SYN,ACK: sent and received
         return mine, self.at_server.last()
 
     def advance(self, microseconds: int) -> None:

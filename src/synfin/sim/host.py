@@ -12,6 +12,7 @@ import random
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from synfin.aio.host import Host
@@ -19,6 +20,7 @@ from synfin.sim.errors import SimulationError, SimulationEscape
 from synfin.tcp.config import Config
 
 if TYPE_CHECKING:
+    from synfin.sim.link import Direction
     from synfin.sim.network import Network
 
 HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
@@ -41,17 +43,13 @@ class Life:
         network = owner.network
         self.host = Host(
             owner.addresses,
-            send=self._send,
+            send=partial(network.carry, owner),
             config=owner.config,
             name=owner.name,
             trace=network.trace,
             entropy=random.Random(f"{network.seed} {owner.name} {number}").randbytes,
         )
         self.context.run(self.host.open, network.loop)
-
-    def _send(self, packet: bytes) -> None:
-        if self.alive:
-            self.owner.network.carry(self.owner, packet)
 
     def deliver(self, packets: list[bytes]) -> None:
         """Packets arrive, in nobody's context but the host's."""
@@ -102,6 +100,7 @@ class SimHost:
         self._programs: list[Callable[[], Coroutine[Any, Any, Any]]] = []
         self._lives = 1
         self._started: list[asyncio.Task[Any]] = []
+        self.routes: dict[bytes, tuple[SimHost, Direction]] = {}  # by address; filled by the network
         self.survivors: list[str] = []
         """Tasks of former lives that did not end when they were cancelled."""
         self.life = Life(self, 1)

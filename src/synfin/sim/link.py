@@ -70,7 +70,7 @@ class Direction:
     """Carries packets one way. counters: sent, lost (queue_drops of them at the queue)."""
 
     def __init__(self, settings: LinkSettings, seed: str) -> None:
-        self.settings = settings
+        self.set(settings)
         self.partitioned = False
         self.sent = 0
         self.lost = 0
@@ -79,6 +79,13 @@ class Direction:
         self._bad = False  # the state of Gilbert-Elliott's model
         self._free_at = 0  # when the last bit of what was sent has left
         self._last_arrival = 0
+
+    def set(self, settings: LinkSettings) -> None:
+        """Carry packets like this from now on."""
+        self.settings = settings
+        self.has_chance = bool(
+            settings.burst_enter or settings.loss or settings.duplicate or settings.corrupt or settings.jitter
+        )
 
     def draw(self) -> tuple[str, int]:
         """What chance does to the next packet, and microseconds of extra delay, which only one that passes has."""

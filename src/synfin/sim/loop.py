@@ -138,6 +138,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         if when > self._now:
             self._now = when
 
+    def is_idle_until(self, when: float) -> bool:
+        """Nothing but what comes from outside can happen before `when`."""
+        if self._ready:  # type: ignore[attr-defined]
+            return False
+        timers: list[events.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        return not timers or timers[0].when() >= when
+
     def next_arrival(self) -> float | None:
         """When the next packet arrives; for subclasses."""
         return None

@@ -50,7 +50,7 @@ class Network:
 
     shuffle: also let the seed decide the order in which ready tasks run, to find races. keep_events: how many trace
     events are kept for reports (0: none, which is faster). delay: of links that nobody has declared. time_limit:
-    virtual time after which `run` raises TimeLimit. keep_faults: remember what chance does to which packet, in `faults`.
+    virtual time after which `run` raises TimeLimit. keep_faults: remember in `faults` what chance does to which packet.
     only_faults: instead of chance, do just these (the same as `calm()` and `rule(only_faults)`).
     """
 
@@ -80,7 +80,6 @@ class Network:
         self._default = LinkSettings().changed(delay=delay)
         self._directions: dict[tuple[str, str], Direction] = {}
         self._by_address: dict[bytes, SimHost] = {}
-        self._routes: dict[tuple[SimHost, bytes], tuple[SimHost, Direction]] = {}
         self._rules: list[Rule] = []
         self._reader = Reader()
         self._keep_faults = keep_faults
@@ -124,7 +123,7 @@ class Network:
     def one_way(self, sender: str, receiver: str, **settings: Any) -> None:
         """Set one direction."""
         direction = self.direction(sender, receiver)
-        direction.settings = direction.settings.changed(**settings)
+        direction.set(direction.settings.changed(**settings))
 
     def direction(self, sender: str, receiver: str) -> Direction:
         """What carries packets from one host to another, with its counters."""
@@ -240,8 +239,10 @@ class Network:
     def _end(self) -> None:
         """Cancel all that runs, let it end, and close the loop."""
         loop = self.loop
-        self.trace = None  # what follows is no part of the program's story
+        # What follows is no part of the program's story.
+        self.trace = None
         loop.limit = inf
+        loop.set_exception_handler(lambda *_: None)
         for host in self.hosts.values():
             host.host.set_trace(None)
             host.life.thaw()
@@ -261,6 +262,8 @@ class Network:
     def _on_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What asyncio can tell nobody else: kept for the report, and logged as ever."""
         error = context.get("exception")
+        if isinstance(error, asyncio.CancelledError):
+            return  # of a crash: Python 3.11's streams do not expect that their handler's task is cancelled
         self.note_fault(f"asyncio: {context['message']}{'' if error is None else f' ({error!r})'}")
         loop.default_exception_handler(context)
 
@@ -285,7 +288,7 @@ class Network:
     def carry(self, sender: SimHost, data: bytes) -> None:
         """A host sends an IP packet."""
         address = data[16:20] if data[0] < 0x60 else data[24:40]
-        receiver, direction = self._routes.get((sender, address)) or self._route(sender, address)
+        receiver, direction = sender.routes.get(address) or self._route(sender, address)
         if direction is None:
             return
         self.packets += 1
@@ -305,7 +308,7 @@ class Network:
             return
         kind, extra, overtake = PASSED, 0, settings.reorder
         if verdict == PASS:
-            if not self._calm:
+            if direction.has_chance and not self._calm:
                 kind, extra = direction.draw()
                 if packet is not None and self._keep_faults and (kind or extra):
                     self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
@@ -329,7 +332,7 @@ class Network:
         receiver = self._by_address.get(address)
         if receiver is None or receiver is sender:
             return sender, None
-        route = self._routes[sender, address] = receiver, self.direction(sender.name, receiver.name)
+        route = sender.routes[address] = receiver, self.direction(sender.name, receiver.name)
         return route
 
     def _fly(self, direction: Direction, receiver: SimHost, data: bytes, extra: int, overtake: bool) -> None:
@@ -371,15 +374,25 @@ class Network:
         return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else None
 
     def arrive(self) -> None:
-        """Deliver the packets that are due, each host's in one batch as far as they come together."""
-        now = self._now_us()
+        """Deliver the packets that are due, each host's in one batch as far as they come together.
+
+        Then those that come next, as long as nothing else can happen before.
+        """
         flying = self._in_flight
-        while flying and flying[0][0] <= now:
-            _, _, receiver, data = heappop(flying)
-            batch = [data]
-            while flying and flying[0][0] <= now and flying[0][2] is receiver:
-                batch.append(heappop(flying)[3])
-            receiver.life.deliver(batch)
+        while True:
+            now = self._now_us()
+            while flying and flying[0][0] <= now:
+                _, _, receiver, data = heappop(flying)
+                batch = [data]
+                while flying and flying[0][0] <= now and flying[0][2] is receiver:
+                    batch.append(heappop(flying)[3])
+                receiver.life.deliver(batch)
+            if not flying:
+                return
+            arrival = START + flying[0][0] / 1_000_000
+            if not self.loop.is_idle_until(arrival):
+                return
+            self.loop.move_to(arrival)
 
     # ---- reports ----
 

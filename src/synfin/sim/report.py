@@ -5,39 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 
 from synfin.sim.loop import START
 from synfin.tcp.states import NAMES
 from synfin.tcp.trace import Event, TransitionEvent
 from synfin.view.capture import AnnotatedCapture
 from synfin.view.diagram import draw
-from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, reverse_key
 
-MAX_LINES = 200
+MAX_CONNECTIONS: Final = 4  # the last ones to do anything
+MAX_INCIDENTS: Final = 40
+MAX_LINES: Final = 200
 
 
 def text_of(events: Iterable[Event], incidents: list[tuple[float, str]], seed: int, transitions: int) -> str:
     """The report as text."""
     events = list(events)
-    lines = [f"seed {seed}"]
-    lines += [f"{at:12.6f}  {what}" for at, what in incidents]
-    by_connection: dict[tuple[str, bytes], list[TransitionEvent]] = {}
+    last: dict[bytes, None] = {}  # connections, the latest to do anything last
+    by_end: dict[tuple[str, bytes], list[TransitionEvent]] = {}
     for event in events:
+        if len(event.key) < 12:
+            continue  # no connection's
+        name = min(event.key, reverse_key(event.key))
+        last.pop(name, None)
+        last[name] = None
         if isinstance(event, TransitionEvent):
-            by_connection.setdefault((event.host, event.key), []).append(event)
-    for (host, key), found in by_connection.items():
-        if len(key) < 12:
-            continue
-        peer = f"{ip_address(key_src(key))}:{key_src_port(key)}"
-        lines.append(f"{host} {ip_address(key_dst(key))}:{key_dst_port(key)} with {peer}:")
-        for event in found[-transitions:]:
-            at = event.at / 1_000_000 - START
-            section = f" (RFC {event.rfc})" if event.rfc[:1].isdigit() else ""
-            lines.append(f"{at:12.6f}  {NAMES[event.before]} -> {NAMES[event.after]}: {event.reason}{section}")
-    diagram = draw(events)
-    if len(diagram) > MAX_LINES:
-        diagram = [f"({len(diagram) - MAX_LINES} lines before)", *diagram[-MAX_LINES:]]
-    return "\n".join(lines + diagram)
+            by_end.setdefault((event.host, event.key), []).append(event)
+    shown = set(list(last)[-MAX_CONNECTIONS:])
+    lines = [f"seed {seed}", *_cut([f"{at:12.6f}  {what}" for at, what in incidents], MAX_INCIDENTS, "incidents")]
+    if len(last) > len(shown):
+        lines.append(f"(of {len(last)} connections, the {len(shown)} that did something last)")
+    for (host, key), found in by_end.items():
+        if min(key, reverse_key(key)) in shown:
+            lines += _transitions(host, key, found[-transitions:])
+    diagram = draw(events, only=shown)
+    return "\n".join([*lines, *_cut(diagram, MAX_LINES, "lines")])
+
+
+def _transitions(host: str, key: bytes, found: list[TransitionEvent]) -> list[str]:
+    peer = f"{ip_address(key_src(key))}:{key_src_port(key)}"
+    lines = [f"{host} {ip_address(key_dst(key))}:{key_dst_port(key)} with {peer}:"]
+    for event in found:
+        at = event.at / 1_000_000 - START
+        section = f" (RFC {event.rfc})" if event.rfc[:1].isdigit() else ""
+        lines.append(f"{at:12.6f}  {NAMES[event.before]} -> {NAMES[event.after]}: {event.reason}{section}")
+    return lines
+
+
+def _cut(lines: list[str], most: int, what: str) -> list[str]:
+    """The last of the lines, and how many there were before."""
+    return lines if len(lines) <= most else [f"({len(lines) - most} {what} before)", *lines[-most:]]
 
 
 def save_capture(events: Iterable[Event], path: Path) -> Path:

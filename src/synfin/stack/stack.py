@@ -18,6 +18,7 @@ from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
 from synfin.tcp import errors, time_wait
+from synfin.tcp.challenge import ChallengeBudget
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection
 from synfin.tcp.counters import Counters
@@ -56,12 +57,24 @@ def packed(address: Address) -> bytes:
     raise TypeError(f"an address is a str, bytes or an ipaddress object, not {type(address).__name__}")
 
 
-def check_port(port: int, lowest: int) -> None:
+# Callers that are not compiled check before they call: a compiled signature refuses a wrong type by itself, in words that
+# do not name the argument.
+
+
+def check_port(port: object, lowest: int) -> None:
     """Raise ValueError or TypeError for what is no port from `lowest` on."""
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"a port is an int, not {type(port).__name__}")
     if not lowest <= port <= 65535:
         raise ValueError(f"a port is within {lowest} and 65535, not {port}")
+
+
+def check_backlog(backlog: object) -> None:
+    """Raise ValueError or TypeError for what is no number of connections that may wait."""
+    if isinstance(backlog, bool) or not isinstance(backlog, int):
+        raise TypeError(f"backlog is an int, not {type(backlog).__name__}")
+    if backlog < 1:
+        raise ValueError(f"backlog is at least 1, not {backlog}")
 
 
 class Stack:
@@ -92,15 +105,14 @@ class Stack:
             raise ValueError(f"IPv6 needs an MTU of at least 1280 (RFC 8200 5), not {self.config.mtu}")
         self.counters: Counters = Counters()
         self._output: Output = Output(self.counters, self.config.outbox_limit)
-        self._env: Environment = Environment(
-            self.config,
-            self.counters,
-            self._output,
-            isn if isn is not None else Rfc6528(entropy(32)),
-            TimestampOffset(entropy(32)),
-            SynCookies(entropy(32)),
-        )
+        number: IsnFunction = isn if isn is not None else Rfc6528(entropy(32))
+        offset = TimestampOffset(entropy(32))
+        cookies = SynCookies(entropy(32))
         self._ports: EphemeralPorts = EphemeralPorts(entropy(32), self.config.port_first, self.config.port_last)
+        challenges = ChallengeBudget(entropy(32), self.config.challenge_ack_limit)
+        self._env: Environment = Environment(
+            self.config, self.counters, self._output, number, offset, cookies, challenges
+        )
         self._connections: dict[bytes, Connection] = {}
         self._listeners: dict[bytes, Listener] = {}  # address | port; the address may be empty: any
         self._accepting: deque[Listener] = deque()
@@ -175,7 +187,7 @@ class Stack:
         iss_above: i64 = -1
         listener = self._listener(local, key_dst_port(key))
         record = self._time_wait.get(key)
-        if record is not None:
+        if record is not None and (listener is None or not listener.holds(key)):
             verdict = time_wait.judge(record, seg)
             if verdict != time_wait.REUSE or listener is None:
                 self._on_time_wait(key, record, verdict, now)
@@ -189,10 +201,14 @@ class Stack:
             return
         connection = listener.on_segment(seg, self._mtu_to(src), now, iss_above)
         self._timers.note(listener)
-        if record is not None and listener.holds(key):  # a SYN that finds no room must not end TIME-WAIT
-            self._time_wait.remove(key)
-            self.counters.TWRecycled += 1
+        if record is not None and iss_above >= 0 and listener.holds(key):
+            # TIME-WAIT ends with the third segment: until then the SYN may still prove to be an old duplicate.
+            record.deadline = now + 2 * self.config.msl_us
+            self._file_time_wait(key, record, now)
         if connection is not None:
+            if record is not None:
+                self._time_wait.remove(key)
+                self.counters.TWRecycled += 1
             self._connections[key] = connection
             if not listener.waiting:
                 listener.waiting = True
@@ -206,6 +222,9 @@ class Stack:
             record.deadline = now + 2 * self.config.msl_us
             self._file_time_wait(key, record, now)
         elif verdict != time_wait.ACK_AGAIN:
+            if not self._env.challenges.take(now):
+                self.counters.TCPACKSkippedChallenge += 1
+                return
             self.counters.TCPChallengeACK += 1
         seg = self._output.blank(reverse_key(key))
         seg.seq = record.snd_nxt
@@ -431,7 +450,10 @@ class Stack:
 
         def free(candidate: int) -> bool:
             key = make_key(there, here, port, candidate)
-            return key not in self._connections and key not in self._time_wait
+            if key in self._connections or key in self._time_wait:
+                return False
+            listener = self._listener(here, candidate)
+            return listener is None or not listener.holds(key)
 
         if local_port:
             if not free(local_port):
@@ -461,10 +483,7 @@ class Stack:
         Raises ValueError or TypeError for a bad argument; OSError: EADDRINUSE, EADDRNOTAVAIL.
         """
         check_port(port, 0)
-        if isinstance(backlog, bool) or not isinstance(backlog, int):
-            raise TypeError(f"backlog is an int, not {type(backlog).__name__}")
-        if backlog < 1:
-            raise ValueError(f"backlog is at least 1, not {backlog}")
+        check_backlog(backlog)
         local = b"" if address is None else packed(address)
         if local and local not in self.addresses:
             raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"{ip_address(local)} is not an address of this stack")

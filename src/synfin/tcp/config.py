@@ -81,12 +81,22 @@ class Config:
     """How long FIN-WAIT-2 waits for the peer's FIN when nobody is left to read (Linux: tcp_fin_timeout)."""
     syn_queue_limit: int = 1024
     """Half-open entries of one listener (Linux: tcp_max_syn_backlog)."""
+    half_open_limit: int = 65536
+    """Half-open entries of all listeners of a stack: about 13 MB; beyond, each SYN queue counts as full."""
+    abort_on_overflow: bool = False
+    """Answer the third segment by RST when the accept queue is full, instead of ignoring it (Linux:
+    tcp_abort_on_overflow): the client learns it at once, but a short burst costs connections."""
     syn_cookies: int = COOKIES_WHEN_FULL
     """SYN cookies: never (0), when the SYN queue is full (1), for every SYN (2) (Linux: tcp_syncookies)."""
     time_wait_limit: int = 65536
     """TIME-WAIT records of a stack; the oldest makes room (Linux: tcp_max_tw_buckets)."""
     connection_limit: int = 1_000_000
     """Connections of a stack."""
+    orphan_limit: int = 8192
+    """Connections of a stack that their users have closed and that still send; one more is reset (Linux:
+    tcp_max_orphans)."""
+    challenge_ack_limit: int = 1000
+    """Challenge ACKs of a stack in a second, on average (RFC 5961 7; Linux: tcp_challenge_ack_limit)."""
     outbox_limit: int = 4096
     """Replies (ACK, RST, SYN,ACK, echo) that may wait for the link; more are dropped, as a full device queue would."""
     reassembly_limit: int = 1024
@@ -116,8 +126,11 @@ class Config:
         _within("fin_timeout_us", self.fin_timeout_us, 1000, 1 << 48)
         for name in (
             "syn_queue_limit",
+            "half_open_limit",
             "time_wait_limit",
             "connection_limit",
+            "orphan_limit",
+            "challenge_ack_limit",
             "outbox_limit",
             "reassembly_limit",
         ):

@@ -135,6 +135,7 @@ class Connection(Timed):
         self.keepalive: KeepAlive | None = None
         self._events: i64 = 0
         self._snd_wscale: i64 = 0
+        self._orphan: bool = False  # counted in env.orphans
         self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
         self._challenge_at: i64 = -CHALLENGE_INTERVAL_US
         self._due: i64 = 0  # probes that the next poll sends
@@ -447,6 +448,13 @@ class Connection(Timed):
         if self.receiver.ready_bytes or self.reset_on_close:
             self.abort(now)
             return
+        env = self.env
+        if env.orphans >= env.config.orphan_limit:
+            env.counters.TCPAbortOnMemory += 1
+            self.abort(now)
+            return
+        env.orphans += 1
+        self._orphan = True
         self.closer.reader_gone = True
         self.shutdown(now)
         if self.state == FIN_WAIT_2:
@@ -600,7 +608,7 @@ class Connection(Timed):
             acks.due = True
             self.env.counters.DelayedACKs += 1
         orphan = self.closer.reader_gone and self.closer.fin_queued
-        result = self.sender.on_timer(now, config.orphan_retries if orphan else config.retries)
+        result = self.sender.on_timer(now, config.orphan_retries if orphan else config.retries, orphan)
         if result & GIVE_UP:
             self._give_up(now)
             return
@@ -756,7 +764,8 @@ class Connection(Timed):
 
     def _challenge(self, now: i64) -> None:
         """A challenge ACK (RFC 5961 7): rare enough that two confused hosts can't answer each other for ever."""
-        if now - self._challenge_at < CHALLENGE_INTERVAL_US:
+        if now - self._challenge_at < CHALLENGE_INTERVAL_US or not self.env.challenges.take(now):
+            self.env.counters.TCPACKSkippedChallenge += 1
             return
         self._challenge_at = now
         self.env.counters.TCPChallengeACK += 1
@@ -827,6 +836,9 @@ class Connection(Timed):
         self.receiver.acks.on_ack_sent()
         self.handshake = None
         self.keepalive = None
+        if self._orphan:
+            self._orphan = False
+            self.env.orphans -= 1
         self._linger_deadline = 0
         self.deadline = 0
         self._tell(GONE)

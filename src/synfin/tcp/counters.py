@@ -53,10 +53,12 @@ class Counters:
         self.TCPTimeouts: i64 = 0
         self.TCPFastRetrans: i64 = 0
         self.TCPChallengeACK: i64 = 0
+        self.TCPACKSkippedChallenge: i64 = 0  # not sent: the connection's or the stack's limit
         self.TCPOFOQueue: i64 = 0
         self.TCPOFODrop: i64 = 0
         self.TCPAbortOnData: i64 = 0
         self.TCPAbortOnTimeout: i64 = 0
+        self.TCPAbortOnMemory: i64 = 0  # too many orphans
         self.TCPKeepAlive: i64 = 0
         self.TCPWinProbe: i64 = 0
         self.TCPTimeWaitOverflow: i64 = 0
@@ -73,6 +75,6 @@ COUNTER_NAMES = (
     "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed PAWSEstab DelayedACKs "
-    "TCPTimeouts TCPFastRetrans TCPChallengeACK TCPOFOQueue TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPKeepAlive "
-    "TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
+    "TCPTimeouts TCPFastRetrans TCPChallengeACK TCPACKSkippedChallenge TCPOFOQueue TCPOFODrop TCPAbortOnData "
+    "TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
 ).split()

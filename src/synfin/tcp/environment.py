@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mypy_extensions import i64
+
+from synfin.tcp.challenge import ChallengeBudget
 from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import AckSample
 from synfin.tcp.counters import Counters
@@ -32,6 +35,7 @@ class Environment:
         isn: IsnFunction,
         ts_offset: TimestampOffset,
         cookies: SynCookies,
+        challenges: ChallengeBudget,
     ) -> None:
         self.config = config
         self.counters = counters
@@ -39,6 +43,9 @@ class Environment:
         self.isn = isn
         self.ts_offset = ts_offset
         self.cookies = cookies
+        self.challenges = challenges
+        self.half_open: i64 = 0  # entries of all SYN queues
+        self.orphans: i64 = 0  # connections that their users have closed, and that have not ended
         self.tracer: Tracer | None = None
         self.active: deque[Connection] = deque()  # may have something to send, or a deadline to be noted
         self.ready: deque[Connection] = deque()  # has something for its user

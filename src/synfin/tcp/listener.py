@@ -28,10 +28,11 @@ from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 
-_RECORD: Final = Struct("<qqIIIHbB")  # 36 bytes packed
+_RECORD: Final = Struct("<qqIIIHbB")  # 32 bytes packed; with its bytes object, key and place in the table below 200
 _TIMESTAMPS: Final = 1
 _SACK: Final = 2
 _SCALING: Final = 4
+_REPLACES: Final = 8
 
 MAX_WINDOW_FIELD: Final = 65535
 
@@ -39,13 +40,16 @@ MAX_WINDOW_FIELD: Final = 65535
 class HalfOpen:
     """An entry of the SYN queue, unpacked: all that SYN-RCVD has to remember."""
 
-    def __init__(self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated) -> None:
+    def __init__(
+        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated, replaces: bool
+    ) -> None:
         self.deadline = deadline  # when the SYN,ACK goes again, µs
         self.sent_at = sent_at  # when it first went
         self.irs = irs
         self.iss = iss
         self.ts_recent = ts_recent
         self.agreed = agreed
+        self.replaces = replaces  # its SYN came into TIME-WAIT, whose record stays until the third segment
 
     def pack(self) -> bytes:
         """The entry as the queue keeps it."""
@@ -54,6 +58,7 @@ class HalfOpen:
             (_TIMESTAMPS if agreed.timestamps else 0)
             | (_SACK if agreed.sack else 0)
             | (_SCALING if agreed.scaling else 0)
+            | (_REPLACES if self.replaces else 0)
         )
         return _RECORD.pack(
             self.deadline, self.sent_at, self.irs, self.iss, self.ts_recent, agreed.peer_mss, agreed.snd_wscale, flags
@@ -113,6 +118,7 @@ class Listener(Timed):
             for key in queue:
                 self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
             queue.clear()
+        self._env.half_open -= self._half_open
         self._half_open = 0
         self.deadline = 0
 
@@ -131,16 +137,14 @@ class Listener(Timed):
         retry = self._find(key)
         flags = seg.flags
         if flags & RST:
-            if retry >= 0 and seg.seq == seq_add(self._entry(retry, key).irs, 1):
-                self._remove(retry, key)
-                self._env.counters.AttemptFails += 1
-                self._trace(now, key, SYN_RCVD, LISTEN, "RST to a half-open entry", "9293 3.10.7.4")
+            if retry >= 0:
+                self._on_reset(seg, retry, now)
             return None
         if flags & SYN:
-            if flags & ACK:
+            if retry >= 0:
+                self._on_another_syn(seg, self._entry(retry, key), now)
+            elif flags & ACK:
                 self._env.output.reset_for(seg)
-            elif retry >= 0:
-                self._on_duplicate_syn(seg, self._entry(retry, key), now)
             elif not flags & FIN:
                 self._on_syn(seg, mtu, now, iss_above)
             return None
@@ -153,6 +157,20 @@ class Listener(Timed):
         self._env.output.reset_for(seg)  # RFC 9293 3.10.7.2: any ACK is bad in LISTEN
         return None
 
+    def _on_reset(self, seg: Segment, retry: int, now: i64) -> None:
+        """The client never sent that SYN, or does not want it any more. An old duplicate ends where it began, in
+        TIME-WAIT (RFC 9293 3.6.1, MAY-2)."""
+        key = seg.key
+        entry = self._entry(retry, key)
+        if seg.seq != seq_add(entry.irs, 1):
+            return
+        self._remove(retry, key)
+        self._env.counters.AttemptFails += 1
+        if entry.replaces and now - entry.sent_at < 2 * self._env.config.msl_us:
+            self._trace(now, key, SYN_RCVD, TIME_WAIT, "RST: the SYN was an old duplicate", "9293 3.6.1")
+        else:
+            self._trace(now, key, SYN_RCVD, LISTEN, "RST to a half-open entry", "9293 3.10.7.4")
+
     def _on_syn(self, seg: Segment, mtu: i64, now: i64, iss_above: i64) -> None:
         """First segment of the three. Text on it is not taken (see docs: a SYN is free to forge)."""
         env = self._env
@@ -161,7 +179,7 @@ class Listener(Timed):
             env.counters.ListenDrops += 1
             self._note(now, seg.key, "SYN dropped: the accept queue is full")
             return
-        full = self._half_open >= env.config.syn_queue_limit
+        full = self._half_open >= env.config.syn_queue_limit or env.half_open >= env.config.half_open_limit
         if full or env.config.syn_cookies == COOKIES_ALWAYS:
             # A new incarnation's number must be above the old one's, and a cookie's can't be chosen (RFC 9293 MAY-2).
             if env.config.syn_cookies != COOKIES_OFF and iss_above < 0:
@@ -176,9 +194,10 @@ class Listener(Timed):
         if iss_above >= 0 and not seq_gt(iss, iss_above):
             iss = seq_add(iss_above, 1)
         agreed = agree(self._offer(seg.key, mtu), seg)
-        entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed)
+        entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed, iss_above >= 0)
         self._queues[0][seg.key] = entry.pack()
         self._half_open += 1
+        env.half_open += 1
         if iss_above >= 0:
             self._trace(now, seg.key, TIME_WAIT, SYN_RCVD, "SYN of a new incarnation", "6191 2")
         else:
@@ -203,7 +222,7 @@ class Listener(Timed):
         iss = env.cookies.encode(key, seg.seq, agreed.peer_mss, bits, now)
         env.counters.SyncookiesSent += 1
         self._note(now, key, "SYN cookie: the SYN queue is full" if full else "SYN cookie: always")
-        entry = HalfOpen(0, now, seg.seq, iss, seg.ts_val, agreed)
+        entry = HalfOpen(0, now, seg.seq, iss, seg.ts_val, agreed, False)
         self._send_syn_ack(key, entry, mtu, now, bits)
 
     def _cookies_may_be_out(self, now: i64) -> bool:
@@ -238,15 +257,14 @@ class Listener(Timed):
             timestamps and option_sack(bits),
         )
         if len(self._accept) >= self.backlog:
-            # Ignored: the client's data will bring the cookie again.
-            env.counters.ListenOverflows += 1
-            env.counters.ListenDrops += 1
-            self._note(now, key, "ACK of a cookie ignored: the accept queue is full")
+            self._on_accept_queue_full(seg, now)  # ignored, the client's data brings the cookie again
             return None
         env.counters.SyncookiesRecv += 1
         self._trace(now, key, LISTEN, SYN_RCVD, "ACK of a SYN cookie", "4987 3.6")
-        # The echo of a stamped timestamp tells no RTT: its low bits are no time.
-        return self._begin(seg, iss, irs, agreed, seg.ts_val, 0, False, mtu, now)
+        connection = self._begin(seg, iss, irs, agreed, seg.ts_val, 0, False, mtu, now)
+        if timestamps:
+            connection.stamps.stamped = seg.ts_ecr
+        return connection
 
     def _begin(
         self,
@@ -268,13 +286,16 @@ class Listener(Timed):
         self._accept.append(connection)
         return connection
 
-    def _on_duplicate_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
+    def _on_another_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
         """The same SYN: its SYN,ACK again. Another: an ACK, so that its sender resets this entry (RFC 9293 fig. 9)."""
         env = self._env
-        if seg.seq == entry.irs:
+        if seg.seq == entry.irs and not seg.flags & ACK:
             env.counters.RetransSegs += 1
             self._note(now, seg.key, "retransmission: SYN,ACK for a SYN that came again")
             self._send_syn_ack(seg.key, entry, 0, now)
+            return
+        if not env.challenges.take(now):
+            env.counters.TCPACKSkippedChallenge += 1
             return
         env.counters.TCPChallengeACK += 1
         out = env.output.blank(reverse_key(seg.key))
@@ -306,13 +327,25 @@ class Listener(Timed):
             return None
         if len(self._accept) >= self.backlog:
             # As Linux: ignored. The SYN,ACK goes again in time, and its ACK or the client's data completes it then.
-            env.counters.ListenOverflows += 1
-            env.counters.ListenDrops += 1
-            self._note(now, key, "final ACK ignored: the accept queue is full")
+            if self._on_accept_queue_full(seg, now):
+                self._remove(retry, key)
+                env.counters.AttemptFails += 1
+                self._trace(now, key, SYN_RCVD, LISTEN, "reset: the accept queue is full", "9293 3.10.7.4")
             return None
         self._remove(retry, key)
         rtt = now - entry.sent_at if retry == 0 else 0
         return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, retry > 0, mtu, now)
+
+    def _on_accept_queue_full(self, seg: Segment, now: i64) -> bool:
+        """A third segment finds no room. True: it was answered by RST, as the settings want."""
+        counters = self._env.counters
+        counters.ListenOverflows += 1
+        counters.ListenDrops += 1
+        if self._env.config.abort_on_overflow:
+            self._env.output.reset_for(seg)
+            return True
+        self._note(now, seg.key, "final ACK ignored: the accept queue is full")
+        return False
 
     # ---- timer ----
 
@@ -330,6 +363,7 @@ class Listener(Timed):
                 del queue[key]
                 if retry == last:
                     self._half_open -= 1
+                    env.half_open -= 1
                     env.counters.AttemptFails += 1
                     self._trace(now, key, SYN_RCVD, LISTEN, "no ACK of our SYN,ACK", "9293 3.8.3", CAUSE_TIMER)
                     continue
@@ -389,11 +423,12 @@ class Listener(Timed):
         scaling = flags & _SCALING != 0
         rcv_wscale = self._rcv_wscale if scaling else 0
         agreed = Negotiated(mss, scaling, snd_wscale, rcv_wscale, flags & _TIMESTAMPS != 0, flags & _SACK != 0)
-        return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed)
+        return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, flags & _REPLACES != 0)
 
     def _remove(self, retry: int, key: bytes) -> None:
         del self._queues[retry][key]
         self._half_open -= 1
+        self._env.half_open -= 1
         self._update_deadline()
 
     def _trace(

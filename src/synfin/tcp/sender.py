@@ -423,8 +423,11 @@ class Sender:
         """The peer owes us an ACK, of data or of a probe: the user timeout runs."""
         return self.snd_una < self.snd_nxt or self.persist.unanswered > 0
 
-    def on_timer(self, now: i64, retries: i64) -> i64:
-        """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
+    def on_timer(self, now: i64, retries: i64, orphan: bool) -> i64:
+        """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone.
+
+        orphan: the user has closed; nobody is left to decide that a window has been closed for long enough.
+        """
         outstanding = self.snd_una < self.snd_nxt
         if self.user_timeout_us and self._unanswered() and now - self._progress_at >= self.user_timeout_us:
             return GIVE_UP
@@ -443,7 +446,7 @@ class Sender:
             self.rto_deadline = now + self.rto.rto
             return TIMEOUT
         if self.persist.deadline and now >= self.persist.deadline:
-            if self.persist.unanswered >= retries:
+            if self.persist.unanswered >= retries or (orphan and self.persist.sent >= retries):
                 return GIVE_UP
             if self.persist.unanswered == 0:
                 self._progress_at = now

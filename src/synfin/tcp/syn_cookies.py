@@ -69,7 +69,7 @@ class SynCookies:
     def encode(self, key: bytes, irs: i64, mss: i64, bits: i64, now: i64) -> i64:
         """The initial sequence number that answers a SYN numbered `irs`. bits: 0 without timestamps."""
         table = MSS_IPV4 if len(key) == 12 else MSS_IPV6
-        index = 0
+        index = 0  # also below the table: its least is what every host must accept (RFC 791, RFC 8200 5)
         for place in range(len(table)):
             if table[place] <= mss:
                 index = place

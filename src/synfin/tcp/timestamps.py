@@ -29,6 +29,7 @@ class Timestamps:
         self.recent: i64 = recent  # TSval to echo in TSecr
         self.recent_at: i64 = now  # when it was taken
         self.last_ack_sent: i64 = 1  # receive offset
+        self.stamped: i64 = -1  # TSval of a SYN cookie: its low bits are no time, so its echo tells no RTT
 
     def is_old(self, ts_val: i64, now: i64) -> bool:
         """PAWS (RFC 7323 5.3 R1): the segment is from before TS.Recent, unless TS.Recent is itself outdated."""
@@ -52,6 +53,8 @@ class Timestamps:
 
     def rtt_us(self, ts_ecr: i64, now: i64) -> i64:
         """RTT that an echo tells (RFC 7323 4.1), at least one tick; -1 when the echo cannot be ours."""
+        if ts_ecr == self.stamped:
+            return -1
         ticks = (ts_clock(now, self.offset) - ts_ecr) & MASK
         if ticks >= HALF:
             return -1

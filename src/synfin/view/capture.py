@@ -45,10 +45,11 @@ _RESETS_FROM: Final = (
 class _Waiting:
     """A packet that is not in the file yet."""
 
-    __slots__ = ("at", "comments", "flying", "host", "outgoing", "packet", "until")
+    __slots__ = ("at", "comments", "flying", "host", "length", "outgoing", "packet", "until")
 
-    def __init__(self, event: PacketEvent, packet: bytes) -> None:
+    def __init__(self, event: PacketEvent, packet: bytes, length: int) -> None:
         self.at = event.at
+        self.length = length  # of the whole packet, of which `packet` may be the beginning
         self.host = event.host
         self.outgoing = event.outgoing
         self.packet = packet
@@ -76,6 +77,7 @@ class AnnotatedCapture:
     ) -> None:
         self.error: OSError | None = None
         self._both_ends = both_ends
+        self._snaplen = snaplen
         self._writer = PcapngWriter(path, snaplen, epoch_us)
         self._interfaces: dict[str, int] = {}
         self._queue: deque[_Waiting] = deque()
@@ -124,16 +126,16 @@ class AnnotatedCapture:
         if event.outgoing:
             self._sent(event, fields)
         elif not both or not self._arrived(event, fields):
-            waiting = _Waiting(event, _complete(event))
+            waiting = _Waiting(event, *_complete(event, self._snaplen))
             waiting.until = event.at
             self._last[event.host] = event.key, waiting
             self._queue.append(waiting)
 
     def _sent(self, event: PacketEvent, fields: list[Fields]) -> None:
-        packets = _split(event) if fields else [_complete(event)]
+        packets = _split(event) if fields else [_complete(event, self._snaplen)]
         receiver = reverse_key(event.key) if fields and view_events.is_key(event.key) else event.key
-        for number, packet in enumerate(packets):
-            waiting = _Waiting(event, packet)
+        for number, (packet, length) in enumerate(packets):
+            waiting = _Waiting(event, packet, length)
             if number < len(fields):
                 waiting.flying = True
                 self._flight(receiver).sent(fields[number], event.at, waiting)
@@ -226,29 +228,40 @@ class AnnotatedCapture:
             interface = self._interfaces.get(waiting.host)
             if interface is None:
                 interface = self._interfaces[waiting.host] = self._writer.add_interface(waiting.host)
+            comment = "\n".join(waiting.comments)
             self._writer.write(
-                waiting.at, waiting.packet, "\n".join(waiting.comments), None, interface, outgoing=waiting.outgoing
+                waiting.at, waiting.packet, comment, waiting.length, interface, outgoing=waiting.outgoing
             )
         except OSError as error:
             self.error = error
 
 
-def _complete(event: PacketEvent) -> bytes:
-    """The packet with full checksums; what can't be completed stays as it is."""
+def _complete(event: PacketEvent, snaplen: int) -> tuple[bytes, int]:
+    """The packet with full checksums, and its length; what can't be completed stays as it is.
+
+    Of a packet that will be cut, only the beginning is made: nobody can verify the checksum of a part, and to sum up
+    64 KiB takes longer than everything else.
+    """
     burst = event.burst
+    head = burst.head
+    length = len(head) + burst.payload_len if burst.pieces else len(head)
+    if 0 < snaplen < length:
+        if len(head) < snaplen and burst.pieces:
+            head = b"".join([head, *(bytes(piece[:snaplen]) for piece in burst.pieces[:snaplen])])
+        return head[:snaplen], length
     if not event.outgoing:
-        return completed(burst.head) if burst.csum_start else burst.head
+        return (completed(head) if burst.csum_start else head), length
     try:
-        return finish(burst)
+        return finish(burst), length
     except WireError:
-        return b"".join([burst.head, *burst.pieces])
+        return b"".join([head, *burst.pieces]), length
 
 
-def _split(event: PacketEvent) -> list[bytes]:
+def _split(event: PacketEvent) -> list[tuple[bytes, int]]:
     try:
-        return split(event.burst)
+        return [(packet, len(packet)) for packet in split(event.burst)]
     except WireError:
-        return [_complete(event)]
+        return [_complete(event, 0)]
 
 
 def _announced_by(before: int, after: int) -> int:

@@ -1,0 +1,224 @@
+"""A SYN flood, without SYN cookies and with them; a cookie recomputed by hand; what an altered ACK gets."""
+
+from __future__ import annotations
+
+import random
+from hashlib import blake2s
+
+from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
+from synfin.lab.plot import Series, strips, svg
+from synfin.lab.world import PORT, SECOND, SERVER, World, answers, entropy, forged
+from synfin.stack.stack import Stack
+from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, COOKIES_WHEN_FULL, Config
+from synfin.tcp.states import ESTABLISHED
+from synfin.wire.key import make_key
+from synfin.wire.segment import Segment, build
+from synfin.wire.tcp_header import ACK, RST, SYN
+
+WHY = """
+A server must answer a SYN before it knows who sent it, and remember that it did: one half-open entry, for 63 s here
+(the SYN,ACK and five retransmissions; Linux the same). The queue of entries has a limit, and a flood of SYNs with
+forged addresses fills it for the price of a few packets a second; then honest SYNs find no room (RFC 4987 3).
+A SYN cookie moves the entry into the answer: the server's initial number is a keyed hash of the 4-tuple, the
+client's number and a counter, plus the segment size; window scale and SACK go into the low bits of the timestamp
+(RFC 4987 3.6). The client brings it back, plus one, in its third segment; who never saw it can't. Nothing is kept
+for those who do not answer. The price: a segment size out of a table of eight, no SYN,ACK that is sent again, and no
+other options for clients without timestamps. So cookies are used only when the queue is full. A cookie keeps a flood
+from filling a table; it does not make the line wider.
+"""
+MEMORY_PER_ENTRY = 36 + 12  # the packed record and its key
+
+
+class Run:
+    """The flood against one setting, sampled each second."""
+
+    def __init__(self, settings: Settings, cookies: int) -> None:
+        config = Config(syn_queue_limit=settings["queue"], syn_cookies=cookies)
+        self.world = World(settings.seed, client=Config(syn_retries=2), server=config)
+        self.world.muted = True
+        self.world.listen()
+        self.half_open: list[float] = []
+        self.memory: list[float] = []
+        self.began: list[float] = []  # second in which each honest client began
+        self.succeeded: list[bool] = []
+        self._settings = settings
+
+    def go(self) -> None:
+        """The flood lasts from second 10 on; the queue is watched until it is empty again."""
+        settings, world = self._settings, self.world
+        source = random.Random(settings.seed)
+        rate, flood_end = settings["rate"], 10 + settings["seconds"]
+        clients = []
+        for second in range(flood_end + 75):
+            if second < flood_end + 67:
+                mine = world.connect(20000 + second)
+                clients.append((second, mine))
+            for _ in range(10):  # answers to forged addresses reach nobody: the client's host drops them
+                if 10 <= second < flood_end:
+                    for _ in range(rate // 10):
+                        spoofed = b"\xac" + source.randbytes(3)
+                        port = source.randrange(1024, 65536)
+                        packet = forged(SYN, source.getrandbits(32), port=port, source=spoofed)
+                        world.server.receive(packet, world.now)
+                world.advance(SECOND // 10)
+            census = world.server.census()
+            self.half_open.append(census["half_open"])
+            self.memory.append(census["half_open"] * MEMORY_PER_ENTRY)
+            for began, connection in clients:
+                if connection.state == ESTABLISHED and connection in world.at_client.connections:
+                    self.began.append(began)
+                    self.succeeded.append(True)
+                    connection.abort(world.now)
+                elif connection.error:
+                    self.began.append(began)
+                    self.succeeded.append(False)
+            done = set(self.began)
+            clients = [(began, connection) for began, connection in clients if began not in done]
+
+    def success(self) -> list[float]:
+        """Share of the honest clients that began in each second and got through."""
+        outcome = dict(zip(self.began, self.succeeded, strict=True))
+        last = 0.0
+        shares = []
+        for second in range(len(self.half_open)):
+            last = float(outcome.get(second, last))
+            shares.append(last)
+        return shares
+
+    def under_attack(self, first: int, last: int) -> tuple[int, int]:
+        """(succeeded, all) of the honest clients that began in these seconds."""
+        found = [ok for began, ok in zip(self.began, self.succeeded, strict=True) if first <= began < last]
+        return sum(found), len(found)
+
+
+def by_hand(key: bytes, client_isn: int, bits: int, now: int, secret: bytes, mss_index: int) -> int:
+    """The cookie, from its definition in tcp/syn_cookies, with nothing of its code."""
+    counter = now // 64_000_000
+    period_key = blake2s((counter // 64).to_bytes(8, "big"), key=secret, person=b"cookies").digest()
+    text = key + client_isn.to_bytes(4, "big") + counter.to_bytes(8, "big") + bytes([mss_index, bits])
+    proof = int.from_bytes(blake2s(text, key=period_key, digest_size=4).digest(), "big") % (1 << 28)
+    return (counter % 2 << 31) + (mss_index << 28) + proof
+
+
+def cookie(settings: Settings, finding: Finding) -> None:
+    """One cookie: its fields, what it is made of, and what becomes of third segments that are not quite right."""
+    secrets: list[bytes] = []
+    source = entropy(settings.seed, "cookie")
+
+    def remembered(n: int) -> bytes:
+        secrets.append(source(n))
+        return secrets[-1]
+
+    def syn() -> Segment:
+        seg = Segment()
+        seg.key = make_key(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 40000, PORT)
+        seg.seq, seg.flags, seg.window, seg.mss, seg.wscale = 1_000_000, SYN, 65535, 1460, 7
+        seg.has_ts, seg.ts_val = True, 77
+        return seg
+
+    now = 1000 * SECOND
+    server = Stack([SERVER], Config(syn_cookies=COOKIES_ALWAYS), entropy=remembered)
+    server.listen(PORT)
+    first = syn()
+    server.receive(build(first), now)
+    second = answers(server, now)[0]
+    secret = secrets[2]  # the third that a Stack draws
+    bits = second.ts_val % 64
+    again = by_hand(first.key, first.seq, bits, now, secret, 6)
+    finding.say(
+        f"A cookie: the server's number is {second.seq} = 0x{second.seq:08x}",
+        f"  bit 31      {second.seq >> 31}          parity of the 64-second counter, {now // 64_000_000}",
+        f"  bits 30-28  {second.seq >> 28 & 7}          place in the table of segment sizes: 1460",
+        f"  bits 27-0   0x{second.seq & 0xFFFFFFF:07x}  keyed hash of 4-tuple, client's number, counter and options",
+        f"  timestamp   low bits {bits:06b}: window scale {bits % 16}, SACK {bits >> 4 & 1}, ECN {bits >> 5}",
+        f"  by hand     0x{again:08x}",
+    )
+
+    def third(seq: int = 1_000_001, ack: int = second.seq + 1, port: int = 40000, later: int = 0) -> str:
+        seg = syn()
+        seg.key = make_key(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), port, PORT)
+        seg.seq, seg.ack, seg.flags, seg.mss, seg.wscale = seq, ack & 0xFFFFFFFF, ACK, -1, -1
+        seg.ts_val, seg.ts_ecr = 78, second.ts_val
+        server.receive(build(seg), now + later)
+        said = answers(server, now + later)
+        if any(answer.flags & RST for answer in said):
+            return "reset"
+        listener = server.accepting()
+        return "connected" if listener is not None and listener.accept() is not None else "nothing"
+
+    outcomes = {
+        "one bit of the number changed": third(ack=(second.seq ^ 1) + 1),
+        "from another port": third(port=40001),
+        "with another number of the client": third(seq=1_000_002),
+        "200 s later": third(later=200 * SECOND),
+        "as it should be": third(),
+    }
+    finding.say("Third segments:", *(f"  {what:34} {outcome}" for what, outcome in outcomes.items()), "")
+    failed = int(server.counters.SyncookiesFailed)
+    finding.data["cookie"] = {
+        "number": int(second.seq), "by_hand": again, "outcomes": outcomes, "SyncookiesFailed": failed,
+        "half_open": server.census()["half_open"],
+    }  # fmt: skip
+    finding.expect("the cookie, recomputed by hand from its definition, is the server's number", again == second.seq)
+    finding.expect("no entry was kept for it", server.census()["half_open"] == 0)
+    finding.expect("its ACK opens a connection, with window scale kept",
+                   outcomes["as it should be"] == "connected" and server.connections()[0].snapshot().snd_wnd == 65535 << 7)  # fmt: skip
+    finding.expect("an altered, foreign or old one gets a RST", failed == 4
+                   and all(outcome == "reset" for what, outcome in outcomes.items() if what != "as it should be"))  # fmt: skip
+
+
+def run(settings: Settings) -> Finding:
+    finding = Finding()
+    runs = {"without cookies": Run(settings, COOKIES_OFF)}
+    with_cookies = COOKIES_WHEN_FULL if settings["cookies"] else COOKIES_OFF
+    runs["with cookies"] = Run(settings, with_cookies)
+    series: dict[str, list[Series]] = {"half-open entries": [], "their bytes": [], "honest clients that get through": []}
+    full_at = 10 + settings["queue"] // settings["rate"] + 1
+    end = 10 + settings["seconds"]
+    count = settings["rate"] // 10 * 10 * settings["seconds"]
+    for name, one in runs.items():
+        one.go()
+        series["half-open entries"].append((name, one.half_open))
+        series["their bytes"].append((name, one.memory))
+        series["honest clients that get through"].append((name, one.success()))
+        succeeded, clients = one.under_attack(full_at, end)
+        counters = one.world.server.counters.as_dict()
+        finding.data[name] = {
+            "clients": clients, "succeeded": succeeded, "most_half_open": max(one.half_open),
+            "left_at_the_end": one.half_open[-1], "half_open": one.half_open, "success": one.success(),
+            "counters": {key: counters[key] for key in
+                         ("TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent", "SyncookiesRecv")},
+        }  # fmt: skip
+    groups = list(series.items())
+    total = len(runs["with cookies"].half_open)
+    title = f"SYN flood: {count} forged SYNs in {settings['seconds']} s, a SYN queue of {settings['queue']}"
+    finding.say(title, *strips(groups, total), "")
+    finding.svg = svg(title, groups, total)
+    for name in runs:
+        found = finding.data[name]
+        finding.say(f"  {name:16} {found['succeeded']} of {found['clients']} honest clients get through while it lasts")
+    finding.say("")
+    bare, saved = finding.data["without cookies"], finding.data["with cookies"]
+    finding.expect("without cookies the queue is full, and most honest clients fail",
+                   bare["most_half_open"] == settings["queue"] and bare["succeeded"] * 2 < bare["clients"])  # fmt: skip
+    finding.expect("with cookies every honest client gets through",
+                   saved["succeeded"] == saved["clients"] > 0)  # fmt: skip
+    finding.expect("the queue never holds more than its limit", saved["most_half_open"] <= settings["queue"])
+    finding.expect("a minute after the flood all half-open entries have expired",
+                   bare["left_at_the_end"] == saved["left_at_the_end"] == 0)  # fmt: skip
+    cookie(settings, finding)
+    return finding
+
+
+EXPERIMENT = Experiment(
+    "syn-flood",
+    "What does a flood of SYNs do to a server, and how do SYN cookies help?",
+    WHY,
+    run,
+    (
+        Parameter("queue", 64, "limit of the SYN queue", 1, 65536),
+        Parameter("rate", 100, "forged SYNs a second, in tens", 10, 10000),
+        Parameter("seconds", 80, "how long the flood lasts", 10, 600),
+        Parameter("cookies", 1, "0: the second run goes without them as well", 0, 1),
+    ),
+)

@@ -1,0 +1,231 @@
+"""The pytest plugin: the fixture `network`, tests that are coroutines, seeds, and a report of what failed.
+
+    @pytest.mark.synfin(seeds=200, shuffle=True)
+    async def test_client_survives_a_partition(network): ...
+
+It costs other tests nothing: the simulation is imported by the first test that asks for it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shlex
+import time
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from synfin.sim.network import Network
+    from synfin.sim.rules import Faults
+
+MARKER: Final = (
+    "synfin(seeds=N, seed=N, **options): run a test of `network` with N seeds (or a list), beginning with seed; "
+    "options (shuffle, delay, time_limit, keep_events) are those of synfin.sim.Network"
+)
+OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "keep_events"})
+PROPERTY: Final = "synfin_seeds"  # of a report: how many seeds its test has
+
+only_faults: pytest.StashKey[Faults] = pytest.StashKey()
+"""Of the config, set by `synfin shrink`: every network does just these faults."""
+keep_faults: pytest.StashKey[bool] = pytest.StashKey()
+"""Of the config, set by `synfin shrink`: every network remembers its faults."""
+the_network: pytest.StashKey[Network] = pytest.StashKey()
+"""Of an item: the network its fixture gave it."""
+_the_progress: pytest.StashKey[Progress] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("synfin", "networks in virtual time")
+    group.addoption("--synfin-seed", type=int, metavar="N", help="Run each test of `network` with this seed only.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has no terminal
+        config.stash[_the_progress] = progress = Progress(config)
+        config.pluginmanager.register(progress, "synfin-progress")
+
+
+# ---- seeds ----
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("synfin")
+    if marker is None or "synfin_seed" not in metafunc.fixturenames:
+        return
+    seeds = _seeds(marker)
+    forced = metafunc.config.getoption("--synfin-seed")
+    if forced is not None:
+        seeds = [forced] if len(seeds) > 1 else []  # a test with one seed keeps its name
+    if seeds:
+        metafunc.parametrize("synfin_seed", seeds, indirect=True, ids=[f"seed{seed}" for seed in seeds])
+
+
+def _seeds(marker: pytest.Mark) -> list[int]:
+    """The seeds that a marker asks for; none for a test that has but one, and no need to be told which."""
+    options = dict(marker.kwargs)
+    first, wanted = options.pop("seed", None), options.pop("seeds", None)
+    unknown = options.keys() - OPTIONS
+    if marker.args or unknown:
+        what = f"not {', '.join(sorted(unknown))}" if unknown else "by name"
+        raise pytest.UsageError(f"@pytest.mark.synfin takes seeds, seed, {', '.join(sorted(OPTIONS))}; {what}")
+    if wanted is None:
+        return []
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0:
+        return list(range(first or 0, (first or 0) + wanted))
+    if isinstance(wanted, (list, tuple, range)) and wanted and all(isinstance(seed, int) for seed in wanted):
+        return list(wanted)
+    raise pytest.UsageError(f"@pytest.mark.synfin(seeds=...) is a number from 1 on or a list of seeds, not {wanted!r}")
+
+
+@pytest.fixture
+def synfin_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of the test: of --synfin-seed, of the marker's seeds, or its seed, or 0."""
+    if hasattr(request, "param"):
+        return int(request.param)
+    forced = request.config.getoption("--synfin-seed")
+    marker = request.node.get_closest_marker("synfin")
+    return int(forced if forced is not None else marker.kwargs.get("seed", 0) if marker is not None else 0)
+
+
+@pytest.fixture
+def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Network]:
+    """A synfin.sim.Network with the test's seed. A test that is a coroutine function runs inside it."""
+    from synfin.sim.network import Network
+
+    marker = request.node.get_closest_marker("synfin")
+    chosen = {} if marker is None else {name: marker.kwargs[name] for name in OPTIONS & marker.kwargs.keys()}
+    stash = request.config.stash
+    made = Network(
+        synfin_seed,
+        keep_faults=stash.get(keep_faults, False),
+        only_faults=stash.get(only_faults, None),
+        **chosen,
+    )
+    request.node.stash[the_network] = made
+    yield made
+    made.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
+    """Run a test that is a coroutine function and asks for the network."""
+    if the_network not in pyfuncitem.stash or not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.stash[the_network].run(pyfuncitem.obj(**arguments))
+    return True
+
+
+# ---- the report ----
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    made = item.stash.get(the_network, None)
+    if made is None or call.when != "call":
+        return report
+    marker = item.get_closest_marker("synfin")
+    seeds = _seeds(marker) if marker is not None else []
+    if len(seeds) > 1:
+        report.user_properties.append((PROPERTY, len(seeds)))
+    if report.failed and only_faults not in item.config.stash and keep_faults not in item.config.stash:
+        report.sections.append(("synfin", _failure(item, made)))
+    return report
+
+
+def _failure(item: pytest.Item, made: Network) -> str:
+    """What a failed test shows beside its traceback."""
+    test = shlex.quote(_from_here(item))
+    lines = [f"replay: pytest {test} --synfin-seed {made.seed}", f"shrink: synfin shrink {test} --seed {made.seed}"]
+    if made.events:
+        factory: pytest.TempPathFactory = item._request.getfixturevalue("tmp_path_factory")  # type: ignore[attr-defined]
+        name = "".join(letter if letter.isalnum() else "-" for letter in item.name)[:60]
+        try:
+            path = made.save_capture(factory.mktemp("synfin") / f"{name}-{made.seed}.pcapng")
+        except OSError as error:
+            lines.append(f"capture: not written: {error}")
+        else:
+            lines.append(f"capture: {path}")
+    return "\n".join([*lines, made.report()])
+
+
+def _from_here(item: pytest.Item) -> str:
+    """The test's name for a pytest that is started where this one was."""
+    config = item.config
+    if config.invocation_params.dir == config.rootpath:
+        return str(item.nodeid)
+    _, _, test = str(item.nodeid).partition("::")
+    return f"{os.path.relpath(item.path, config.invocation_params.dir)}::{test}"
+
+
+# ---- progress ----
+
+
+class Progress:
+    """One line for all seeds of a test, in the place of a dot for each."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._counts: dict[str, Count] = {}
+        self._unfinished = False  # the line on the terminal is ours, and may be written over
+
+    def pytest_report_teststatus(self, report: Any, config: pytest.Config) -> tuple[str, str, str] | None:
+        """A seed that passed is counted, and shown in the line."""
+        if report.when == "call" and report.passed and self._of(report) and config.get_verbosity() == 0:
+            return "passed", "", "PASSED"
+        return None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        seeds = self._of(report)
+        if not seeds or report.when != "call":
+            return
+        test = report.nodeid.partition("[")[0]
+        count = self._counts.setdefault(test, Count(seeds))
+        count.done += 1
+        count.failed += report.failed
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None or self._config.get_verbosity() != 0:
+            return
+        line = f"{test}: {count.text()}"
+        if count.done == count.seeds:
+            terminal.rewrite(line, erase=True) if self._unfinished else terminal.ensure_newline()
+            terminal.write_line("" if self._unfinished else line)
+            self._unfinished = False
+        elif terminal.isatty:
+            if not self._unfinished:
+                terminal.ensure_newline()
+            terminal.rewrite(line, erase=True)
+            self._unfinished = True
+
+    @staticmethod
+    def _of(report: Any) -> int:
+        """How many seeds the test of a report has; 0 for another test."""
+        return next((int(value) for name, value in report.user_properties if name == PROPERTY), 0)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Once more for the tests that failed with some of their seeds."""
+        for test, count in self._counts.items():
+            if count.failed:
+                terminalreporter.write_line(f"synfin: {test} fails with {count.failed} of {count.done} seeds")
+
+
+class Count:
+    """How far the seeds of one test are."""
+
+    def __init__(self, seeds: int) -> None:
+        self.seeds = seeds
+        self.done = 0
+        self.failed = 0
+        self._began = time.perf_counter()
+
+    def text(self) -> str:
+        rate = self.done / max(time.perf_counter() - self._began, 1e-3)
+        return f"{self.done} of {self.seeds} seeds, {self.failed} failed, {rate:.0f} seeds/s"

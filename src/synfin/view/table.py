@@ -1,0 +1,54 @@
+"""Connections as a table of text, one a line: what `synfin ss` shows, and the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+_HEAD: Final = (
+    "State", "Recv-Q", "Send-Q", "Local", "Peer", "Timer", "cwnd", "rtt", "rto", "in flight", "retries",
+)  # fmt: skip
+_LEFT: Final = (0, 3, 4, 5)
+
+
+def connection_table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A head and a line for each row, as `synfin.aio.control.describe` gives them."""
+    cells = [_HEAD, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
+    return [_line(line, widths) for line in cells]
+
+
+def _line(line: Sequence[str], widths: Sequence[int]) -> str:
+    texts = [
+        text.ljust(width) if column in _LEFT else text.rjust(width)
+        for column, (text, width) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(texts).rstrip()
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    timer = row["timer"]
+    return (
+        str(row["state"]),
+        str(row["recv_queue"]),
+        str(row["send_queue"]),
+        str(row["local"]),
+        str(row["peer"]),
+        "-" if timer is None else f"{row['timer_name']} {seconds(timer)}",
+        str(row["cwnd"]),
+        _rtt(row["srtt_us"]),
+        seconds(row["rto_us"]),
+        str(row["in_flight"]),
+        str(row["retries"]),
+    )
+
+
+def _rtt(us: int) -> str:
+    return f"{us / 1000:.3g} ms" if us > 0 else "-"
+
+
+def seconds(us: int) -> str:
+    """A time as a person reads it: 40 ms, 1.2 s, 118 min."""
+    if us < 1_000_000:
+        return f"{us / 1000:.0f} ms"
+    return f"{us / 1_000_000:.1f} s" if us < 600_000_000 else f"{us / 60_000_000:.0f} min"

@@ -1,0 +1,3 @@
+from pathlib import Path
+class Cell: pass
+COLUMNS=();EVENTS=();TABLE=();DOCUMENT=Path("x")
