@@ -4,6 +4,7 @@
  *   load receive ADDRESS PORT WARM_MS MS              one connection, read only; prints bytes and seconds
  *   load send    ADDRESS PORT MS                      one connection, write only; the reader counts
  *   load connect ADDRESS PORT PARALLEL WARM_MS MS     request, answer, close, again; prints connections and seconds
+ *   load shake   ADDRESS PORT PARALLEL WARM_MS MS     handshakes only, each reset later; prints their number and seconds
  *   load ping    ADDRESS PORT WARM_MS MS              one byte there and back; prints the median in microseconds
  *   load hold    ADDRESS PORT COUNT                   COUNT idle connections; prints "ready"
  *
@@ -28,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LONGEST_LIFE_S = 120, BULK = 256 * 1024, REQUEST = 64, ANSWER = 256, EVENTS = 256, PINGS = 1 << 20 };
+enum { LONGEST_LIFE_S = 120, BULK = 256 * 1024, REQUEST = 64, ANSWER = 256, EVENTS = 256, PINGS = 1 << 20, HELD = 256 };
 
 static char buffer[BULK];
 static struct sockaddr_storage peer;
@@ -212,6 +213,46 @@ static void connect_again(int parallel, int64_t warm_ns, int64_t length_ns)
     printf("%lld %.9f\n", (long long)done, (double)(at - begun) / 1e9);
 }
 
+/* A connection is reset only when HELD others have come after it: long enough for its server to accept it. */
+static void shake(int parallel, int64_t warm_ns, int64_t length_ns)
+{
+    static int held[HELD];
+    struct linger reset = {.l_onoff = 1};
+    int poll = epoll_create1(0);
+    int64_t all = 0, done = 0, at = now_ns(), begun = 0, start = at + warm_ns;
+    for (int i = 0; i < parallel; i++)
+        begin_one(poll);
+    while (!begun || at - begun < length_ns) {
+        struct epoll_event events[EVENTS];
+        int count = epoll_wait(poll, events, EVENTS, 10000);
+        if (count <= 0) {
+            fprintf(stderr, "load: no answer for 10 seconds\n");
+            exit(1);
+        }
+        for (int i = 0; i < count; i++) {
+            int fd = events[i].data.fd, problem = 0, *place = &held[all++ % HELD];
+            socklen_t size = sizeof problem;
+            getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
+            if (problem) {
+                errno = problem;
+                fail("connect");
+            }
+            epoll_ctl(poll, EPOLL_CTL_DEL, fd, NULL);
+            if (*place) {
+                setsockopt(*place, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+                close(*place);
+            }
+            *place = fd;
+            done += begun != 0;
+            begin_one(poll);
+        }
+        at = now_ns();
+        if (!begun && at >= start)
+            begun = at;
+    }
+    printf("%lld %.9f\n", (long long)done, (double)(at - begun) / 1e9);
+}
+
 static int by_size(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -257,14 +298,15 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int arguments;
-    } commands[] = {{"serve", 1}, {"receive", 2}, {"send", 1}, {"connect", 3}, {"ping", 2}, {"hold", 1}};
+    } commands[] = {{"serve", 1}, {"receive", 2}, {"send", 1}, {"connect", 3},
+                  {"shake", 3}, {"ping", 2}, {"hold", 1}};
     int64_t number[3] = {0, 0, 0};
     int which = -1;
     for (int i = 0; argc > 1 && i < (int)(sizeof commands / sizeof *commands); i++)
         if (!strcmp(argv[1], commands[i].name) && argc == 4 + commands[i].arguments)
             which = i;
     if (which < 0) {
-        fprintf(stderr, "usage: load serve|receive|send|connect|ping|hold ADDRESS PORT ...; see load.c\n");
+        fprintf(stderr, "usage: load serve|receive|send|connect|shake|ping|hold ADDRESS PORT ...; see load.c\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -278,7 +320,8 @@ int main(int argc, char **argv)
     case 1: receive(number[0] * 1000000, number[1] * 1000000); break;
     case 2: send_for(number[0] * 1000000); break;
     case 3: connect_again((int)number[0], number[1] * 1000000, number[2] * 1000000); break;
-    case 4: ping(number[0] * 1000000, number[1] * 1000000); break;
+    case 4: shake((int)number[0], number[1] * 1000000, number[2] * 1000000); break;
+    case 5: ping(number[0] * 1000000, number[1] * 1000000); break;
     default: hold((int)number[0]);
     }
     return 0;

@@ -1,11 +1,13 @@
 """What is measured, in which unit, and beside what.
 
-Rule for the next editor: a benchmark is one entry here and one function in `worker`. Who is measured is a *subject*:
+Rule for the next editor: a benchmark is one entry here and one function in `served`, `in_memory`,
+`memory` or `simulation`. Who is measured is a *subject*:
 synfin in one of two modes with one of two kinds of user, asyncio over the kernel's sockets, or the kernel alone.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 MODES = ("interpreted", "compiled")
@@ -17,12 +19,14 @@ ASYNCIO = "asyncio"  # an asyncio.Protocol over the kernel's sockets, on a veth 
 KERNEL = "kernel"  # C on both sides of a veth pair
 KERNEL_PLAIN = "kernel_plain"  # the same without segmentation and checksum offload
 
+OBJECTS = (KERNEL,) if os.access("/proc/slabinfo", os.R_OK) else ()  # root alone may read how big the kernel's are
+
 IN_SYNFIN = (PROTOCOL, STREAMS)  # measured anew in each mode
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One row of the table. `measure` is the function of `worker`; `offload` whether the device has it."""
+    """One row of the table. `measure` is the worker's name for it; `offload` whether the device has it."""
 
     name: str
     unit: str
@@ -39,7 +43,19 @@ BENCHMARKS = (
     Benchmark("bulk_receive_plain", "Gbit/s", "bulk_receive", (KERNEL, KERNEL_PLAIN), offload=False),
     Benchmark("bulk_send_plain", "Gbit/s", "bulk_send", (KERNEL, KERNEL_PLAIN), offload=False),
     Benchmark("short_connections", "1/s", "short_connections", (KERNEL, ASYNCIO, STREAMS)),
+    Benchmark("handshakes", "1/s", "handshakes", (KERNEL, ASYNCIO)),
+    Benchmark("handshakes_cookies", "1/s", "handshakes_cookies", (KERNEL,)),
     Benchmark("ping_pong", "µs", "ping_pong", (KERNEL, ASYNCIO, STREAMS)),
     Benchmark("memory_idle_connection", "bytes", "memory_idle_connection", (STREAMS, ASYNCIO)),
     Benchmark("memory_link_segments", "1/s", "memory_link_segments", (KERNEL_PLAIN,), network=False),
+    Benchmark("syn_answered_cookies", "1/s", "syn_answered_cookies", network=False),
+    Benchmark("segment_cost_10", "ns", "segment_cost_10", network=False),
+    Benchmark("segment_cost_1000", "ns", "segment_cost_1000", network=False),
+    Benchmark("segment_cost_100000", "ns", "segment_cost_100000", network=False),
+    Benchmark("memory_half_open", "bytes", "memory_half_open", OBJECTS, network=False),
+    Benchmark("memory_time_wait", "bytes", "memory_time_wait", OBJECTS, network=False),
+    Benchmark("memory_established", "bytes", "memory_established", OBJECTS, network=False),
+    Benchmark("sim_bulk_segments", "1/s", "sim_bulk_segments", network=False),
+    Benchmark("sim_keepalive", "s/s", "sim_keepalive", network=False),
+    Benchmark("sim_tests", "1/min", "sim_tests", network=False),
 )

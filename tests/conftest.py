@@ -180,6 +180,12 @@ def wrong_form() -> str:
     return ""
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """An installed synfin brings its plugin along; beside a bare source tree there is no entry point to find it by."""
+    if not pluginmanager.hasplugin("synfin"):
+        pluginmanager.import_plugin("synfin.pytest_plugin")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if EXPECT not in ("", "interpreted", "interpreted-without-librt", "compiled"):
         raise pytest.UsageError(f"SYNFIN_EXPECT={EXPECT} is not known")

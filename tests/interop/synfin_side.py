@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import hashlib
 import json
 import re
+import socket
 import sys
 import time
 import traceback
@@ -25,12 +27,18 @@ from synfin.links.pcapng import PcapngWriter, PcapTap
 from synfin.links.tun import TunLink
 from synfin.tcp.trace import Event, NoteEvent
 from synfin.view.capture import AnnotatedCapture
+from synfin.wire.key import make_key
+from synfin.wire.segment import Segment, build
+from synfin.wire.tcp_header import SYN
 from tests.interop.payload import chunks
 
 INTERFACE = "synfin0"
 KERNEL = {4: "10.9.0.1", 6: "fd00:9::1"}
 SYNFIN = {4: "10.9.0.2", 6: "fd00:9::2"}
 PORT = 80
+
+FLOOD_BATCH = 10_000
+_SPOOFED_HOSTS = 40_000
 
 # What a trace says before bytes go out again; a probe sends what the peer may have already.
 EXPLAINS = re.compile("retransmi|partial ACK|probe")
@@ -139,6 +147,37 @@ class Side:
             "dropped": _dropped_by_device(),
         }
 
+    async def flood(self, first: int, count: int) -> None:
+        """SYNs from addresses that never answer, into the stack itself, so that no device queue loses any.
+
+        Closed-loop: a batch waits until the answers to the last one have gone to the device. What does not find room
+        in the outbox is dropped, as it would be by a device.
+        """
+        stack = self.host.stack
+        template = bytearray(_spoofed_syn())
+        for start in range(first, first + count, FLOOD_BATCH):
+            now = self.host.clock()
+            for number in range(start, min(start + FLOOD_BATCH, first + count)):
+                # Both halves of the address together are always the same sum: so is the header's checksum.
+                place = number % _SPOOFED_HOSTS
+                template[12:14] = (0x0B00 + place).to_bytes(2, "big")
+                template[14:16] = (0xFFFF - place).to_bytes(2, "big")
+                template[20:22] = (1024 + number // _SPOOFED_HOSTS).to_bytes(2, "big")
+                template[24:28] = number.to_bytes(4, "big")
+                stack.receive(bytes(template), now, True)
+            self.host.deliver([])
+            while stack.has_output():
+                await asyncio.sleep(0)
+
+    async def objects(self) -> int:
+        """How many objects this process holds that could hold others."""
+        gc.collect()
+        return len(gc.get_objects())
+
+    async def widest_window(self) -> int:
+        """The largest window that any peer of an open connection has offered, in bytes."""
+        return max(connection.sender.max_wnd for connection in self.host.stack.connections())
+
     async def fetch(self, version: int, path: str, count: int = 1, at_once: int = 1, wish: str = "close") -> list[Any]:
         """GET from the kernel's side, `count` times: how often each outcome came, [status and SHA-256, times].
 
@@ -197,6 +236,14 @@ async def _digest(reader: asyncio.StreamReader, size: int) -> str:
         size -= len(data)
         total.update(data)
     return total.hexdigest()
+
+
+def _spoofed_syn() -> bytes:
+    seg = Segment()
+    seg.key = make_key(bytes((0x0B, 0, 0xFF, 0xFF)), socket.inet_aton(SYNFIN[4]), 1024, PORT)
+    seg.flags = SYN
+    seg.mss = 1460
+    return build(seg)
 
 
 def _head(size: int, wish: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -39,6 +40,19 @@ def control_path(name: str) -> Path:
     if not name or "/" in name or name.startswith(".") or not name.isprintable():
         raise ValueError(f"a control socket's name is a plain word, not {name!r}")
     return control_folder() / f"{name}-{os.getpid()}{_SUFFIX}"
+
+
+def prepared_path(name: str) -> Path:
+    """The same, in a folder that is there and this user's own. For commands, whose user may change before they open it.
+
+    Raises OSError for a folder that can't be had, PermissionError for one that is not this user's alone.
+    """
+    if not hasattr(socket, "AF_UNIX") or not hasattr(os, "geteuid"):
+        raise OSError(errno.ENOTSUP, "this system has no Unix sockets")
+    path = control_path(name)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    check_folder(path.parent)
+    return path
 
 
 def control_sockets() -> list[Path]:
@@ -120,7 +134,7 @@ class ControlSocket:
         self._loop = loop
         self._clock = clock
         self._callers: set[asyncio.Task[None]] = set()
-        path.parent.mkdir(mode=0o700, parents=False, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         check_folder(path.parent)
         path.unlink(missing_ok=True)  # of a process that had this number before
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

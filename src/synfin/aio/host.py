@@ -14,9 +14,11 @@ from asyncio import sslproto
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import Context, copy_context
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
+from synfin.aio.control import ControlSocket, control_path
 from synfin.aio.datagram import DatagramTransport
 from synfin.aio.driver import Driver
 from synfin.aio.server import ProtocolFactory, Server
@@ -60,6 +62,8 @@ class Host:
 
     In the last two what comes in goes to `receive()`. verify_checksums=False trusts whoever gives the packets.
     entropy: n -> n random bytes. isn: see synfin.tcp.isn. trace: see synfin.tcp.trace.
+    control: a name (or a path) for a socket through which this user, and nobody else, can ask for the connections
+    (`synfin ss`).
 
     Use it as `async with Host(...) as host:`. Raises ValueError or TypeError for arguments that can't work.
     """
@@ -76,6 +80,7 @@ class Host:
         trace: Trace | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
         isn: IsnFunction | None = None,
+        control: str | Path | None = None,
     ) -> None:
         if link is not None and not (hasattr(link, "mtu") and hasattr(link, "receive")):
             raise TypeError(f"link is an object as in synfin.links, {type(link).__name__} is not")
@@ -99,6 +104,8 @@ class Host:
         self._servers: dict[Listener, Server] = {}
         self._endpoints: WeakSet[DatagramTransport] = WeakSet()
         self._closing: asyncio.Future[None] | None = None
+        self._control_path = control_path(control) if isinstance(control, str) else control
+        self._control: ControlSocket | None = None
 
     def __repr__(self) -> str:
         addresses = ", ".join(sorted(str(ip_address(address)) for address in self.stack.addresses))
@@ -135,7 +142,10 @@ class Host:
             raise RuntimeError(f"{self!r}: a host that was closed can't be opened again, make a new one")
         if self._driver.loop is not None:
             raise RuntimeError(f"{self!r} is open already")
-        self._driver.open(asyncio.get_running_loop() if loop is None else loop)
+        loop = asyncio.get_running_loop() if loop is None else loop
+        if self._control_path is not None:
+            self._control = ControlSocket(self._control_path, self.name, self.stack, loop, self.clock)
+        self._driver.open(loop)
 
     async def aclose(self, grace: float = CLOSE_GRACE_SECONDS) -> None:
         """End. Listeners close; connections in their users' hands are reset; those that their users have closed get
@@ -181,6 +191,7 @@ class Host:
         """End at once: every connection is reset, the link is closed."""
         if self._driver.closed:
             return
+        self._close_control()
         if self._driver.loop is not None:
             for server in list(self._servers.values()):
                 server.close()
@@ -195,7 +206,13 @@ class Host:
 
     def detach(self) -> None:
         """End as a machine does whose power is cut: nothing is sent, nobody is told. For simulations of a crash."""
+        self._close_control()
         self._driver.stop()
+
+    def _close_control(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
 
     def clock(self) -> int:
         """The loop's time in microseconds."""

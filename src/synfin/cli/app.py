@@ -164,3 +164,45 @@ def shrink(
     from synfin.cli.shrink import run
 
     raise typer.Exit(run(test, seed, runs))
+
+
+@app.command()
+def lab(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The experiment, or all; none: list them.")] = None,
+    seed: Annotated[int, typer.Option("--seed", "-s", min=0, metavar="N", help="Another seed, other numbers.")] = 0,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PARAMETER=N", help="Set a parameter; may be repeated. The list names them."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+    pcapng: Annotated[Path | None, typer.Option("--pcapng", metavar="FILE", help="Write the segments there.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the plot or diagram there.")] = None,
+) -> None:
+    """The questions people ask about TCP, each an experiment over synfin's stack.
+
+    It runs in virtual time and prints its question, what happened, what it found and why. The exit status is 1 if the
+    expected outcome did not happen.
+
+    Example: synfin lab time-wait --set msl_ms=0
+    """
+    from synfin.cli.lab import run
+
+    raise typer.Exit(run(name, seed, values or [], json, pcapng, svg))
+
+
+@app.command()
+def ss(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only hosts whose socket begins so.")] = None,
+    watch: Annotated[
+        float | None, typer.Option("--watch", "-w", min=0.1, metavar="SECONDS", help="Show it again and again.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Say it as JSON, one line a host.")] = False,
+) -> None:
+    """The connections of your running synfin hosts: state, queues, timers, cwnd, rtt.
+
+    `synfin serve` and `synfin demo` can be asked, and every program that says Host(..., control="name"). Only the user
+    who runs it can.
+    """
+    from synfin.cli.ss import run
+
+    raise typer.Exit(run(name, watch, json))

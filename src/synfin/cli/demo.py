@@ -19,6 +19,7 @@ from pathlib import Path
 from synfin.aio.host import Host
 from synfin.cli.http_server import HttpServer, Resource
 from synfin.cli.progress import bar
+from synfin.cli.ss import control_socket
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Event
 from synfin.view.capture import AnnotatedCapture
@@ -109,8 +110,11 @@ def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
     except OSError as error:
         print(f"synfin demo: can't write the capture: {error}; choose a place with --capture FILE", file=sys.stderr)
         return 2
+    control: Path | None = None
     if why is None:
         from synfin.links.netns import enter_private_network
+
+        control = control_socket("demo")  # its folder goes by the user, who is another one in the private network
 
         enter_private_network()
     else:
@@ -129,7 +133,7 @@ def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
         epoch = int((time.time() - time.monotonic()) * 1_000_000)
         with AnnotatedCapture(sink, SNAPLEN, both_ends=why is not None, epoch_us=epoch) as recorder:
             watch = Watch(live, recorder)
-            job = _over_tun(site, watch, family) if why is None else _in_memory(site, watch, family)
+            job = _over_tun(site, watch, family, control) if why is None else _in_memory(site, watch, family)
             ok = asyncio.run(job)
             live.close()
     if recorder.error is not None:
@@ -149,13 +153,13 @@ def _no_tun() -> str | None:
     return tun_available()
 
 
-async def _over_tun(site: DemoSite, watch: Watch, family: int) -> bool:
+async def _over_tun(site: DemoSite, watch: Watch, family: int, control: Path | None) -> bool:
     from synfin.links.netns import configure
     from synfin.links.tun import TunLink
 
     link = TunLink("synfin0", mtu=MTU)
     configure(link.name, [f"{KERNEL[4]}/24", f"{KERNEL[6]}/64"])
-    async with Host([SYNFIN[4], SYNFIN[6]], link=link, trace=watch, name="synfin") as host:
+    async with Host([SYNFIN[4], SYNFIN[6]], link=link, trace=watch, name="synfin", control=control) as host:
         server = await host.start_server(site.server().serve, port=80)
         authority = SYNFIN[family] if family == 4 else f"[{SYNFIN[family]}]"
         for path, what in (("/", "a page"), ("/file", f"a file of {site.size >> 20} MB")):

@@ -14,6 +14,7 @@ from synfin.aio.host import Host
 from synfin.cli.device import CommandError, Interface, how_to_be_allowed, open_device, parse_addresses
 from synfin.cli.http_server import HttpServer
 from synfin.cli.site import DirectorySite
+from synfin.cli.ss import control_socket
 
 if TYPE_CHECKING:
     from synfin.links.tun import TunLink
@@ -23,6 +24,7 @@ ADDRESSES: Final = ("10.9.0.2/24", "fd00:9::2/64")
 
 def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int, tun_name: str, mtu: int) -> int:
     """The command; its exit status."""
+    control = control_socket("serve")
     try:
         interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
         site = DirectorySite(folder)
@@ -39,7 +41,7 @@ def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int
         print(f"    nsenter -t {os.getpid()} -U -n --preserve-credentials curl {urls[0]}")
         print(f"For all programs of this machine {how_to_be_allowed(tun_name, interfaces)}")
     print("Ctrl-C ends it.", flush=True)
-    asyncio.run(_serve(link, interfaces, port, site))
+    asyncio.run(_serve(link, interfaces, port, site, control))
     return 0
 
 
@@ -56,12 +58,15 @@ def _open(tun_name: str, mtu: int, interfaces: list[Interface]) -> tuple[TunLink
     return open_device(tun_name, mtu, interfaces), True
 
 
-async def _serve(link: TunLink, interfaces: list[Interface], port: int, site: DirectorySite) -> None:
+async def _serve(
+    link: TunLink, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None
+) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with Host([str(interface) for interface in interfaces], link=link) as host:
+    addresses = [str(interface) for interface in interfaces]
+    async with Host(addresses, link=link, control=control) as host:
         server = HttpServer(site, log=_log)
         await host.start_server(server.serve, port=port)
         await ended.wait()

@@ -44,10 +44,13 @@ def four(settings: Settings, finding: Finding) -> None:
     world.advance(100 * MS)
     client, server, count = _ended(finding, world, "four", "Four segments: the server closes a little later")
     finding.expect("four segments close it, when the server's FIN comes later than its ACK", count == 4)
-    finding.expect("the client: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT",
-                   client == ["ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"])  # fmt: skip
-    finding.expect("the server: CLOSE-WAIT, LAST-ACK, CLOSED",
-                   server == ["ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED"])  # fmt: skip
+    finding.expect(
+        "the client: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT",
+        client == ["ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"],
+    )
+    finding.expect(
+        "the server: CLOSE-WAIT, LAST-ACK, CLOSED", server == ["ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED"]
+    )
 
 
 def three(settings: Settings, finding: Finding) -> None:
@@ -58,8 +61,10 @@ def three(settings: Settings, finding: Finding) -> None:
     client, _, count = _ended(finding, world, "three", "Three segments: the server has no more to say")
     finding.expect("three segments close it, when the server closes at once", count == 3)
     arrivals = [event.at for event in world.events if isinstance(event, TransitionEvent) and event.host == "client"]
-    finding.expect("the client passes FIN-WAIT-2 and enters TIME-WAIT by the same segment",
-                   client[-2:] == ["FIN-WAIT-2", "TIME-WAIT"] and arrivals[-1] == arrivals[-2])  # fmt: skip
+    finding.expect(
+        "the client passes FIN-WAIT-2 and enters TIME-WAIT by the same segment",
+        client[-2:] == ["FIN-WAIT-2", "TIME-WAIT"] and arrivals[-1] == arrivals[-2],
+    )
 
 
 def half_close(settings: Settings, finding: Finding) -> None:
@@ -76,10 +81,14 @@ def half_close(settings: Settings, finding: Finding) -> None:
     mine.shutdown(world.now)
     world.advance(5000 * MS)
     client, server, _ = _ended(finding, world, "half_close", "Half-close: the answer comes after the client's FIN")
-    finding.expect(f"all {len(answer)} bytes of the answer arrive after the client's FIN",
-                   len(answer) > 0 and world.at_client.text_of(mine) == answer)  # fmt: skip
-    finding.expect("the client had heard nothing but ACKs when it ended its stream",
-                   client[1] == "FIN-WAIT-1" and server[-1] == "CLOSED" and theirs.error == 0)  # fmt: skip
+    finding.expect(
+        f"all {len(answer)} bytes of the answer arrive after the client's FIN",
+        len(answer) > 0 and world.at_client.text_of(mine) == answer,
+    )
+    finding.expect(
+        "the client had heard nothing but ACKs when it ended its stream",
+        client[1] == "FIN-WAIT-1" and server[-1] == "CLOSED" and theirs.error == 0,
+    )
 
 
 def simultaneous(settings: Settings, finding: Finding) -> None:
@@ -90,9 +99,11 @@ def simultaneous(settings: Settings, finding: Finding) -> None:
     world.advance(200 * MS)
     client, server, _ = _ended(finding, world, "simultaneous", "Simultaneous close: the FINs cross")
     fins = [host for _, host, seg in sent(world.events) if seg.flags & FIN]
-    finding.expect("each side sends one FIN, and both pass through CLOSING to TIME-WAIT",
-                   sorted(fins) == ["client", "server"]
-                   and client == server == ["ESTABLISHED", "FIN-WAIT-1", "CLOSING", "TIME-WAIT"])  # fmt: skip
+    finding.expect(
+        "each side sends one FIN, and both pass through CLOSING to TIME-WAIT",
+        sorted(fins) == ["client", "server"]
+        and client == server == ["ESTABLISHED", "FIN-WAIT-1", "CLOSING", "TIME-WAIT"],
+    )
 
 
 def run(settings: Settings) -> Finding:

@@ -45,9 +45,10 @@ def leak(settings: Settings, finding: Finding) -> None:
     finding.say(*(f"  {line}" for line in connection_table(rows)), "")
     states = [row["state"] for row in rows]
     finding.data["leak"] = {
-        "server_states": states, "deadlines": [row["timer"] for row in rows],
+        "server_states": states,
+        "deadlines": [row["timer"] for row in rows],
         "client_connections": world.client.census()["connections"],
-    }  # fmt: skip
+    }
     finding.expect(f"a day later all {count} connections are still in CLOSE-WAIT", states == ["CLOSE-WAIT"] * count)
     finding.expect("none of them has a timer", all(row["timer"] is None for row in rows))
     finding.expect("the clients hold nothing any more", world.client.census()["connections"] == 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
 from synfin.lab.world import SECOND, World, life, sent
 from synfin.tcp import errors
+from synfin.tcp.connection import Connection
 from synfin.tcp.states import ESTABLISHED
 from synfin.wire.tcp_header import RST
 
@@ -16,6 +17,11 @@ challenge). Who is silent learns nothing, and must not give up: silence is no fa
 into the silence; it is off unless the program asks for it (RFC 9293 3.8.4).
 """
 DAY = 86400 * SECOND
+
+
+def _until_told(world: World, survivor: Connection) -> None:
+    """Until its program hears of it; a day at most."""
+    world.link.run(lambda: survivor.error != 0, world.now + DAY)
 
 
 def survivor_sends(settings: Settings, finding: Finding) -> None:
@@ -30,8 +36,9 @@ def survivor_sends(settings: Settings, finding: Finding) -> None:
     world.advance(SECOND)
     finding.draw("The server has crashed and come back; the client sends (RFC 9293 figure 10)", world.events)
     finding.data["survivor_sends"] = {"client": life(world.events, "client"), "error": mine.error}
-    finding.expect("data to a host that forgot are answered by RST, and the sender's program is told",
-                   mine.error == errors.RESET)  # fmt: skip
+    finding.expect(
+        "data to a host that forgot are answered by RST, and the sender's program is told", mine.error == errors.RESET
+    )
 
 
 def crashed_side_returns(settings: Settings, finding: Finding) -> None:
@@ -61,18 +68,22 @@ def silence(settings: Settings, finding: Finding) -> None:
         world.events.clear()
         world.crash("server")
         began = world.now
-        world.link.run(lambda: mine.error != 0, world.now + DAY)
+        _until_told(world, mine)
         after = (world.now - began) / SECOND if mine.error else -1.0
         name = "keepalive" if keepalive else "silence"
         finding.data[name] = {"error": mine.error, "found_out_after_s": after}
         if keepalive:
             finding.draw(f"Keep-alive after {settings['keepalive_s']} s of silence", world.events)
-            finding.expect("with keep-alive the survivor finds out after one idle time",
-                           mine.error == errors.RESET and abs(after - settings["keepalive_s"]) < 1)  # fmt: skip
+            finding.expect(
+                "with keep-alive the survivor finds out after one idle time",
+                mine.error == errors.RESET and abs(after - settings["keepalive_s"]) < 1,
+            )
         else:
             finding.say("Without keep-alive, and with nothing to send, the client is still ESTABLISHED a day later.")
-            finding.expect("without it a silent survivor is still ESTABLISHED a day later",
-                           mine.error == 0 and mine.state == ESTABLISHED)  # fmt: skip
+            finding.expect(
+                "without it a silent survivor is still ESTABLISHED a day later",
+                mine.error == 0 and mine.state == ESTABLISHED,
+            )
 
 
 def nobody_answers(settings: Settings, finding: Finding) -> None:
@@ -84,12 +95,14 @@ def nobody_answers(settings: Settings, finding: Finding) -> None:
     world.events.clear()
     began = world.now
     world.lose(lambda host, seg: host == "server" or not seg.flags & RST)
-    world.link.run(lambda: mine.error != 0, world.now + DAY)
+    _until_told(world, mine)
     after = (world.now - began) / SECOND
     finding.data["nobody_answers"] = {"error": mine.error, "found_out_after_s": after}
     finding.say(f"Where nobody answers at all, nine probes 75 s apart go out: given up after {after:.0f} s.")
-    finding.expect("where nobody answers, the survivor gives up after its last probe",
-                   mine.error == errors.TIMED_OUT and len(sent(world.events)) >= 9)  # fmt: skip
+    finding.expect(
+        "where nobody answers, the survivor gives up after its last probe",
+        mine.error == errors.TIMED_OUT and len(sent(world.events)) >= 9,
+    )
 
 
 def run(settings: Settings) -> Finding:

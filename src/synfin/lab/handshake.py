@@ -75,20 +75,30 @@ def run(settings: Settings) -> Finding:
             "server": life(world.events, "server"),
         }
         if with_data:
-            finding.expect("the third segment carries data, numbered from x+1 as well",
-                           len(third.payload) == len(text) > 0 and third.seq == seq_add(first.seq, 1))  # fmt: skip
+            finding.expect(
+                "the third segment carries data, numbered from x+1 as well",
+                len(third.payload) == len(text) > 0 and third.seq == seq_add(first.seq, 1),
+            )
             finding.expect("the server's program received it", world.at_server.text_of(world.at_server.last()) == text)
             continue
         finding.expect("three segments, and no more, open the connection", len(segments) == 3)
         finding.expect("1: SYN, seq = x, no data", first.flags == SYN and not first.payload)
-        finding.expect("2: SYN,ACK, seq = y, ack = x+1, no data",
-                       second.flags == SYN | ACK and second.ack == seq_add(first.seq, 1) and not second.payload)  # fmt: skip
-        finding.expect("3: ACK, seq = x+1, ack = y+1", third.flags == ACK and third.seq == seq_add(first.seq, 1)
-                       and third.ack == seq_add(second.seq, 1))  # fmt: skip
-        finding.expect("the client was SYN-SENT, then ESTABLISHED",
-                       life(world.events, "client") == ["CLOSED", "SYN-SENT", "ESTABLISHED"])  # fmt: skip
-        finding.expect("the server was SYN-RCVD until the third segment came",
-                       life(world.events, "server")[-3:] == ["LISTEN", "SYN-RCVD", "ESTABLISHED"])  # fmt: skip
+        finding.expect(
+            "2: SYN,ACK, seq = y, ack = x+1, no data",
+            second.flags == SYN | ACK and second.ack == seq_add(first.seq, 1) and not second.payload,
+        )
+        finding.expect(
+            "3: ACK, seq = x+1, ack = y+1",
+            third.flags == ACK and third.seq == seq_add(first.seq, 1) and third.ack == seq_add(second.seq, 1),
+        )
+        finding.expect(
+            "the client was SYN-SENT, then ESTABLISHED",
+            life(world.events, "client") == ["CLOSED", "SYN-SENT", "ESTABLISHED"],
+        )
+        finding.expect(
+            "the server was SYN-RCVD until the third segment came",
+            life(world.events, "server")[-3:] == ["LISTEN", "SYN-RCVD", "ESTABLISHED"],
+        )
     return finding
 
 

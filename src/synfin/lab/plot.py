@@ -16,7 +16,10 @@ def strip(name: str, values: Sequence[float], top: float, width: int = 60) -> st
     """One line: the highest value of each slice, as a bar; 0 is empty, anything above it is not."""
     bars = []
     for column in range(width):
-        low, high = column * len(values) // width, max((column + 1) * len(values) // width, column * len(values) // width + 1)
+        low, high = (
+            column * len(values) // width,
+            max((column + 1) * len(values) // width, column * len(values) // width + 1),
+        )
         value = max(values[low:high], default=0)
         bars.append(_BLOCKS[0 if value <= 0 else max(1, min(8, round(8 * value / top)))] if top else " ")
     return f"  {name:28}│{''.join(bars)}│ max {max(values, default=0):g}"
@@ -43,8 +46,10 @@ def svg(title: str, groups: Sequence[tuple[str, Sequence[Series]]], seconds: flo
         top = max((max(values, default=0) for _, values in series), default=0) or 1
         body.append(f'<text x="{left}" y="{y - 6}">{escape(heading)}</text>')
         body.append(f'<rect x="{left}" y="{y}" width="{width - left - right}" height="{panel}" class="f"/>')
-        for share in (0, 0.5, 1):
-            body.append(f'<text x="{left - 6}" y="{y + panel * (1 - share) + 4:g}" text-anchor="end">{top * share:g}</text>')
+        body += [
+            f'<text x="{left - 6}" y="{y + panel * (1 - share) + 4:g}" text-anchor="end">{top * share:g}</text>'
+            for share in (0, 0.5, 1)
+        ]
         for number, (name, values) in enumerate(series):
             color = _COLORS[number % len(_COLORS)]
             step = (width - left - right) / max(1, len(values) - 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.world import MS, PORT, SECOND, SERVER, World, answers, entropy, forged, parsed
+from synfin.lab.world import HALF_OPEN_BYTES, MS, PORT, SECOND, SERVER, World, answers, entropy, forged, parsed
 from synfin.stack.stack import Stack
 from synfin.tcp.config import COOKIES_OFF, Config
 from synfin.wire.segment import Segment, build
@@ -51,18 +51,21 @@ def flood(settings: Settings, finding: Finding) -> None:
         greedy.on_syn(parsed(packet))
         server.receive(packet, number)
         acknowledged += sum(answer.ack - 1 - number for answer in answers(server, number))
-    entry = 36 + 12  # a half-open entry and its key, packed
-    in_memory = sys.getsizeof(bytes(36)) + sys.getsizeof(bytes(12)) + 100  # with their objects and place in the table
+    entry = HALF_OPEN_BYTES
+    in_memory = entry + 2 * sys.getsizeof(b"") + 100  # with their two objects and their place in the table
     held = greedy.bytes_held()
     rate = 100_000
     finding.data["flood"] = {
-        "syns": count, "half_open": server.census()["half_open"], "entry_bytes": entry, "text_bytes": held,
+        "syns": count,
+        "half_open": server.census()["half_open"],
+        "entry_bytes": entry,
+        "text_bytes": held,
         "bytes_acknowledged": acknowledged,
-    }  # fmt: skip
+    }
     finding.say(
         f"{count} SYNs with {size} bytes each, from {count} addresses:",
-        f"  the server has {server.census()['half_open']} half-open entries of {entry} bytes (about {in_memory} with their"
-        " objects), and none of the text",
+        f"  the server has {server.census()['half_open']} half-open entries of {entry} bytes (about {in_memory} with"
+        " their objects), and none of the text",
         f"  a server that keeps the text holds {held:,} bytes besides: {held // max(1, count)} an entry",
         f"At {rate:,} such SYNs a second, each kept for 63 s: {rate * 63 * in_memory / 1e9:.1f} GB of entries, and"
         f" {rate * 63 * size / 1e9:.0f} GB of text.",

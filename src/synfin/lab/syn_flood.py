@@ -7,7 +7,7 @@ from hashlib import blake2s
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
 from synfin.lab.plot import Series, strips, svg
-from synfin.lab.world import PORT, SECOND, SERVER, World, answers, entropy, forged
+from synfin.lab.world import HALF_OPEN_BYTES, PORT, SECOND, SERVER, World, answers, entropy, forged
 from synfin.stack.stack import Stack
 from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, COOKIES_WHEN_FULL, Config
 from synfin.tcp.states import ESTABLISHED
@@ -18,7 +18,7 @@ from synfin.wire.tcp_header import ACK, RST, SYN
 WHY = """
 A server must answer a SYN before it knows who sent it, and remember that it did: one half-open entry, for 63 s here
 (the SYN,ACK and five retransmissions; Linux the same). The queue of entries has a limit, and a flood of SYNs with
-forged addresses fills it for the price of a few packets a second; then honest SYNs find no room (RFC 4987 3).
+forged addresses fills it for the price of a few packets a second; then honest SYNs find no room (RFC 4987 2.2).
 A SYN cookie moves the entry into the answer: the server's initial number is a keyed hash of the 4-tuple, the
 client's number and a counter, plus the segment size; window scale and SACK go into the low bits of the timestamp
 (RFC 4987 3.6). The client brings it back, plus one, in its third segment; who never saw it can't. Nothing is kept
@@ -26,7 +26,6 @@ for those who do not answer. The price: a segment size out of a table of eight, 
 other options for clients without timestamps. So cookies are used only when the queue is full. A cookie keeps a flood
 from filling a table; it does not make the line wider.
 """
-MEMORY_PER_ENTRY = 36 + 12  # the packed record and its key
 
 
 class Run:
@@ -63,7 +62,7 @@ class Run:
                 world.advance(SECOND // 10)
             census = world.server.census()
             self.half_open.append(census["half_open"])
-            self.memory.append(census["half_open"] * MEMORY_PER_ENTRY)
+            self.memory.append(census["half_open"] * HALF_OPEN_BYTES)
             for began, connection in clients:
                 if connection.state == ESTABLISHED and connection in world.at_client.connections:
                     self.began.append(began)
@@ -156,15 +155,22 @@ def cookie(settings: Settings, finding: Finding) -> None:
     finding.say("Third segments:", *(f"  {what:34} {outcome}" for what, outcome in outcomes.items()), "")
     failed = int(server.counters.SyncookiesFailed)
     finding.data["cookie"] = {
-        "number": int(second.seq), "by_hand": again, "outcomes": outcomes, "SyncookiesFailed": failed,
+        "number": int(second.seq),
+        "by_hand": again,
+        "outcomes": outcomes,
+        "SyncookiesFailed": failed,
         "half_open": server.census()["half_open"],
-    }  # fmt: skip
+    }
     finding.expect("the cookie, recomputed by hand from its definition, is the server's number", again == second.seq)
     finding.expect("no entry was kept for it", server.census()["half_open"] == 0)
-    finding.expect("its ACK opens a connection, with window scale kept",
-                   outcomes["as it should be"] == "connected" and server.connections()[0].snapshot().snd_wnd == 65535 << 7)  # fmt: skip
-    finding.expect("an altered, foreign or old one gets a RST", failed == 4
-                   and all(outcome == "reset" for what, outcome in outcomes.items() if what != "as it should be"))  # fmt: skip
+    finding.expect(
+        "its ACK opens a connection, with window scale kept",
+        outcomes["as it should be"] == "connected" and server.connections()[0].snapshot().snd_wnd == 65535 << 7,
+    )
+    finding.expect(
+        "an altered, foreign or old one gets a RST",
+        failed == 4 and all(outcome == "reset" for what, outcome in outcomes.items() if what != "as it should be"),
+    )
 
 
 def run(settings: Settings) -> Finding:
@@ -172,7 +178,11 @@ def run(settings: Settings) -> Finding:
     runs = {"without cookies": Run(settings, COOKIES_OFF)}
     with_cookies = COOKIES_WHEN_FULL if settings["cookies"] else COOKIES_OFF
     runs["with cookies"] = Run(settings, with_cookies)
-    series: dict[str, list[Series]] = {"half-open entries": [], "their bytes": [], "honest clients that get through": []}
+    series: dict[str, list[Series]] = {
+        "half-open entries": [],
+        "their bytes": [],
+        "honest clients that get through": [],
+    }
     full_at = 10 + settings["queue"] // settings["rate"] + 1
     end = 10 + settings["seconds"]
     count = settings["rate"] // 10 * 10 * settings["seconds"]
@@ -184,11 +194,17 @@ def run(settings: Settings) -> Finding:
         succeeded, clients = one.under_attack(full_at, end)
         counters = one.world.server.counters.as_dict()
         finding.data[name] = {
-            "clients": clients, "succeeded": succeeded, "most_half_open": max(one.half_open),
-            "left_at_the_end": one.half_open[-1], "half_open": one.half_open, "success": one.success(),
-            "counters": {key: counters[key] for key in
-                         ("TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent", "SyncookiesRecv")},
-        }  # fmt: skip
+            "clients": clients,
+            "succeeded": succeeded,
+            "most_half_open": max(one.half_open),
+            "left_at_the_end": one.half_open[-1],
+            "half_open": one.half_open,
+            "success": one.success(),
+            "counters": {
+                key: counters[key]
+                for key in ("TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent", "SyncookiesRecv")
+            },
+        }
     groups = list(series.items())
     total = len(runs["with cookies"].half_open)
     title = f"SYN flood: {count} forged SYNs in {settings['seconds']} s, a SYN queue of {settings['queue']}"
@@ -199,13 +215,16 @@ def run(settings: Settings) -> Finding:
         finding.say(f"  {name:16} {found['succeeded']} of {found['clients']} honest clients get through while it lasts")
     finding.say("")
     bare, saved = finding.data["without cookies"], finding.data["with cookies"]
-    finding.expect("without cookies the queue is full, and most honest clients fail",
-                   bare["most_half_open"] == settings["queue"] and bare["succeeded"] * 2 < bare["clients"])  # fmt: skip
-    finding.expect("with cookies every honest client gets through",
-                   saved["succeeded"] == saved["clients"] > 0)  # fmt: skip
+    finding.expect(
+        "without cookies the queue is full, and most honest clients fail",
+        bare["most_half_open"] == settings["queue"] and bare["succeeded"] * 2 < bare["clients"],
+    )
+    finding.expect("with cookies every honest client gets through", saved["succeeded"] == saved["clients"] > 0)
     finding.expect("the queue never holds more than its limit", saved["most_half_open"] <= settings["queue"])
-    finding.expect("a minute after the flood all half-open entries have expired",
-                   bare["left_at_the_end"] == saved["left_at_the_end"] == 0)  # fmt: skip
+    finding.expect(
+        "a minute after the flood all half-open entries have expired",
+        bare["left_at_the_end"] == saved["left_at_the_end"] == 0,
+    )
     cookie(settings, finding)
     return finding
 

@@ -57,7 +57,7 @@ def _late_segment(settings: Settings, finding: Finding, msl_us: int, key: str) -
     try:
         again = world.connect()
     except OSError as error:
-        refused = error.strerror
+        refused = error.strerror or str(error)
         world.release(world.server)
     else:
         # As much text as makes the next number that the server expects one of the late segment's.
@@ -83,8 +83,10 @@ def run(settings: Settings) -> Finding:
     world = _last_ack_lost(settings, finding, msl_us, "last_ack_lost")
     finding.draw(f"The last ACK is lost; the client waits 2MSL = {2 * msl_us / SECOND:g} s", world.third + world.events)
     found = finding.data["last_ack_lost"]
-    finding.expect("with 2MSL the FIN comes again, is acknowledged again, and the server closes without a RST",
-                   found["resets"] == 0 and found["fins_of_server"] == 2 and found["server"][-1] == "CLOSED")  # fmt: skip
+    finding.expect(
+        "with 2MSL the FIN comes again, is acknowledged again, and the server closes without a RST",
+        found["resets"] == 0 and found["fins_of_server"] == 2 and found["server"][-1] == "CLOSED",
+    )
 
     world = _last_ack_lost(settings, finding, 0, "without")
     finding.draw("The same, and the client does not wait", world.third + world.events)
@@ -100,10 +102,12 @@ def run(settings: Settings) -> Finding:
     finding.draw("Without it: a second connection on the same ports, and a late segment of the first", world.events)
     found = finding.data["late_segment_without"]
     finding.say(f"The second connection's stream has {found['old_bytes_received']} bytes of the first one in it.")
-    finding.expect("without it the late segment is taken for data of the second connection",
-                   found["old_bytes_received"] > 0)  # fmt: skip
-    finding.expect("the second connection was opened by a SYN as usual",
-                   any(seg.flags == SYN for _, _, seg in sent(world.events)))  # fmt: skip
+    finding.expect(
+        "without it the late segment is taken for data of the second connection", found["old_bytes_received"] > 0
+    )
+    finding.expect(
+        "the second connection was opened by a SYN as usual", any(seg.flags == SYN for _, _, seg in sent(world.events))
+    )
     return finding
 
 

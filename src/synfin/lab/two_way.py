@@ -65,14 +65,17 @@ def run(settings: Settings) -> Finding:
     world = old_syn(settings, False, answers)
     finding.draw("Three-way: an old SYN arrives, and is reset", world.events)
     finding.data["three_way"] = {"server": life(world.events, "server"), "accepted": len(world.at_server.connections)}
-    finding.expect("three-way: the client's RST ends it, and the server's program never hears of it",
-                   not world.at_server.connections and life(world.events, "server")[-1] == "LISTEN")  # fmt: skip
+    finding.expect(
+        "three-way: the client's RST ends it, and the server's program never hears of it",
+        not world.at_server.connections and life(world.events, "server")[-1] == "LISTEN",
+    )
 
     world = old_syn(settings, True, answers)
     finding.draw("Two-way: the same SYN; the program is given a connection and speaks", world.events)
     finding.data["two_way"] = {"server": life(world.events, "server"), "accepted": len(world.at_server.connections)}
-    finding.expect("two-way: the program is given a connection that nobody asked for",
-                   len(world.at_server.connections) == 1)  # fmt: skip
+    finding.expect(
+        "two-way: the program is given a connection that nobody asked for", len(world.at_server.connections) == 1
+    )
 
     ends = {}
     for two in (False, True):
@@ -86,13 +89,16 @@ def run(settings: Settings) -> Finding:
         census = world.server.census()
         ends[two] = census
         finding.data["two_way_silent" if two else "three_way_silent"] = {
-            "connections": census["connections"], "half_open": census["half_open"],
-        }  # fmt: skip
+            "connections": census["connections"],
+            "half_open": census["half_open"],
+        }
     finding.say("Where no RST comes, an hour later:")
     finding.say(f"  three-way: {ends[False]['half_open']} half-open entries, {ends[False]['connections']} connections")
     finding.say(f"  two-way:   {ends[True]['half_open']} half-open entries, {ends[True]['connections']} connections")
-    finding.expect("where no RST comes, the three-way server forgets within 63 s",
-                   ends[False]["half_open"] == ends[False]["connections"] == 0)  # fmt: skip
+    finding.expect(
+        "where no RST comes, the three-way server forgets within 63 s",
+        ends[False]["half_open"] == ends[False]["connections"] == 0,
+    )
     finding.expect("and the two-way server still holds the connection an hour later", ends[True]["connections"] == 1)
 
     world = World(settings.seed, server=plain(), client=Config(timestamps=False))
@@ -107,8 +113,10 @@ def run(settings: Settings) -> Finding:
     finding.say("The client sends its SYN again until it gives up; the server has had a connection all the time.")
     unusable = [seg for _, host, seg in sent(world.events) if host == "server" and seg.payload]
     finding.data["y_unconfirmed"] = {"client": life(world.events, "client"), "unusable": len(unusable)}
-    finding.expect("two-way: data arrive before the client knows y, and it can't use them",
-                   len(unusable) > 0 and not world.at_client.text_of(mine))  # fmt: skip
+    finding.expect(
+        "two-way: data arrive before the client knows y, and it can't use them",
+        len(unusable) > 0 and not world.at_client.text_of(mine),
+    )
     finding.expect("and its connect fails, as y is never told again", mine.error == errors.TIMED_OUT)
     return finding
 

@@ -38,13 +38,16 @@ class SimLoop(HostCalls, VirtualLoop):
         return True  # an address that is not the host's own is refused by its stack, as by a kernel
 
     def _resolved(self, name: Any) -> Any:
-        """localhost is the host itself; other names are the network's hosts'."""
-        if not isinstance(name, str):
-            return name
-        if name.lower() in ("localhost", "ip6-localhost"):
-            return "127.0.0.1"
-        known = self._network.hosts.get(name)
-        return name if known is None else known.address
+        """An address for a name; what stands for all addresses stays. Raises socket.gaierror."""
+        return self.look_up(name, 0)[0][4][0] if isinstance(name, str) and name else name
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        """As asyncio's, to a host of the network."""
+        if host is not None and options.get("family"):
+            if options.get("ssl"):
+                options.setdefault("server_hostname", host)
+            host = self.look_up(host, port, options["family"])[0][4][0]
+        return await super().create_connection(protocol_factory, host, port, **options)
 
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0

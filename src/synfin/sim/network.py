@@ -42,6 +42,7 @@ from synfin.tcp.trace import Event, Trace
 from synfin.wire import icmp
 
 KEPT_EVENTS: Final = 20_000
+FATES: Final = (DROP, DUPLICATE, CORRUPT)
 Route = tuple[SimHost, Direction | None]
 
 
@@ -86,6 +87,8 @@ class Network:
         self._calm = False
         self._in_flight: list[tuple[int, int, SimHost, bytes]] = []
         self._serial = 0
+        self._main: asyncio.Task[Any] | None = None
+        self._broken: BaseException | None = None  # what a rule raised
         self._closed = False
         self.loop = SimLoop(self, seed if shuffle else None)
         self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
@@ -213,8 +216,11 @@ class Network:
         self._closed = True
         with supplied(self.loop, self.seed):
             try:
-                result = self.loop.run_until_complete(program)
+                self._main = self.loop.create_task(program)
+                result = self.loop.run_until_complete(self._main)
             except BaseException as error:
+                if self._broken is not None:
+                    raise self._broken from None
                 for name, failure in self._failures():
                     error.add_note(f"the program {name} had failed before: {failure!r}")
                 raise
@@ -345,17 +351,29 @@ class Network:
 
     def _judge(self, packet: SimPacket) -> Verdict:
         for rule in tuple(self._rules):
-            verdict = rule.decide(packet)
+            verdict = self._ask(rule, packet)
             if verdict is None or verdict == PASS:
                 continue
             if verdict == RECORD:
                 rule.recorded.append(packet)
                 continue
-            if verdict not in (DROP, DUPLICATE, CORRUPT) and not isinstance(verdict, (Delay, Change)):
-                known = "PASS, DROP, DUPLICATE, CORRUPT, RECORD, Delay(...) or Change(...)"
-                raise SimulationError(f"a rule says {known}, not {verdict!r}")
             return verdict
         return PASS
+
+    def _ask(self, rule: Rule, packet: SimPacket) -> Verdict:
+        """What the rule says. One that fails ends the simulation: whose turn it happens to be is not to blame."""
+        try:
+            verdict = rule.decide(packet)
+            if verdict not in (None, PASS, RECORD, *FATES) and not isinstance(verdict, (Delay, Change)):
+                known = ", ".join(("PASS", *(fate.upper() for fate in FATES)))
+                raise SimulationError(f"a rule says {known}, RECORD, Delay(...) or Change(...), not {verdict!r}")
+        except Exception as error:
+            if self._broken is None:
+                self._broken = error
+            if self._main is not None:
+                self._main.cancel()
+            return DROP
+        return verdict
 
     def _refuse_big(self, sender: SimHost, address: bytes, data: bytes, mtu: int) -> None:
         """As a router before the narrow link: packet too big (RFC 1191, RFC 4443 3.2)."""

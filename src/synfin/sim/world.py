@@ -85,7 +85,8 @@ def _changes(loop: SimLoop, urandom: Callable[[int], bytes]) -> Iterator[tuple[A
 
 
 def _escape(name: str) -> Callable[..., Any]:
-    def refuse(*_: object) -> Any:
+    def refuse(opened: socket.socket, *_: object) -> Any:
+        opened.close()
         raise SimulationEscape(
             f"socket.{name}() would reach the real network; in a simulation only asyncio's calls reach its hosts"
         )

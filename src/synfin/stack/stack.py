@@ -57,8 +57,8 @@ def packed(address: Address) -> bytes:
     raise TypeError(f"an address is a str, bytes or an ipaddress object, not {type(address).__name__}")
 
 
-# Callers that are not compiled check before they call: a compiled signature refuses a wrong type by itself, in words that
-# do not name the argument.
+# Callers that are not compiled check before they call: a compiled signature refuses a wrong type by itself, in words
+# that do not name the argument.
 
 
 def check_port(port: object, lowest: int) -> None:
@@ -472,6 +472,8 @@ class Stack:
         if remote in self.addresses:
             return remote
         candidates = sorted(address for address in self.addresses if len(address) == len(remote))
+        # RFC 6724 5, rule 2: what has only the host's own scope is no address to be answered at by others.
+        candidates.sort(key=_is_loopback)
         if not candidates:
             family = "IPv4" if len(remote) == 4 else "IPv6"
             raise errors.oserror(errors.NETWORK_UNREACHABLE, f"this stack has no {family} address")
@@ -603,6 +605,11 @@ class Stack:
         oldest = self._time_wait.add(key, record)
         if oldest:
             self._trace_end_of_time_wait(oldest, "made room: TIME-WAIT is full", "", CAUSE_SEGMENT, now)
+
+
+def _is_loopback(address: bytes) -> bool:
+    """127.0.0.0/8 or ::1."""
+    return address[0] == 127 if len(address) == 4 else address == bytes(15) + b"\x01"
 
 
 def _is_group(address: bytes) -> bool:

@@ -19,7 +19,7 @@ from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import fill_syn
 from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
 from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, stamp
-from synfin.tcp.syn_options import Negotiated, Offer, agree, offer, scale_for
+from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
 from synfin.tcp.timer import Timed
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
@@ -35,6 +35,7 @@ _SCALING: Final = 4
 _REPLACES: Final = 8
 
 MAX_WINDOW_FIELD: Final = 65535
+MAX_OFFERS: Final = 64
 
 
 class HalfOpen:
@@ -83,6 +84,7 @@ class Listener(Timed):
         self._half_open: int = 0
         self._accept: deque[Connection] = deque()
         self._overflow_at: i64 = -1  # when the SYN queue was last found full; cookies may be out since
+        self._offers: dict[int, Offer] = {}  # by the size of segments; few, and each SYN needs one twice
         self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
 
     # ---- the user ----
@@ -389,7 +391,14 @@ class Listener(Timed):
 
     def _offer(self, key: bytes, mtu: i64) -> Offer:
         config = self._env.config
-        return offer(key, mtu, config.receive_buffer_max, config.window_scale, config.timestamps)
+        mss = int(mtu - headers_bytes(key))
+        found = self._offers.get(mss)
+        if found is None:
+            found = offer(key, mtu, config.receive_buffer_max, config.window_scale, config.timestamps)
+            if len(self._offers) >= MAX_OFFERS:
+                self._offers.clear()
+            self._offers[mss] = found
+        return found
 
     def _window(self) -> i64:
         buffer = self._env.config.receive_buffer

@@ -44,7 +44,7 @@ TRANSITIONS: Final[dict[tuple[int, int], str]] = {
     (SYN_SENT, ESTABLISHED): "SYN,ACK / ACK",
     (SYN_RCVD, ESTABLISHED): "ACK of SYN",
     (SYN_RCVD, LISTEN): "RST to a passive open",
-    (SYN_RCVD, TIME_WAIT): "RST: the SYN was an old duplicate (RFC 9293 MAY-2)",
+    (SYN_RCVD, TIME_WAIT): "RST after an old duplicate SYN (RFC 9293 MAY-2)",
     (SYN_RCVD, FIN_WAIT_1): "CLOSE / FIN",
     (SYN_RCVD, CLOSE_WAIT): "FIN / ACK",
     (ESTABLISHED, FIN_WAIT_1): "CLOSE / FIN",

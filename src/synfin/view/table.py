@@ -6,8 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 _HEAD: Final = (
-    "State", "Recv-Q", "Send-Q", "Local", "Peer", "Timer", "cwnd", "rtt", "rto", "in flight", "retries",
-)  # fmt: skip
+    "State",
+    "Recv-Q",
+    "Send-Q",
+    "Local",
+    "Peer",
+    "Timer",
+    "cwnd",
+    "rtt",
+    "rto",
+    "in flight",
+    "retries",
+)
 _LEFT: Final = (0, 3, 4, 5)
 
 

@@ -14,7 +14,7 @@ ENTRIES = 20_000
 
 def cost_of_an_entry(record: bytes, key_bytes: int) -> float:
     """Record, key and place in a dict of many, in bytes."""
-    table = {number: None for number in range(ENTRIES)}
+    table = dict.fromkeys(range(ENTRIES))
     return sys.getsizeof(record) + sys.getsizeof(bytes(key_bytes)) + sys.getsizeof(table) / ENTRIES
 
 

@@ -1,0 +1,241 @@
+"""The pytest plugin, as a user has it: in a pytest of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import synfin
+from tests.conftest import need
+
+PROGRAM = """
+import asyncio
+import pytest
+
+async def serve():
+    async def answer(reader, writer):
+        writer.write(await reader.readline())
+        writer.close()
+    await (await asyncio.start_server(answer, port=80)).serve_forever()
+
+async def ask():
+    reader, writer = await asyncio.open_connection("server", 80)
+    writer.write(b"line\\n")
+    try:
+        return await reader.readline()
+    finally:
+        writer.close()
+
+async def run(network, loss):
+    network.host("server").start(serve)
+    client = network.host("client")
+    network.link("client", "server", delay="10ms", jitter="1ms", loss=loss)
+    await network.after("1s")
+    async with asyncio.timeout(0.9):
+        assert await client.start(ask()) == b"line\\n"
+"""
+
+
+class Pytest:
+    """A folder with tests, and a pytest that runs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.installed = any(one.name == "synfin" for one in entry_points(group="pytest11"))
+        self.status = 0
+
+    def write(self, text: str) -> None:
+        (self.folder / "test_it.py").write_text(PROGRAM + text)
+
+    def run(self, *arguments: str, command: tuple[str, ...] = ("pytest",)) -> str:
+        """What it says, with colours and times left out."""
+        options = ["-p", "synfin.pytest_plugin"] if command == ("pytest",) and not self.installed else []
+        if command == ("pytest",):
+            options += ["-p", "no:cacheprovider", "--rootdir", str(self.folder)]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        environment["PYTHONPATH"] = str(Path(synfin.__path__[0]).parent)  # the one under test
+        done = subprocess.run(
+            [sys.executable, "-m", *command, *options, *arguments],
+            cwd=self.folder,
+            env={**environment, "NO_COLOR": "1", "COLUMNS": "150"},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        self.status = done.returncode
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def inner(tmp_path: Path) -> Pytest:
+    return Pytest(tmp_path)
+
+
+def test_a_coroutine_test_runs_inside_its_network(inner: Pytest) -> None:
+    inner.write("async def test_it(network):\n    await run(network, 0)\n    assert network.now < 2\n")
+    assert "1 passed" in inner.run()
+
+
+def test_a_failure_shows_seed_replay_transitions_diagram_and_capture(inner: Pytest) -> None:
+    inner.write("async def test_it(network):\n    await run(network, 1)\n")
+    said = inner.run("--synfin-seed", "1234", "--basetemp", "build")
+    assert inner.status == 1
+    assert "replay: pytest test_it.py::test_it --synfin-seed 1234" in said
+    assert "shrink: synfin shrink test_it.py::test_it --seed 1234" in said
+    assert "1.000000  CLOSED -> SYN-SENT: active OPEN (RFC 9293 3.10.1)" in said
+    assert "SYN seq=0" in said
+    found = re.search(r"capture: (\S+\.pcapng)", said)
+    assert found is not None
+    assert Path(inner.folder, found[1]).read_bytes().startswith(b"\x0a\x0d\x0d\x0a")
+
+
+def test_the_command_of_a_failure_replays_it(inner: Pytest) -> None:
+    inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await run(network, 0.05)\n")
+    said = inner.run()
+    assert inner.status == 1
+    first = re.search(r"replay: pytest '?(\S+?)'? --synfin-seed (\d+)\n", said)
+    assert first is not None
+    report = said[first.start() :].partition("\n___")[0]
+    again = inner.run(first[1], "--synfin-seed", first[2])
+    assert "1 failed" in again
+
+    def without_path(text: str) -> str:
+        return re.sub(r"capture: .*", "", text).partition("\nsynfin: ")[0].partition("\n====")[0].strip()
+
+    assert without_path(again[again.index("replay: ") :]) == without_path(report)
+
+
+def test_many_seeds_have_one_line(inner: Pytest) -> None:
+    inner.write("@pytest.mark.synfin(seeds=40, seed=100)\nasync def test_it(network):\n    await run(network, 0.05)\n")
+    said = inner.run("--tb=no")
+    assert re.search(r"test_it\.py::test_it: 40 of 40 seeds, \d+ failed, \d+ seeds/s", said)
+    failed = said.count("FAILED test_it.py::test_it[seed1")
+    assert 0 < failed < 40
+    assert f"synfin: test_it.py::test_it fails with {failed} of 40 seeds" in said
+    assert "." * 10 not in said
+
+
+def test_many_seeds_run_in_parallel(inner: Pytest) -> None:
+    need(find_spec("xdist"), "pytest-xdist is not installed")
+    inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await run(network, 0.05)\n")
+    alone, parallel = inner.run("--tb=no"), inner.run("--tb=no", "-n2")
+
+    def failures(said: str) -> list[str]:
+        return sorted(line for line in said.splitlines() if line.startswith("FAILED"))
+
+    assert failures(alone) == failures(parallel) != []
+    assert re.search(r"40 of 40 seeds, \d+ failed", parallel)
+
+
+@pytest.mark.parametrize(
+    ("marker", "seeds"),
+    [
+        ("seeds=3", [0, 1, 2]),
+        ("seeds=[5, 9]", [5, 9]),
+        ("seed=7", [7]),
+        ("shuffle=True", [0]),
+        ("seeds=2, seed=3, delay='5ms', time_limit='1h', keep_events=0", [3, 4]),
+    ],
+)
+def test_the_marker_says_which_seeds(inner: Pytest, marker: str, seeds: list[int]) -> None:
+    inner.write(f"@pytest.mark.synfin({marker})\ndef test_it(network):\n    print('seed', network.seed)\n")
+    said = inner.run("-s")
+    assert [int(seed) for seed in re.findall(r"seed (\d+)", said)] == seeds
+
+
+@pytest.mark.parametrize(
+    ("marker", "what"),
+    [("seeds=0", "is a number from 1 on"), ("sees=3", "not sees"), ("3", "by name"), ("seeds='many'", "not 'many'")],
+)
+def test_a_marker_that_makes_no_sense_is_refused_in_words(inner: Pytest, marker: str, what: str) -> None:
+    inner.write(f"@pytest.mark.synfin({marker})\nasync def test_it(network):\n    pass\n")
+    said = inner.run()
+    assert what in said
+    assert "INTERNALERROR" not in said
+
+
+def test_other_tests_do_not_import_the_simulation(inner: Pytest) -> None:
+    (inner.folder / "test_it.py").write_text(
+        "import sys\ndef test_it():\n    assert not any(name.startswith('synfin.sim') for name in sys.modules)\n"
+        "    assert 'synfin.stack.stack' not in sys.modules\n"
+    )
+    assert "1 passed" in inner.run()
+
+
+def test_a_fixture_of_the_same_name_is_the_users(inner: Pytest) -> None:
+    inner.write("@pytest.fixture\ndef network():\n    return 5\n\ndef test_it(network):\n    assert network == 5\n")
+    assert "1 passed" in inner.run()
+
+
+# ---- synfin shrink ----
+
+
+SHRINK = ("synfin.cli", "shrink")
+LOSSY = "@pytest.mark.synfin(seeds=100)\nasync def test_it(network):\n    await run(network, 0.05)\n"
+
+
+def failing_seed(inner: Pytest) -> str:
+    found = re.search(r"FAILED test_it\.py::test_it\[seed(\d+)\]", inner.run("--tb=no"))
+    assert found is not None
+    return found[1]
+
+
+def test_shrink_prints_rules_that_fail_the_same_way(inner: Pytest) -> None:
+    inner.write(LOSSY)
+    seed = failing_seed(inner)
+    said = inner.run("test_it.py::test_it", "--seed", seed, command=SHRINK)
+    assert inner.status == 0, said
+    assert f"fails with seed {seed} (TimeoutError)" in said
+    assert "1 fault is enough" in said
+    assert ": dropped" in said
+    code = re.search(r"with seed \d+:\n\n(.*)", said, re.DOTALL)
+    assert code is not None
+    inner.write(f"async def test_it(network):\n{code[1]}\n    await run(network, 0.05)\n")
+    assert "TimeoutError" in inner.run("--synfin-seed", seed)
+    inner.write("async def test_it(network):\n    network.calm()\n    await run(network, 0.05)\n")
+    assert "1 passed" in inner.run("--synfin-seed", seed)
+
+
+def test_shrink_stops_after_as_many_runs_as_it_may(inner: Pytest) -> None:
+    inner.write(
+        "async def test_it(network):\n    network.host('server').start(serve)\n    client = network.host('client')\n"
+        "    network.link('client', 'server', jitter='1ms')\n    await network.after('1s')\n"
+        "    for _ in range(20):\n        await client.start(ask())\n"
+        "    delayed = sum(int(fault.by[:-2]) for fault in network.faults.values())\n"
+        "    moved = network.now - 1 - 20 * 0.006\n    assert moved < 0.01\n"
+    )
+    said = inner.run("test_it.py::test_it", "--seed", "1", "--runs", "5", command=SHRINK)
+    assert "stopped after 5 runs" in said, said
+
+
+@pytest.mark.parametrize(
+    ("test", "seed", "status", "what"),
+    [
+        ("test_it.py::test_none", "1", 2, "not found: "),
+        ("test_other.py", "1", 2, "test_other.py"),
+        ("test_it.py::test_passes", "1", 1, "passes with seed 1: there is nothing to shrink"),
+        ("test_it.py::test_skips", "1", 1, "is skipped with seed 1"),
+        ("test_it.py::test_plain", "1", 1, "does not use the fixture `network`"),
+        ("test_it.py", "1", 1, "that names 4 tests, and one is needed:\n  test_it.py::test_passes\n"),
+        ("test_it.py::test_always", "1", 0, "It fails without any fault of the network"),
+    ],
+)
+def test_shrink_says_what_is_wrong(inner: Pytest, test: str, seed: str, status: int, what: str) -> None:
+    always = "async def test_always(network):\n    await run(network, 0.05)\n    assert False\n"
+    inner.write(
+        "async def test_passes(network):\n    await run(network, 0)\n"
+        "async def test_skips(network):\n    pytest.skip()\n"
+        "def test_plain():\n    assert False\n" + (always if "always" in test else "def test_more():\n    pass\n")
+    )
+    said = inner.run(test, "--seed", seed, command=SHRINK)
+    assert what in said
+    assert inner.status == status
+    assert "Traceback" not in said
