@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter as clock
 
 from bench.setting import Setting, finish
@@ -20,9 +21,10 @@ REQUESTS = 10  # of a test, one a second
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Sends back each line; what is no line it takes in."""
-    while data := await reader.read(1 << 16):
-        if data.endswith(b"\n"):
-            writer.write(data)
+    with suppress(OSError):
+        while data := await reader.read(1 << 16):
+            if data.endswith(b"\n"):
+                writer.write(data)
     writer.close()
 
 
@@ -41,18 +43,23 @@ def sim_bulk_segments(setting: Setting) -> None:
     client = network.host("client")
     network.link("client", "server", delay="10ms", loss=0.01)
 
-    async def send_for(seconds: float) -> float:
+    async def send() -> float:
         _, writer = await asyncio.open_connection("server", PORT)
-        begun, before = clock(), network.packets
-        while (elapsed := clock() - begun) < seconds:
-            writer.write(CHUNK)
-            await writer.drain()
+
+        async def run_for(seconds: float) -> float:
+            begun, before = clock(), network.packets
+            while (elapsed := clock() - begun) < seconds:
+                writer.write(CHUNK)
+                await writer.drain()
+            return (network.packets - before) / elapsed
+
+        await run_for(setting.warm)
+        value = await run_for(setting.seconds)
         writer.transport.abort()
-        return (network.packets - before) / elapsed
+        return value
 
     async def main() -> float:
-        await client.start(send_for(setting.warm))
-        value: float = await client.start(send_for(setting.seconds))
+        value: float = await client.start(send())
         return value
 
     finish(network.run(main()))

@@ -166,8 +166,7 @@ class Side:
                 template[24:28] = number.to_bytes(4, "big")
                 stack.receive(bytes(template), now, True)
             self.host.deliver([])
-            while stack.has_output():
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     async def objects(self) -> int:
         """How many objects this process holds that could hold others."""

@@ -236,9 +236,7 @@ async def test_ports_addresses_and_datagrams_work_as_on_any_host(network: Networ
         await asyncio.get_running_loop().create_datagram_endpoint(Answer, local_addr=("0.0.0.0", 53))
 
     async def call() -> bytes:
-        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-            Ask, remote_addr=("server", 53)
-        )
+        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(Ask, remote_addr=("server", 53))
         transport.sendto(b"name?")
         return await protocol.answer
 

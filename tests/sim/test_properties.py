@@ -95,7 +95,9 @@ class Scene:
             writer.close()
 
     @staticmethod
-    async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reads: Stream, writes: Stream) -> None:
+    async def exchange(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reads: Stream, writes: Stream
+    ) -> None:
         async def write() -> None:
             for at in range(0, len(writes.sent), 5000):
                 writer.write(writes.sent[at : at + 5000])
@@ -143,9 +145,7 @@ class Scene:
         return {name: list(last[name].values()) for name, hosts in closed.items() if len(hosts) == 2}
 
 
-@given(
-    st.integers(0, 1 << 30), st.booleans(), st.integers(2, 4), st.lists(links, max_size=4), incidents, talks
-)
+@given(st.integers(0, 1 << 30), st.booleans(), st.integers(2, 4), st.lists(links, max_size=4), incidents, talks)
 def test_whatever_goes_wrong_streams_are_prefixes_and_all_ends(
     seed: int,
     shuffle: bool,

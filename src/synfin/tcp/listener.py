@@ -214,6 +214,8 @@ class Listener(Timed):
         if full:
             self._overflow_at = now
             env.counters.TCPReqQFullDoCookies += 1
+        if env.output.has_no_room():
+            return  # no hash for an answer that the link is too slow for
         agreed = agree(self._offer(key, mtu), seg)
         bits: i64 = 0
         if agreed.timestamps:

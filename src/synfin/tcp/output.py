@@ -32,10 +32,16 @@ class Output:
         seg.key = key_out
         return seg
 
+    def has_no_room(self) -> bool:
+        """A reply would be dropped; and is counted as dropped, so that it need not be made."""
+        if len(self.packets) < self._limit:
+            return False
+        self._counters.OutDiscards += 1
+        return True
+
     def reply(self, seg: Segment) -> bool:
         """Queue a segment without text; False: no room, dropped and counted."""
-        if len(self.packets) >= self._limit:
-            self._counters.OutDiscards += 1
+        if self.has_no_room():
             return False
         self.packets.append(Burst(build_head(seg, 0), [], 0, 0, 20 if len(seg.key) == 12 else 40))
         self._counters.OutSegs += 1
@@ -48,10 +54,8 @@ class Output:
 
     def raw(self, packet: bytes) -> None:
         """Queue a whole packet that is not TCP."""
-        if len(self.packets) >= self._limit:
-            self._counters.OutDiscards += 1
-            return
-        self.packets.append(Burst(packet, [], 0))
+        if not self.has_no_room():
+            self.packets.append(Burst(packet, [], 0))
 
     def reset_for(self, seg: Segment) -> None:
         """Answer a segment that belongs to nothing (RFC 9293 3.10.7.1); never a RST, lest two hosts reset for ever."""
