@@ -4,7 +4,7 @@
  *   load receive ADDRESS PORT WARM_MS MS              one connection, read only; prints bytes and seconds
  *   load send    ADDRESS PORT MS                      one connection, write only; the reader counts
  *   load connect ADDRESS PORT PARALLEL WARM_MS MS     request, answer, close, again; prints connections and seconds
- *   load shake   ADDRESS PORT PARALLEL WARM_MS MS     handshakes only, each reset later; prints their number and seconds
+ *   load shake   ADDRESS PORT PARALLEL WARM_MS MS     handshakes, each reset later; prints number and seconds
  *   load ping    ADDRESS PORT WARM_MS MS              one byte there and back; prints the median in microseconds
  *   load hold    ADDRESS PORT COUNT                   COUNT idle connections; prints "ready"
  *

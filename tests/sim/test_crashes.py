@@ -141,6 +141,34 @@ async def test_what_a_crashed_program_does_in_its_finally_reaches_nothing(networ
     assert server.survivors == []
 
 
+async def test_who_waits_for_a_connection_to_close_ends_with_the_host(network: Network) -> None:
+    server, client = two(network)
+    server.start(echo)
+    await network.after("1ms")
+    ended: list[type[BaseException] | None] = []
+
+    async def linger() -> None:
+        _, writer = await asyncio.open_connection("server", PORT)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            writer.close()
+            try:
+                await writer.wait_closed()
+            except OSError as error:
+                ended.append(type(error))
+
+    client.start(linger())
+    await network.after("1s")
+    packets: list[SimPacket] = []
+    network.rule(packets.append)
+    client.crash()
+    await network.after("1s")
+    assert client.survivors == []
+    assert ended in ([], [ConnectionAbortedError])
+    assert packets == []
+
+
 async def test_timers_and_callbacks_of_a_crashed_host_never_run(network: Network) -> None:
     host, other = network.host("host"), network.host("other")
     ran: list[str] = []

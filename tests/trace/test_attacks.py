@@ -448,7 +448,7 @@ def test_replies_that_the_link_does_not_take_are_bounded(stage: Stage) -> None:
 
 def test_linger_of_zero_resets_at_once_and_leaves_nothing(stage: Stage) -> None:
     _, host, _ = stage.opened()
-    host.connection.reset_on_close = True
+    host.connection.closer.by_reset = True
     host.writes(100)
     host.closes()
     host.emits(RST | ACK)

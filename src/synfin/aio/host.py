@@ -193,21 +193,32 @@ class Host:
             return
         self._close_control()
         if self._driver.loop is not None:
-            for server in list(self._servers.values()):
-                server.close()
-            for endpoint in list(self._endpoints):
-                endpoint.abort()
-            for connection in self.stack.connections():
-                self._end(connection)
-            self.stack.abort_all(self.clock())
-            if not self.loop.is_closed():
-                self.loop.call_soon(self._serve)  # connection_lost, outside of this call
+            self._end_all()
         self._driver.close()
 
     def detach(self) -> None:
-        """End as a machine does whose power is cut: nothing is sent, nobody is told. For simulations of a crash."""
+        """End as a machine does whose power is cut: nothing is sent. For simulations of a crash.
+
+        Who waits here for a connection is told that it is over, or what is to die with the host could not end.
+        """
+        if self._driver.closed:
+            return
         self._close_control()
+        self.set_trace(None)
         self._driver.stop()
+        if self._driver.loop is not None:
+            self._end_all()
+
+    def _end_all(self) -> None:
+        for server in list(self._servers.values()):
+            server.close()
+        for endpoint in list(self._endpoints):
+            endpoint.abort()
+        for connection in self.stack.connections():
+            self._end(connection)
+        self.stack.abort_all(self.clock())
+        if not self.loop.is_closed():
+            self.loop.call_soon(self._serve)  # connection_lost, outside of this call
 
     def _close_control(self) -> None:
         if self._control is not None:

@@ -144,7 +144,7 @@ class SocketFace(_Face):
             if not isinstance(value, (bytes, bytearray)) or len(value) != _LINGER.size:
                 raise OSError(errno.EINVAL, "SO_LINGER wants struct.pack('ii', on, seconds)")
             self._linger = _LINGER.unpack(value)
-            connection.reset_on_close = self._linger[0] != 0 and self._linger[1] == 0
+            connection.closer.by_reset = self._linger[0] != 0 and self._linger[1] == 0
             return
         if (level, option) == (socket.IPPROTO_TCP, _CONGESTION):
             name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else ""

@@ -246,23 +246,19 @@ class Network:
         """Cancel all that runs, let it end, and close the loop."""
         loop = self.loop
         # What follows is no part of the program's story.
-        self.trace = None
         loop.limit = inf
         loop.set_exception_handler(lambda *_: None)
+        self._in_flight.clear()
         for host in self.hosts.values():
-            host.host.set_trace(None)
-            host.life.thaw()
+            if host.life.alive:
+                host.life.end()
         self.watch_pauses()
         tasks = sorted(asyncio.all_tasks(loop), key=hash)
         for task in tasks:
             task.cancel()
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks, timeout=10))
-        for host in self.hosts.values():
-            if host.life.alive:
-                host.run_on(host.host.close)
         loop.run_until_complete(loop.shutdown_asyncgens())
-        self._in_flight.clear()
         loop.close()
 
     def _on_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ class Closer:
         self.peer_fin: bool = False
         self.peer_first: bool = False
         self.reader_gone: bool = False
+        self.by_reset: bool = False  # SO_LINGER with no time: close() is abort()
 
     def queue_fin(self) -> None:
         """The user has no more to send."""

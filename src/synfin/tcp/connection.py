@@ -122,7 +122,6 @@ class Connection(Timed):
         self.error: int = errors.NONE  # why it failed
         self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
         self.want_writable: bool = False
-        self.reset_on_close: bool = False  # SO_LINGER with no time: close() is abort()
         self.active: bool = False  # stands in env.active
         self.waiting: bool = False  # stands in env.ready
         self.user: object | None = None  # whoever holds this connection
@@ -445,7 +444,7 @@ class Connection(Timed):
         if self.state == SYN_SENT:
             self._end(CLOSED, "CLOSE before the handshake was done", "9293 3.10.4", CAUSE_USER, now)
             return
-        if self.receiver.ready_bytes or self.reset_on_close:
+        if self.receiver.ready_bytes or self.closer.by_reset:
             self.abort(now)
             return
         env = self.env
