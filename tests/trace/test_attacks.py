@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import tracemalloc
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
@@ -477,5 +478,5 @@ def test_each_line_of_the_security_document_names_a_test_that_exists() -> None:
 
 def test_every_limit_of_the_settings_is_in_the_security_document() -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    limits = [name for name in vars(Config()) if name.endswith("_limit")]
+    limits = [field.name for field in fields(Config) if field.name.endswith("_limit")]
     assert [name for name in limits if f"`{name}`" not in text] == []
