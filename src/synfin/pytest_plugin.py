@@ -133,7 +133,7 @@ def pytest_runtest_makereport(
         return report
     marker = item.get_closest_marker("synfin")
     seeds = _seeds(marker) if marker is not None else []
-    if len(seeds) > 1:
+    if len(seeds) > 1 and item.config.getoption("--synfin-seed") is None:
         report.user_properties.append((PROPERTY, len(seeds)))
     if report.failed and only_faults not in item.config.stash and keep_faults not in item.config.stash:
         report.sections.append(("synfin", _failure(item, made)))

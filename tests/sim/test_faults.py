@@ -247,7 +247,7 @@ def test_a_rule_that_records_passes_on() -> None:
 def test_a_rule_that_changes_a_packet_is_believed_only_with_its_checksum() -> None:
     network = Network()
     two(network)
-    changed = []
+    changed: list[SimPacket] = []
 
     def turn(packet: SimPacket) -> Change | None:
         if packet.length and not changed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 from synfin.sim import Network
 from synfin.tcp.config import Config
@@ -27,7 +26,7 @@ def test_an_hour_of_keep_alive_on_a_thousand_connections_with_every_timer_accoun
 
     async def connect() -> None:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, "server", PORT)
-        transports.append(cast(asyncio.Transport, transport))
+        transports.append(transport)
 
     async def main() -> None:
         await server.start(serve())

@@ -412,7 +412,8 @@ class Network:
 
     def report(self, transitions: int = 12) -> str:
         """What happened, for people: incidents, the last transitions of each connection, and its diagram."""
-        return text_of(self.events, self.incidents, self.seed, transitions)
+        names = {address: host.name for host in self.hosts.values() for address in host.addresses[:2]}
+        return text_of(self.events, self.incidents, self.seed, names, transitions)
 
     def save_capture(self, path: str | Path) -> Path:
         """Write the annotated pcapng of the events kept."""

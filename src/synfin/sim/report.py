@@ -11,7 +11,7 @@ from synfin.sim.loop import START
 from synfin.tcp.states import NAMES
 from synfin.tcp.trace import Event, TransitionEvent
 from synfin.view.capture import AnnotatedCapture
-from synfin.view.diagram import draw
+from synfin.view.diagram import Diagram
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, reverse_key
 
 MAX_CONNECTIONS: Final = 4  # the last ones to do anything
@@ -19,8 +19,14 @@ MAX_INCIDENTS: Final = 40
 MAX_LINES: Final = 200
 
 
-def text_of(events: Iterable[Event], incidents: list[tuple[float, str]], seed: int, transitions: int) -> str:
-    """The report as text."""
+def text_of(
+    events: Iterable[Event],
+    incidents: list[tuple[float, str]],
+    seed: int,
+    names: dict[str, str],
+    transitions: int,
+) -> str:
+    """The report as text. names: what to call an address."""
     events = list(events)
     last: dict[bytes, None] = {}  # connections, the latest to do anything last
     by_end: dict[tuple[str, bytes], list[TransitionEvent]] = {}
@@ -32,14 +38,19 @@ def text_of(events: Iterable[Event], incidents: list[tuple[float, str]], seed: i
         last[name] = None
         if isinstance(event, TransitionEvent):
             by_end.setdefault((event.host, event.key), []).append(event)
-    shown = set(list(last)[-MAX_CONNECTIONS:])
+    shown = list(last)[-MAX_CONNECTIONS:]
     lines = [f"seed {seed}", *_cut([f"{at:12.6f}  {what}" for at, what in incidents], MAX_INCIDENTS, "incidents")]
     if len(last) > len(shown):
         lines.append(f"(of {len(last)} connections, the {len(shown)} that did something last)")
     for (host, key), found in by_end.items():
         if min(key, reverse_key(key)) in shown:
             lines += _transitions(host, key, found[-transitions:])
-    diagram = draw(events, only=shown)
+    diagram: list[str] = []
+    for name in shown:  # all hosts are traced: what only one end knows of has not arrived
+        drawn = Diagram(diagram.append, only=name, both_ends=True, names=names, patience_us=-1)
+        for event in events:
+            drawn(event)
+        drawn.close()
     return "\n".join([*lines, *_cut(diagram, MAX_LINES, "lines")])
 
 
