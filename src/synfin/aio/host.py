@@ -72,7 +72,7 @@ class Host:
         self,
         addresses: str | Iterable[str],
         *,
-        link: Link | None = None,
+        link: Link | TunnelLink | None = None,
         send: Callable[[bytes], object] | None = None,
         verify_checksums: bool = True,
         config: Config | None = None,
@@ -82,7 +82,9 @@ class Host:
         isn: IsnFunction | None = None,
         control: str | Path | None = None,
     ) -> None:
-        if link is not None and not (hasattr(link, "mtu") and hasattr(link, "receive")):
+        if link is not None and not (
+            isinstance(link, TunnelLink) or (hasattr(link, "mtu") and hasattr(link, "receive"))
+        ):
             raise TypeError(f"link is an object as in synfin.links, {type(link).__name__} is not")
         if link is not None and send is not None:
             raise TypeError("a Host has link= or send= (or neither: then outgoing() gives its packets), not both")

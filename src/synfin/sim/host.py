@@ -12,12 +12,13 @@ import random
 from asyncio import events
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from synfin.aio.host import Host
+from synfin.links.tunnel import TunnelLink
 from synfin.sim.errors import SimulationError, SimulationEscape
 from synfin.tcp.config import Config
+from synfin.wire.segment import Burst, split
 
 if TYPE_CHECKING:
     from synfin.sim.link import Direction
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
 
 HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
 SURVIVAL_SECONDS: Final = 0.001  # after a crash: a cancelled task that still runs then is reported
+
+
+class Uplink(TunnelLink):
+    """What a host sends, the network carries, burst by burst."""
+
+    def __init__(self, owner: SimHost, mtu: int) -> None:
+        super().__init__(lambda _: None, mtu)
+        self._owner = owner
+
+    def send(self, bursts: list[Burst]) -> None:
+        """Give each burst to the network as the packets it stands for."""
+        carry = self._owner.network.carry
+        for burst in bursts:
+            carry(self._owner, split(burst))
 
 
 class Life:
@@ -41,10 +56,11 @@ class Life:
         self.context: Context = copy_context()
         self.context.run(current_life.set, self)
         network = owner.network
+        config = owner.config if owner.config is not None else Config()
         self.host = Host(
             owner.addresses,
-            send=partial(network.carry, owner),
-            config=owner.config,
+            link=Uplink(owner, config.mtu),
+            config=config,
             name=owner.name,
             trace=network.trace,
             entropy=random.Random(f"{network.seed} {owner.name} {number}").randbytes,
@@ -71,7 +87,7 @@ class Life:
             loop.call_soon(self.deliver, packets, context=Context())
 
     def end(self) -> None:
-        """No packet leaves any more, nothing is told to anybody; tasks and callbacks are cancelled."""
+        """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told."""
         self.alive = False
         self.packets.clear()
         self.thaw()

@@ -70,8 +70,8 @@ class Direction:
     """Carries packets one way. counters: sent, lost (queue_drops of them at the queue)."""
 
     def __init__(self, settings: LinkSettings, seed: str) -> None:
+        self._parted = False
         self.set(settings)
-        self.partitioned = False
         self.sent = 0
         self.lost = 0
         self.queue_drops = 0
@@ -83,9 +83,15 @@ class Direction:
     def set(self, settings: LinkSettings) -> None:
         """Carry packets like this from now on."""
         self.settings = settings
+        self.open = settings.up and not self._parted
         self.has_chance = bool(
             settings.burst_enter or settings.loss or settings.duplicate or settings.corrupt or settings.jitter
         )
+
+    def part(self, parted: bool) -> None:
+        """Begin or end a partition."""
+        self._parted = parted
+        self.set(self.settings)
 
     def draw(self) -> tuple[str, int]:
         """What chance does to the next packet, and microseconds of extra delay, which only one that passes has."""
@@ -119,7 +125,8 @@ class Direction:
             self._free_at = leaves
         arrives = leaves + settings.delay + extra
         if not overtake:
-            arrives = max(arrives, self._last_arrival)
+            if arrives < self._last_arrival:
+                return self._last_arrival
             self._last_arrival = arrives
         return arrives
 

@@ -110,6 +110,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     def __init__(self, shuffle: int | None = None) -> None:
         super().__init__()
         self._now = START
+        self.now_us = 0
+        """Microseconds since the beginning, as packets count them."""
         self._serial = 0
         self._clock_resolution = 1e-6
         self._selector = _Selector(self)
@@ -137,6 +139,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             raise TimeLimit(describe_waiting(self, limit))
         if when > self._now:
             self._now = when
+            self.now_us = round((when - START) * 1_000_000)
 
     def is_idle_until(self, when: float) -> bool:
         """Nothing but what comes from outside can happen before `when`."""

@@ -43,6 +43,9 @@ from synfin.wire import icmp
 
 KEPT_EVENTS: Final = 20_000
 FATES: Final = (DROP, DUPLICATE, CORRUPT)
+NOTHING: Final = (PASSED, 0)
+ONCE: Final = (1,)
+TWICE: Final = (1, 2)
 Route = tuple[SimHost, Direction | None]
 
 
@@ -147,21 +150,21 @@ class Network:
         """No packet passes between the hosts of `a` and those of `b` (None: all others), until heal()."""
         for one in self._names(a):
             for other in self._names(b) if b is not None else set(self.hosts) - set(self._names(a)):
-                self.direction(one, other).partitioned = True
-                self.direction(other, one).partitioned = True
+                self.direction(one, other).part(True)
+                self.direction(other, one).part(True)
         self.note_fault(f"partition of {a} from {b if b is not None else 'all others'}")
 
     def partition_one_way(self, senders: str | Collection[str], receivers: str | Collection[str]) -> None:
         """Packets from `senders` no longer reach `receivers`; those the other way do."""
         for one in self._names(senders):
             for other in self._names(receivers):
-                self.direction(one, other).partitioned = True
+                self.direction(one, other).part(True)
         self.note_fault(f"one-way partition from {senders} to {receivers}")
 
     def heal(self) -> None:
         """End all partitions."""
         for direction in self._directions.values():
-            direction.partitioned = False
+            direction.part(False)
         self.note_fault("all partitions heal")
 
     def calm(self) -> None:
@@ -287,47 +290,63 @@ class Network:
     def _record(self, event: Event) -> None:
         self.events.append(event)
 
-    def carry(self, sender: SimHost, data: bytes) -> None:
-        """A host sends an IP packet."""
-        address = data[16:20] if data[0] < 0x60 else data[24:40]
+    def carry(self, sender: SimHost, packets: list[bytes]) -> None:
+        """A host sends IP packets, all to the same address."""
+        first = packets[0]
+        address = first[16:20] if first[0] < 0x60 else first[24:40]
         receiver, direction = sender.routes.get(address) or self._route(sender, address)
         if direction is None:
             return
-        self.packets += 1
-        direction.sent += 1
-        packet: SimPacket | None = None
+        self.packets += len(packets)
+        direction.sent += len(packets)
         if self._rules or self._keep_faults:
-            packet = self._reader.read(sender.name, receiver.name, data, self.now)
-        else:
-            self._reader.note(sender.name, receiver.name, data)
+            for packet in packets:
+                self._carry_watched(sender, receiver, direction, packet)
+            return
+        self._reader.note(sender.name, receiver.name, first)  # what opens a connection is alone
         settings = direction.settings
-        verdict = self._judge(packet) if self._rules and packet is not None else PASS
-        if direction.partitioned or not settings.up:
-            direction.lost += 1
+        has_chance = direction.has_chance and not self._calm
+        for packet in packets:
+            if not direction.open or len(packet) > settings.mtu:
+                self._turn_back(sender, direction, packet)
+                continue
+            kind, extra = direction.draw() if has_chance else NOTHING
+            self._fly(receiver, direction, packet, kind, extra, settings.reorder)
+
+    def _carry_watched(self, sender: SimHost, receiver: SimHost, direction: Direction, data: bytes) -> None:
+        """The same for one packet that somebody asks about."""
+        packet = self._reader.read(sender.name, receiver.name, data, self.now)
+        verdict = self._judge(packet)
+        if not direction.open or len(data) > direction.settings.mtu:
+            self._turn_back(sender, direction, data)
             return
-        if len(data) > settings.mtu:
-            self._refuse_big(sender, address, data, settings.mtu)
-            return
-        kind, extra, overtake = PASSED, 0, settings.reorder
-        if verdict == PASS:
-            if direction.has_chance and not self._calm:
-                kind, extra = direction.draw()
-                if packet is not None and self._keep_faults and (kind or extra):
-                    self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
-        elif isinstance(verdict, Delay):
+        kind, extra, overtake = PASSED, 0, direction.settings.reorder
+        if isinstance(verdict, Delay):
             extra, overtake = verdict.microseconds(), verdict.overtake or overtake
         elif isinstance(verdict, Change):
             data = bytes(verdict.packet)
-        else:
+        elif verdict != PASS:
             kind = str(verdict)
+        elif not self._calm:
+            kind, extra = direction.draw()
+            if self._keep_faults and (kind or extra):
+                self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
+        self._fly(receiver, direction, data, kind, extra, overtake)
+
+    def _fly(self, receiver: SimHost, direction: Direction, data: bytes, kind: str, extra: int, overtake: bool) -> None:
+        """What has become of a packet on the way decides whether and when it arrives."""
         if kind == LOST:
             direction.lost += 1
             return
         if kind == CORRUPTED:
             data = corrupted(data)
-        self._fly(direction, receiver, data, extra, overtake)
-        if kind == DUPLICATED:
-            self._fly(direction, receiver, data, extra, overtake)
+        for _ in TWICE if kind == DUPLICATED else ONCE:
+            arrives = direction.arrival(len(data), self.loop.now_us, extra, overtake)
+            if arrives < 0:
+                direction.lost += 1
+                return
+            self._serial += 1
+            heappush(self._in_flight, (arrives, self._serial, receiver, data))
 
     def _route(self, sender: SimHost, address: bytes) -> Route:
         """Who has the address, and what leads there; nothing for an address that nobody has: its packets vanish."""
@@ -336,14 +355,6 @@ class Network:
             return sender, None
         route = sender.routes[address] = receiver, self.direction(sender.name, receiver.name)
         return route
-
-    def _fly(self, direction: Direction, receiver: SimHost, data: bytes, extra: int, overtake: bool) -> None:
-        arrives = direction.arrival(len(data), self._now_us(), extra, overtake)
-        if arrives < 0:
-            direction.lost += 1
-            return
-        self._serial += 1
-        heappush(self._in_flight, (arrives, self._serial, receiver, data))
 
     def _judge(self, packet: SimPacket) -> Verdict:
         for rule in tuple(self._rules):
@@ -371,17 +382,18 @@ class Network:
             return DROP
         return verdict
 
-    def _refuse_big(self, sender: SimHost, address: bytes, data: bytes, mtu: int) -> None:
-        """As a router before the narrow link: packet too big (RFC 1191, RFC 4443 3.2)."""
-        if len(address) == 4:
-            error = icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_FRAG_NEEDED, address, data[12:16], data, mtu)
+    def _turn_back(self, sender: SimHost, direction: Direction, data: bytes) -> None:
+        """Lost on a link that is down; too big for one that is narrow, as a router says (RFC 1191, RFC 4443 3.2)."""
+        if not direction.open:
+            direction.lost += 1
+            return
+        mtu = direction.settings.mtu
+        if data[0] < 0x60:
+            error = icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_FRAG_NEEDED, data[16:20], data[12:16], data, mtu)
         else:
-            error = icmp.build_error(6, icmp.V6_PACKET_TOO_BIG, 0, address, data[8:24], data, mtu)
+            error = icmp.build_error(6, icmp.V6_PACKET_TOO_BIG, 0, data[24:40], data[8:24], data, mtu)
         self._serial += 1
-        heappush(self._in_flight, (self._now_us() + 1, self._serial, sender, error))
-
-    def _now_us(self) -> int:
-        return round((self.loop.time() - START) * 1_000_000)
+        heappush(self._in_flight, (self.loop.now_us + 1, self._serial, sender, error))
 
     def next_arrival(self) -> float | None:
         """Loop time of the next packet's arrival."""
@@ -394,7 +406,7 @@ class Network:
         """
         flying = self._in_flight
         while True:
-            now = self._now_us()
+            now = self.loop.now_us
             while flying and flying[0][0] <= now:
                 _, _, receiver, data = heappop(flying)
                 batch = [data]
