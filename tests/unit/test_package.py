@@ -65,3 +65,10 @@ def test_dir_lists_public_names_before_their_first_use() -> None:
 def test_unknown_attribute_is_an_attribute_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Socket'"):
         _ = synfin.Socket  # type: ignore[attr-defined]
+
+
+def test_the_package_runs_as_the_console_script() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "synfin", "--version"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert synfin.__version__ in said
