@@ -30,6 +30,7 @@ from synfin.view.capture import AnnotatedCapture
 from synfin.wire.key import make_key
 from synfin.wire.segment import Segment, build
 from synfin.wire.tcp_header import SYN
+from tests.interop.lossy import LossyLink
 from tests.interop.payload import chunks
 
 INTERFACE = "synfin0"
@@ -53,6 +54,7 @@ class Settings:
     capture: str = ""
     annotated: bool = False  # the capture comes from the trace, else from the link
     snaplen: int = 0
+    lose: int = 0  # one of so many packets with text, each way; 0: none
     config: dict[str, int] = dataclasses.field(default_factory=dict)  # of synfin.Config, by name
 
     @property
@@ -116,10 +118,13 @@ class HttpServer:
 class Side:
     """Orders are methods: what they return is the answer."""
 
-    def __init__(self, settings: Settings, host: synfin.Host, link: TunLink, server: HttpServer) -> None:
+    def __init__(
+        self, settings: Settings, host: synfin.Host, link: TunLink, lossy: LossyLink | None, server: HttpServer
+    ) -> None:
         self.settings = settings
         self.host = host
         self.link = link
+        self.lossy = lossy
         self.server = server
         self.notes: list[tuple[int, str, str]] = []
 
@@ -133,6 +138,11 @@ class Side:
         census = self.host.stack.census()
         census["listeners"] -= 1
         return census
+
+    async def lost(self) -> dict[str, int]:
+        """Packets with text that the link lost so far: those that came "in" and those that went "out"."""
+        assert self.lossy is not None
+        return self.lossy.lost
 
     async def facts(self) -> dict[str, Any]:
         """All that a test may want to compare."""
@@ -290,6 +300,7 @@ async def run(settings: Settings) -> None:
     server = HttpServer()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: server.problems.append(f"{context['message']}: {context}"))
+    lossy = LossyLink(link, settings.lose) if settings.lose else None
     tap: PcapTap | None = None
     recorder: AnnotatedCapture | None = None
     writer: PcapngWriter | None = None
@@ -297,11 +308,11 @@ async def run(settings: Settings) -> None:
         recorder = AnnotatedCapture(settings.capture, settings.snaplen, epoch_us=_epoch_us())
     elif settings.capture:
         writer = PcapngWriter(settings.capture, settings.snaplen, _epoch_us())
-        tap = PcapTap(link, writer, _clock_us)
+        tap = PcapTap(lossy or link, writer, _clock_us)
     addresses = [SYNFIN[version] for version in settings.versions]
     config = synfin.Config(**settings.config)  # type: ignore[arg-type]
-    async with synfin.Host(addresses, link=link if tap is None else tap, config=config) as host:
-        side = Side(settings, host, link, server)
+    async with synfin.Host(addresses, link=tap or lossy or link, config=config) as host:
+        side = Side(settings, host, link, lossy, server)
 
         def trace(event: Event) -> None:
             side.watch(event)

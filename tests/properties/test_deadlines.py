@@ -22,6 +22,7 @@ def configs(draw: st.DrawFn) -> Config:
         mtu=draw(st.sampled_from((576, 1500, 9000))),
         timestamps=draw(st.booleans()),
         window_scale=draw(st.booleans()),
+        sack=draw(st.booleans()),
         receive_buffer=draw(st.sampled_from((2048, 10_000, 131_072))),
         keepalive_idle_us=draw(st.sampled_from((0, 0, 10_000_000))),
         user_timeout_us=draw(st.sampled_from((0, 0, 5_000_000))),

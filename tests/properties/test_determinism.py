@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "3e494a894d19cd798c07d071e582f3b63ff289d1d4ff7190e87de4d805f2511c"
+CAPTURE = "27313bccbf837baf78405aa37cdfd15ccb7f757a95aa556d666a184a9630f27c"
 SIZE = 100_000
 
 

@@ -21,6 +21,7 @@ from synfin.wire.seq import unwrap, wrap
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 from tests.properties.world import End, World
 
+HOUR_US = 3_600_000_000
 SEEDS = st.integers(0, 2**32)
 FLAGS = (0, SYN, SYN | ACK, ACK, FIN, FIN | ACK, RST, RST | ACK, SYN | FIN, SYN | RST, FIN | RST, 0x38, 0xFF)
 NUMBERS = (0, 1, -1, 2, 100, -100, 1000, 65535, 65536, 1 << 20, 1 << 31, (1 << 31) - 1, 1 << 32)
@@ -55,8 +56,17 @@ def random_segment(draw: random.Random, connection: Connection) -> Segment:
     if draw.random() < 0.1:
         seg.wscale = draw.choice((0, 7, 14, 15, 255))
     if draw.random() < 0.1:
-        seg.sack = [(draw.randrange(1 << 32), draw.randrange(1 << 32))]
+        seg.sack = random_blocks(draw, seg.ack)
     return seg
+
+
+def random_blocks(draw: random.Random, ack: int) -> list[tuple[int, int]]:
+    """Blocks of SACK as nobody honest would send them, near an acknowledged number."""
+    blocks = []
+    for _ in range(draw.randrange(1, 3)):
+        left = ack + draw.randrange(-2000, 20_000)
+        blocks.append((left & 0xFFFFFFFF, (left + draw.choice((-1, 0, 1, 700, 5000, 1 << 31))) & 0xFFFFFFFF))
+    return blocks
 
 
 def bent(draw: random.Random, packet: bytes) -> bytes:
@@ -91,6 +101,7 @@ def a_world_in_any_state(draw: random.Random) -> World:
     config = Config(
         timestamps=draw.random() < 0.7,
         window_scale=draw.random() < 0.7,
+        sack=draw.random() < 0.7,
         receive_buffer=draw.choice((2048, 65535, 131072)),
         msl_us=1_000_000,
         retries=6,
@@ -189,6 +200,37 @@ def test_what_misses_the_window_changes_nothing_of_a_stream(seed: int, timestamp
     left.connection.close(world.now)
     assert world.link.run()
     assert not left.connection.error
+    assert not any(world.census().values())
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.booleans())
+def test_a_receiver_that_lies_in_its_sack_blocks_still_gets_every_byte(seed: int, offload: bool) -> None:
+    """What it claims to hold and does not is sent again after a timeout (RFC 2018 8); nothing is ever left out."""
+    draw = random.Random(seed)
+    config = Config(retries=255, scoreboard_limit=draw.choice((4, 4096)))
+    world = World(seed, config=config, faults=Faults(jitter_us=500, loss=0.02), offload=offload)
+    left, right = world.open_pair()
+    data = draw.randbytes(100_000)
+    lies = 0
+
+    def lie(now: int, stack: Stack, packet: bytes) -> None:
+        nonlocal lies
+        if stack is right.stack and (lies == 0 or draw.random() < 0.3):
+            seg = parsed(packet)
+            if seg.flags == ACK and not seg.payload:
+                lies += 1
+                seg.sack = random_blocks(draw, seg.ack)
+                left.stack.receive(build(seg), now)
+
+    world.link.tap = lie
+    left.write(data)
+    left.connection.shutdown(world.now)
+    assert world.link.run(lambda: right.read == len(data), 24 * HOUR_US)
+    world.link.tap = None
+    right.connection.close(world.now)
+    assert world.link.run()
+    assert lies and not left.connection.error and not right.connection.error
     assert not any(world.census().values())
 
 

@@ -118,7 +118,7 @@ def test_every_face_of_the_wire_carries_the_same_bytes(
     ipv6: bool, mtu: int, timestamps: bool, scaling: bool, offload: bool
 ) -> None:
     size = 40 * mtu if mtu < 9000 else 4 * mtu
-    config = Config(mtu=mtu, timestamps=timestamps, window_scale=scaling)
+    config = Config(mtu=mtu, timestamps=timestamps, window_scale=scaling, sack=scaling)
     world = World(mtu, config=config, faults=BAD_NETWORK, offload=offload, ipv6=ipv6)
     sent = _exchange(world, size)
     largest = max(sent)
@@ -154,6 +154,7 @@ def test_a_peer_of_other_settings_is_understood() -> None:
                 mtu=draw.choice((576, 1006, 1500, 4096)),
                 timestamps=draw.random() < 0.5,
                 window_scale=draw.random() < 0.5,
+                sack=draw.random() < 0.7,
                 receive_buffer=draw.choice((2048, 5000, 65535, 128 * 1024)),
                 nodelay=draw.random() < 0.5,
             )

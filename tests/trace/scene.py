@@ -107,9 +107,12 @@ class Peer:
     def sends(
         self, flags: int, data: int | bytes = b"", *, seq: int | None = None, ack: int | None = None,
         win: int | None = None, mss: int = -1, wscale: int = -1, ts: tuple[int, int] | bool | None = None,
-        urgent: int = 0, gso: int = 0,
+        urgent: int = 0, gso: int = 0, sack: list[tuple[int, int]] | None = None, sack_ok: bool = False,
     ) -> None:  # fmt: skip
-        """One segment to the host. ts: (TSval, TSecr); True: the right ones; False: none although agreed."""
+        """One segment to the host. ts: (TSval, TSecr); True: the right ones; False: none although agreed.
+
+        sack: blocks of the host's numbers. sack_ok: SACK-permitted.
+        """
         scene = self._scene
         scene.nothing_unclaimed("before the peer sends")
         seg = Segment()
@@ -124,6 +127,9 @@ class Peer:
         seg.urgent = urgent
         seg.mss = mss
         seg.wscale = wscale
+        seg.sack_permitted = sack_ok
+        if sack is not None:
+            seg.sack = [((HOST_ISN + left) & 0xFFFFFFFF, (HOST_ISN + right) & 0xFFFFFFFF) for left, right in sack]
         if isinstance(ts, tuple):
             seg.has_ts, seg.ts_val, seg.ts_ecr = True, ts[0], ts[1]
         elif ts or (ts is None and self.timestamps):
@@ -171,9 +177,12 @@ class Host:
     def emits(
         self, flags: int, data: int | bytes = b"", *, seq: int | None = None, ack: int | None = None,
         win: int | None = None, mss: int = -1, wscale: int = -1, ts: tuple[int, int] | None = None,
-        to: Peer | None = None,
+        sack: list[tuple[int, int]] | None = None, to: Peer | None = None,
     ) -> Packet:  # fmt: skip
-        """The next packet must be this one. seq left out: the host's next number; ack left out: not looked at."""
+        """The next packet must be this one. seq left out: the host's next number; ack left out: not looked at.
+
+        sack: its blocks, in the peer's numbers; left out: none.
+        """
         scene = self._scene
         peer = scene.peer if to is None else to
         expected_seq = peer.heard if seq is None else seq
@@ -211,6 +220,11 @@ class Host:
             compare("wscale", seen.wscale, wscale)
         if ts is not None:
             compare("timestamps", (seen.ts_val, seen.ts_ecr), ts)
+        blocks = None
+        if seen.sack is not None:
+            base = peer.wire(0)
+            blocks = [(peer.relative(left, base), peer.relative(right, base)) for left, right in seen.sack]
+        compare("sack", blocks, sack)
         if differences:
             scene.fail(f"expected {wanted}: " + "; ".join(differences))
         return seen
@@ -501,6 +515,8 @@ def describe(seg: Packet, peer: Peer, *, from_peer: bool) -> str:
         parts.append(f"wscale={seg.wscale}")
     if seg.has_ts:
         parts.append(f"ts={seg.ts_val},{seg.ts_ecr}")
+    if seg.sack is not None:
+        parts.append(f"sack={[(peer.relative(left, other), peer.relative(right, other)) for left, right in seg.sack]}")
     return " ".join(parts)
 
 
@@ -516,13 +532,15 @@ class Stage:
         self._scenes.append(scene)
         return scene
 
-    def opened(self, config: Config | None = None, *, mss: int = MSS, win: int = 65535) -> tuple[Scene, Host, Peer]:
+    def opened(
+        self, config: Config | None = None, *, mss: int = MSS, win: int = 65535, sack_ok: bool = False
+    ) -> tuple[Scene, Host, Peer]:
         """A connection that the peer opened, RTT 10 ms, accepted and quiet."""
         scene = self(config)
         host, peer = scene.host, scene.peer
         peer.window = win
         host.listens()
-        peer.sends(SYN, mss=mss)
+        peer.sends(SYN, mss=mss, sack_ok=sack_ok)
         host.emits(SYN | ACK, ack=1)
         scene.tick(RTT)
         peer.sends(ACK)

@@ -39,6 +39,8 @@ class Config:
     """Offer RFC 7323 timestamps: PAWS, and an RTT sample from every ACK."""
     window_scale: bool = True
     """Offer RFC 7323 window scaling."""
+    sack: bool = True
+    """Offer selective acknowledgements (RFC 2018)."""
     receive_buffer: int = 128 * 1024
     """Receive window at the start; it grows with what the reader takes in one round trip."""
     receive_buffer_max: int = 6 * 1024 * 1024
@@ -101,6 +103,8 @@ class Config:
     """Replies (ACK, RST, SYN,ACK, echo) that may wait for the link; more are dropped, as a full device queue would."""
     reassembly_limit: int = 1024
     """Separate runs of out-of-order data that one connection keeps."""
+    scoreboard_limit: int = 4096
+    """Pieces into which a peer's SACK blocks may cut what one connection has in flight; finer ones are not noted."""
     port_first: int = 32768
     port_last: int = 60999
     """Ephemeral ports (Linux: ip_local_port_range)."""
@@ -133,6 +137,7 @@ class Config:
             "challenge_ack_limit",
             "outbox_limit",
             "reassembly_limit",
+            "scoreboard_limit",
         ):
             _within(name, getattr(self, name), 1, 1 << 30)
         _within("syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)

@@ -30,12 +30,17 @@ from synfin.tcp.receiver import (
 )
 from synfin.tcp.sender import (
     ACKED,
+    DISCARDED,
+    DUPLICATE,
     FAST_RETRANSMIT,
     FIN_ACKED,
     GIVE_UP,
     PARTIAL_ACK,
     PROBE,
+    RENEGED,
+    SACK_RECOVERY,
     TIMEOUT,
+    TOO_FINE,
     Chunk,
     Sender,
 )
@@ -74,7 +79,9 @@ PROBE_DUE: Final = 1
 KEEPALIVE_DUE: Final = 2
 
 MAX_WINDOW_FIELD: Final = 65535
-CHALLENGE_INTERVAL_US: Final = 500_000  # out-of-window segments without text are answered this often (as Linux does)
+SACK_BLOCKS: Final = 4  # so many fit into 40 bytes of options (RFC 2018 3)
+SACK_BLOCKS_WITH_TS: Final = 3
+ANSWER_INTERVAL_US: Final = 500_000  # out-of-window segments without text are answered this often (as Linux does)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,7 @@ class Connection(Timed):
         self._snd_wscale: i64 = 0
         self._orphan: bool = False  # counted in env.orphans
         self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
-        self._challenge_at: i64 = -CHALLENGE_INTERVAL_US
+        self._answered_at: i64 = -ANSWER_INTERVAL_US
         self._due: i64 = 0  # probes that the next poll sends
 
     # ---- opening ----
@@ -144,7 +151,7 @@ class Connection(Timed):
     def open(self, now: i64) -> None:
         """Active OPEN (RFC 9293 3.10.1): a SYN goes out at the next poll."""
         config = self.env.config
-        proposal = offer(self.key, self.mtu, config.receive_buffer_max, config.window_scale, config.timestamps)
+        proposal = offer(self.key, self.mtu, config)
         self.handshake = Handshake(proposal, config.rto_initial_us, now)
         self.env.counters.ActiveOpens += 1
         self._to(SYN_SENT, "active OPEN", "9293 3.10.1", CAUSE_USER, now)
@@ -168,6 +175,8 @@ class Connection(Timed):
         self.stamps.enabled = agreed.timestamps
         self._snd_wscale = agreed.snd_wscale
         self.receiver.wscale = agreed.rcv_wscale
+        self.receiver.sack = agreed.sack
+        self.sender.sack = agreed.sack
         mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
         self.sender.establish(mss, window, 0, 1, rtt, syn_lost, now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
@@ -239,7 +248,7 @@ class Connection(Timed):
             if stamps.is_old(seg.ts_val, now):
                 self.env.counters.PAWSEstab += 1
                 self._note(now, "dropped: PAWS", "7323 5.3")
-                self._acknowledge_refused(len(seg.payload) > 0 or flags & (SYN | FIN) != 0, now)
+                self._acknowledge_refused(seq, len(seg.payload), flags & (SYN | FIN) != 0, now)
                 return
         size: i64 = len(seg.payload)
         length = size
@@ -250,7 +259,7 @@ class Connection(Timed):
             sender.max_wnd,
         )  # fmt: skip
         if verdict > acceptance.ACCEPT_NO_TEXT:
-            self._refuse(verdict, length, now)
+            self._refuse(verdict, seq, size, length > size, now)
             self._update_deadline()
             return
         ts_rtt: i64 = -1
@@ -260,6 +269,8 @@ class Connection(Timed):
             if size >= 512 and ts_rtt > 0:
                 receiver.on_rtt(ts_rtt)
         if ack >= sender.snd_una:
+            if seg.sack is not None and sender.sack:
+                self._on_sack(seg.sack, ack, now)
             self._on_ack(ack, seq, seg.window << self._snd_wscale, length == 0, ts_rtt, now)
         if length:
             if verdict == acceptance.ACCEPT_NO_TEXT:
@@ -303,21 +314,30 @@ class Connection(Timed):
         )
         return not repeated
 
-    def _refuse(self, verdict: i64, length: i64, now: i64) -> None:
+    def _refuse(self, verdict: i64, seq: i64, size: i64, control: bool, now: i64) -> None:
         if verdict == acceptance.UNACCEPTABLE:
             self._note(now, "outside the window", "9293 3.10.7.4")
-            self._acknowledge_refused(length > 0, now)
+            self._acknowledge_refused(seq, size, control, now)
         elif verdict == acceptance.CHALLENGE:
             self._challenge(now)
         elif verdict == acceptance.RESET:
             self._on_reset(now)
 
-    def _acknowledge_refused(self, takes_numbers: bool, now: i64) -> None:
-        """Answer what was refused. An ACK never gets more than a challenge ACK, or two hosts at odds never end."""
-        if takes_numbers:
+    def _acknowledge_refused(self, seq: i64, size: i64, control: bool, now: i64) -> None:
+        """Answer what was refused: `size` bytes of text at `seq`; control: a SYN or FIN.
+
+        What takes no numbers, a bare ACK or a keep-alive probe, is answered rarely, or two hosts at odds never end.
+        Nobody learns anything of other connections from that limit: it is this connection's own.
+        """
+        if size or control:
+            if size and seq < self.receiver.rcv_nxt:
+                self.receiver.on_duplicate(seq, seq + size)
             self._send_ack(now)
+        elif now - self._answered_at < ANSWER_INTERVAL_US:
+            self.env.counters.TCPACKSkippedSeq += 1
         else:
-            self._challenge(now)
+            self._answered_at = now
+            self._send_ack(now)
 
     def _on_reset(self, now: i64) -> None:
         """A genuine RST (RFC 9293 3.10.7.4, second)."""
@@ -329,13 +349,32 @@ class Connection(Timed):
             return
         self._fail(errors.RESET, "RST: connection reset by peer", "9293 3.10.7.4", CAUSE_SEGMENT, now)
 
+    def _on_sack(self, blocks: list[tuple[int, int]], ack: i64, now: i64) -> None:
+        iss = self.iss
+        una = self.sender.snd_una
+        offsets: list[tuple[int, int]] = [(unwrap(left, iss, una), unwrap(right, iss, una)) for left, right in blocks]
+        result = self.sender.on_sack(offsets, ack, now)
+        counters = self.env.counters
+        if result & DUPLICATE:
+            counters.TCPDSACKRecv += 1
+            self._note(now, "D-SACK: the peer got something twice", "2883 4")
+        if result & DISCARDED:
+            counters.TCPSACKDiscard += 1
+            self._note(now, "SACK block ignored: outside what is in flight", "2018 8")
+        if result & TOO_FINE:
+            counters.TCPWqueueTooBig += 1
+
     def _on_ack(self, ack: i64, seq: i64, window: i64, pure: bool, ts_rtt: i64, now: i64) -> None:
         result = self.sender.on_ack(ack, seq, window, pure, ts_rtt, now, self.env.sample)
         if result == 0:
             return
         if result & FAST_RETRANSMIT:
             self.env.counters.TCPFastRetrans += 1
-            self._note(now, "three duplicate ACKs: fast retransmit", "5681 3.2")
+            if result & SACK_RECOVERY:
+                self.env.counters.TCPSackRecovery += 1
+                self._note(now, "SACK blocks above a hole: fast retransmit", "6675 5")
+            else:
+                self._note(now, "three duplicate ACKs: fast retransmit", "5681 3.2")
         if result & PARTIAL_ACK:
             self._note(now, "partial ACK: the next hole is lost too", "6582 3.2")
         if result & ACKED and self.want_writable:
@@ -614,6 +653,9 @@ class Connection(Timed):
         if result & TIMEOUT:
             self.env.counters.TCPTimeouts += 1
             self._note(now, "retransmission: RTO", "6298 5.4")
+        if result & RENEGED:
+            self.env.counters.TCPSACKReneging += 1
+            self._note(now, "the peer dropped what it had reported by SACK", "2018 8")
         if result & PROBE:
             self._due |= PROBE_DUE
         if self.keepalive is not None and now >= self.keepalive.deadline:
@@ -704,8 +746,25 @@ class Connection(Timed):
         output.data(seg, chunk.pieces, chunk.length, chunk.segment)
 
     def _send_ack(self, now: i64) -> None:
-        """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are."""
-        self._send(self.sender.snd_nxt, ACK, now)
+        """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are, and what waits behind holes.
+
+        Only these carry SACK blocks: in a text segment they would take the place of text (RFC 6691). Nothing is lost
+        by it, since each segment that changes what there is to tell is answered by an ACK of its own.
+        """
+        output = self.env.output
+        seg = output.blank(self.key_out)
+        self._fill(seg, self.sender.snd_nxt, ACK, now)
+        if self.receiver.sack:
+            irs = self.irs
+            blocks = self.receiver.sack_blocks(SACK_BLOCKS_WITH_TS if seg.has_ts else SACK_BLOCKS)
+            if blocks is not None:
+                left, right = blocks[0]
+                if right <= self.receiver.rcv_nxt:
+                    self.env.counters.TCPDSACKOldSent += 1
+                elif len(blocks) > 1 and blocks[1][0] <= left and right <= blocks[1][1]:
+                    self.env.counters.TCPDSACKOfoSent += 1
+                seg.sack = [(wrap(left, irs), wrap(right, irs)) for left, right in blocks]
+        output.reply(seg)
 
     def _send(self, offset: i64, flags: i64, now: i64) -> None:
         output = self.env.output
@@ -763,10 +822,10 @@ class Connection(Timed):
 
     def _challenge(self, now: i64) -> None:
         """A challenge ACK (RFC 5961 7): rare enough that two confused hosts can't answer each other for ever."""
-        if now - self._challenge_at < CHALLENGE_INTERVAL_US or not self.env.challenges.take(now):
+        if now - self._answered_at < ANSWER_INTERVAL_US or not self.env.challenges.take(now):
             self.env.counters.TCPACKSkippedChallenge += 1
             return
-        self._challenge_at = now
+        self._answered_at = now
         self.env.counters.TCPChallengeACK += 1
         self._note(now, "challenge ACK", "5961 7")
         self._send_ack(now)

@@ -52,8 +52,16 @@ class Counters:
         self.DelayedACKs: i64 = 0
         self.TCPTimeouts: i64 = 0
         self.TCPFastRetrans: i64 = 0
+        self.TCPSackRecovery: i64 = 0  # ... found by SACK blocks (RFC 6675), else by three duplicate ACKs (RFC 6582)
+        self.TCPSACKReneging: i64 = 0  # the peer dropped what it had reported
+        self.TCPSACKDiscard: i64 = 0  # blocks that can't be true
+        self.TCPWqueueTooBig: i64 = 0  # blocks not noted: they would have cut the scoreboard too fine
+        self.TCPDSACKRecv: i64 = 0  # the peer got something twice (RFC 2883)
+        self.TCPDSACKOldSent: i64 = 0  # we got something twice, and told so
+        self.TCPDSACKOfoSent: i64 = 0  # ... something that waits behind a hole
         self.TCPChallengeACK: i64 = 0
         self.TCPACKSkippedChallenge: i64 = 0  # not sent: the connection's or the stack's limit
+        self.TCPACKSkippedSeq: i64 = 0  # ... in answer to an ACK out of the window: the connection's limit
         self.TCPOFOQueue: i64 = 0
         self.TCPOFODrop: i64 = 0
         self.TCPAbortOnData: i64 = 0
@@ -75,6 +83,7 @@ COUNTER_NAMES = (
     "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed PAWSEstab DelayedACKs "
-    "TCPTimeouts TCPFastRetrans TCPChallengeACK TCPACKSkippedChallenge TCPOFOQueue TCPOFODrop TCPAbortOnData "
-    "TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
+    "TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv "
+    "TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge TCPACKSkippedSeq TCPOFOQueue TCPOFODrop "
+    "TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
 ).split()

@@ -396,7 +396,7 @@ class Listener(Timed):
         mss = int(mtu - headers_bytes(key))
         found = self._offers.get(mss)
         if found is None:
-            found = offer(key, mtu, config.receive_buffer_max, config.window_scale, config.timestamps)
+            found = offer(key, mtu, config)
             if len(self._offers) >= MAX_OFFERS:
                 self._offers.clear()
             self._offers[mss] = found

@@ -7,11 +7,17 @@ peer could otherwise make a hundred times larger than their bytes (scattered one
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import Final
 
 from mypy_extensions import i64
 
+# what insert() says
+NEW: Final = 0  # kept, at least in part
+KNOWN: Final = 1  # every byte of it was here already
+NO_ROOM: Final = 2  # a limit forbids it; nothing was kept
+
+REPORTED: Final = 4  # no SACK option has room for more blocks
 PIECE_COST: Final = 100  # bytes of memory a kept piece costs besides its payload
 JOIN_BELOW: Final = 2048
 
@@ -24,26 +30,47 @@ class Reassembly:
         self.ends: list[int] = []
         self.memory: i64 = 0  # payload and overhead
         self._runs: list[list[bytes]] = []
+        self._recent: list[int] = []  # a byte in each of the runs that grew last, the latest first (RFC 2018 4)
 
-    def insert(self, start: i64, data: bytes, max_runs: i64, max_memory: i64) -> bool:
-        """Keep what of `data` is new. False: a limit forbids it, nothing was kept."""
+    def insert(self, start: i64, data: bytes, max_runs: i64, max_memory: i64) -> i64:
+        """Keep what of `data` is new: NEW, KNOWN or NO_ROOM."""
         end: i64 = start + len(data)
         index: i64 = bisect_left(self.ends, start)  # the first run that ends at or after start
         count: i64 = len(self.starts)
         if index == count or self.starts[index] > end:
             if count >= max_runs or self.memory + len(data) + PIECE_COST > max_memory:
-                return False
+                return NO_ROOM
             self.starts.insert(index, start)
             self.ends.insert(index, end)
             self._runs.insert(index, [data])
             self.memory += len(data) + PIECE_COST
-            return True
+            self._report_first(index)
+            return NEW
         if self.starts[index] <= start and end <= self.ends[index]:
-            return True
+            self._report_first(index)
+            return KNOWN
         if self.memory + len(data) + 2 * PIECE_COST > max_memory:
-            return False
+            return NO_ROOM
         self._extend(index, start, data)
-        return True
+        self._report_first(index)
+        return NEW
+
+    def blocks(self, limit: i64) -> list[tuple[int, int]]:
+        """What a SACK option tells: at most `limit` runs, the one that changed last first (RFC 2018 4)."""
+        found: list[tuple[int, int]] = []
+        for offset in self._recent:
+            index = bisect_right(self.starts, offset) - 1
+            if index >= 0 and offset < self.ends[index]:  # else it was taken
+                found.append((self.starts[index], self.ends[index]))
+                if len(found) >= limit:
+                    break
+        return found
+
+    def _report_first(self, index: i64) -> None:
+        """The run at `index` has changed: it is the first to be told of, and told of once."""
+        start = self.starts[index]
+        end = self.ends[index]
+        self._recent = [start, *(offset for offset in self._recent if not start <= offset < end)][:REPORTED]
 
     def take(self, next_offset: i64, into: list[bytes]) -> i64:
         """Move all that continues from `next_offset` into `into`; the offset it reaches."""

@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.ack_policy import AckPolicy
 from synfin.tcp.config import Config
-from synfin.tcp.reassembly import Reassembly
+from synfin.tcp.reassembly import KNOWN, NO_ROOM, Reassembly
 
 # what on_data() says
 ADVANCED: Final = 1  # RCV.NXT moved
@@ -40,6 +40,7 @@ class Receiver:
         self.wscale: i64 = 0
         self.fin_offset: i64 = -1  # where the peer's FIN stands; -1 until seen
         self.fin_reached: bool = False
+        self.sack: bool = False  # agreed on: ACKs tell what waits behind a hole (RFC 2018)
         self.ready_bytes: i64 = 0
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
         self._ready: list[bytes] = []
@@ -48,6 +49,8 @@ class Receiver:
         self._buffer_max: i64 = config.receive_buffer_max
         self._runs_max: i64 = config.reassembly_limit
         self._reassembly: Reassembly | None = None
+        self._twice_start: i64 = 0  # what came twice, for the next ACK to tell (RFC 2883); empty: nothing did
+        self._twice_end: i64 = 0
         self._rtt: i64 = 0  # of the path, as the receiver sees it; 0 unknown
         self._round_at: i64 = 0  # when the present measure of the reader's speed began
         self._round_bytes: i64 = 0  # what was read since then
@@ -71,6 +74,8 @@ class Receiver:
             self.fin_offset = end
         if start > self.rcv_nxt:
             return self._out_of_order(start, data)
+        if start < self.rcv_nxt:
+            self.on_duplicate(start, end)
         if end < self.rcv_nxt or (end == self.rcv_nxt and self.fin_offset != end):
             return ACK_AT_ONCE  # nothing new in it
         result: i64 = 0
@@ -106,11 +111,32 @@ class Receiver:
             return ACK_AT_ONCE
         if self._reassembly is None:
             self._reassembly = Reassembly()
-        if self._reassembly.insert(start, data, self._runs_max, self._buffer):
-            return QUEUED | ACK_AT_ONCE
-        if not self._reassembly.starts:
-            self._reassembly = None  # it exists only while it holds something
-        return DROPPED | ACK_AT_ONCE
+        kept = self._reassembly.insert(start, data, self._runs_max, self._buffer)
+        if kept == NO_ROOM:
+            if not self._reassembly.starts:
+                self._reassembly = None  # it exists only while it holds something
+            return DROPPED | ACK_AT_ONCE
+        if kept == KNOWN:
+            self._twice_start = start
+            self._twice_end = start + len(data)
+        return QUEUED | ACK_AT_ONCE
+
+    def on_duplicate(self, start: i64, end: i64) -> None:
+        """Text that was here before came again: the next ACK tells the sender so (D-SACK, RFC 2883 4)."""
+        self._twice_start = start
+        self._twice_end = end if end < self.rcv_nxt else self.rcv_nxt
+
+    def sack_blocks(self, limit: i64) -> list[tuple[int, int]] | None:
+        """The SACK option of an ACK sent now, in offsets: what came twice, then what waits behind holes; or None."""
+        if not self.sack:
+            return None
+        blocks: list[tuple[int, int]] = []
+        if self._twice_start < self._twice_end:
+            blocks.append((self._twice_start, self._twice_end))
+            self._twice_end = self._twice_start  # told once
+        if self._reassembly is not None:
+            blocks += self._reassembly.blocks(limit - len(blocks))
+        return blocks if blocks else None
 
     def _fill(self) -> None:
         reassembly = self._reassembly

@@ -1,7 +1,7 @@
-"""Which data is lost, and how much may go out while that is mended: NewReno (RFC 6582) with PRR (RFC 6937).
+"""When fast recovery begins and ends, and how much may go out meanwhile: RFC 6582 and RFC 6675 with PRR (RFC 6937).
 
-It counts duplicate ACKs, decides when fast recovery begins and ends, and during it caps what may be sent. It never
-writes cwnd: that is the congestion control's.
+It counts duplicate ACKs; what SACK blocks prove lost, the scoreboard finds. It never writes cwnd: that is the
+congestion control's.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.scoreboard import DUP_THRESHOLD
+
 NONE: Final = 0
 FAST: Final = 1  # fast recovery: PRR caps what is sent
 LOSS: Final = 2  # after a retransmission timeout: slow start caps it
-
-DUP_THRESHOLD: Final = 3  # RFC 5681 3.2
 
 
 class Recovery:
@@ -24,6 +24,7 @@ class Recovery:
         self.phase: i64 = NONE
         self.point: i64 = 0  # RFC 6582 "recover": SND.NXT when recovery began; no fast retransmit again below it
         self.dup_acks: i64 = 0
+        self.rescued: bool = False  # the last segment of the window was sent again (RFC 6675 4, NextSeg() rule 4)
         self.dup_bytes: i64 = 0  # what duplicate ACKs say has left the network, one segment each
         self._delivered: i64 = 0  # prr_delivered
         self._out: i64 = 0  # prr_out
@@ -37,10 +38,16 @@ class Recovery:
             self.dup_bytes += mss
         return self.phase == NONE and self.dup_acks == DUP_THRESHOLD and una > self.point
 
+    def on_sacked(self) -> bool:
+        """One more ACK that reports data behind a hole. True: so many that the hole is a loss (RFC 6675 5, step 1)."""
+        self.dup_acks += 1
+        return self.phase == NONE and self.dup_acks == DUP_THRESHOLD
+
     def enter_fast(self, next_offset: i64, in_flight: i64) -> None:
         """Fast recovery begins."""
         self.phase = FAST
         self.point = next_offset
+        self.rescued = False
         self._flight = in_flight if in_flight > 0 else 1
         self._delivered = 0
         self._out = 0

@@ -1,7 +1,8 @@
 """What was sent and not yet acknowledged: one record per burst, split where part of it is lost or acknowledged.
 
-Each record is in flight, lost (and to be sent again) or sacked; the three sums are kept as records change. From the
-records also come the RTT sample (Karn: only of data sent once) and the delivery rate of the AckSample.
+Each record is in flight, lost (and to be sent again) or sacked; the three sums are kept as records change. What the
+peer's SACK blocks prove lost is found here (RFC 6675 4). From the records also come the RTT sample (Karn: only of data
+sent once) and the delivery rate of the AckSample.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from mypy_extensions import i64
 IN_FLIGHT: Final = 0
 LOST: Final = 1
 SACKED: Final = 2
+
+DUP_THRESHOLD: Final = 3  # RFC 5681 3.2 and RFC 6675 2: so much reordering is no loss
 
 
 class Sent:
@@ -30,19 +33,26 @@ class Sent:
 
 
 class Scoreboard:
-    """Records in order of offset, without gaps from SND.UNA to SND.NXT."""
+    """Records in order of offset, without gaps from SND.UNA to SND.NXT.
 
-    def __init__(self) -> None:
+    limit: records beyond which SACK blocks cut no more of them; a peer that reports single bytes gains nothing.
+    """
+
+    def __init__(self, limit: i64) -> None:
         self.records: list[Sent] = []
         self.in_flight: i64 = 0
         self.lost: i64 = 0
         self.sacked: i64 = 0
+        self.high_sacked: i64 = 0  # end of the highest data ever sacked; at or below SND.UNA: none is
         self.delivered: i64 = 0  # bytes delivered over the life of the connection
         self.delivered_at: i64 = 0
         # of the last ack(): send time of the newest data it covers (-1: no RTT sample), and its rate sample
         self.rtt_sent_at: i64 = -1
         self.oldest_sent_at: i64 = 0  # when the oldest data it covers was sent last
         self.rate: i64 = 0
+        self._limit: i64 = limit
+        self._judged: i64 = 0  # below it SACK blocks have nothing left to prove
+        self._first_lost: i64 = 0  # no record below it is lost
 
     def add(self, start: i64, end: i64, now: i64) -> None:
         """New data went out."""
@@ -100,14 +110,131 @@ class Scoreboard:
             self.delivered_at = now
         return newly
 
+    def sack(self, left: i64, right: i64, now: i64) -> i64:
+        """The peer holds [left, right), within SND.UNA..SND.NXT. Bytes that were not known to be there; -1: no room."""
+        index = self._find(left)
+        if len(self.records) >= self._limit and self._cuts(left, right):
+            return -1
+        newly: i64 = 0
+        while index < len(self.records):
+            record = self.records[index]
+            if record.start >= right:
+                break
+            if record.state != SACKED:
+                if record.start < left:
+                    self._split(index, left)
+                    index += 1
+                    record = self.records[index]
+                if record.end > right:
+                    self._split(index, right)
+                size = record.end - record.start
+                if record.state == LOST:
+                    self.lost -= size
+                else:
+                    self.in_flight -= size
+                record.state = SACKED
+                newly += size
+            index = self._join(index) + 1
+        if index < len(self.records):
+            self._join(index)
+        if newly:
+            self.sacked += newly
+            self.delivered += newly
+            self.delivered_at = now
+        if right > self.high_sacked:
+            self.high_sacked = right
+        return newly
+
+    def _cuts(self, left: i64, right: i64) -> bool:
+        """To note this block a record would have to be split."""
+        first = self.records[self._find(left)]
+        last = self.records[self._find(right - 1)]
+        return (first.start < left and first.state != SACKED) or (last.end > right and last.state != SACKED)
+
+    def _join(self, index: i64) -> i64:
+        """Neighbours that are both sacked become one record: a run of any length costs one. Its index."""
+        if index == 0:
+            return index
+        before = self.records[index - 1]
+        record = self.records[index]
+        if before.state != SACKED or record.state != SACKED:
+            return index
+        before.end = record.end
+        del self.records[index]
+        return index - 1
+
+    def mark_lost_by_sack(self, mss: i64) -> i64:
+        """RFC 6675 4, IsLost(): above it more than two segments, or three separate runs, are sacked. Bytes newly lost.
+
+        What was sent again already is left to the retransmission timer.
+        """
+        if self.sacked == 0:
+            return 0
+        index = self._find(self.high_sacked - 1)
+        above: i64 = 0
+        runs: i64 = 0
+        limit: i64 = -1
+        lost: i64 = 0
+        while index >= 0:
+            record = self.records[index]
+            if record.end <= self._judged:
+                break
+            if record.state == SACKED:
+                above += record.end - record.start
+                runs += 1
+            elif above > (DUP_THRESHOLD - 1) * mss or runs >= DUP_THRESHOLD:
+                if limit < 0:
+                    limit = record.end
+                if not record.retransmitted:
+                    lost += self._lose(record)
+            index -= 1
+        if limit > self._judged:
+            self._judged = limit
+        return lost
+
+    def mark_next_lost(self, length: i64) -> i64:
+        """RFC 6675 4, NextSeg() rule 3: at most `length` bytes of the first hole below what is sacked, sent once."""
+        for record in self.records:
+            if record.start >= self.high_sacked:
+                break
+            if record.state == IN_FLIGHT and not record.retransmitted:
+                return self.mark_lost_at(record.start, length)
+        return 0
+
+    def mark_last_lost(self, length: i64) -> i64:
+        """RFC 6675 4, NextSeg() rule 4: at most `length` bytes at the end of all that was sent.
+
+        Only if they are above all that is sacked, and were sent once: a hole was sent again already.
+        """
+        if not self.records:
+            return 0
+        record = self.records[len(self.records) - 1]
+        if record.state != IN_FLIGHT or record.retransmitted:
+            return 0
+        start = record.end - length
+        return self.mark_lost_at(start if start > record.start else record.start, length)
+
+    def renege(self) -> bool:
+        """What the peer had reported it does not hold any more: it counts as in flight again (RFC 2018 8).
+
+        False: nothing says so. The sign, as in Linux: SND.UNA stands before data that was sacked.
+        """
+        if not self.records or self.records[0].state != SACKED:
+            return False
+        for record in self.records:
+            if record.state == SACKED:
+                record.state = IN_FLIGHT
+                record.retransmitted = True  # when it arrived, and whether, nobody knows
+        self.in_flight += self.sacked
+        self.sacked = 0
+        self.high_sacked = 0
+        self._judged = 0
+        return True
+
     def mark_lost_at(self, start: i64, length: i64) -> i64:
         """The data at `start`, at most `length` of it, is lost unless it is sacked. Returns the bytes newly lost."""
-        index: i64 = 0
-        for record in self.records:
-            if record.end > start:
-                break
-            index += 1
-        else:
+        index = self._find(start)
+        if index == len(self.records):
             return 0
         record = self.records[index]
         if record.state != IN_FLIGHT:
@@ -131,14 +258,14 @@ class Scoreboard:
         """The first lost record, cut to at most `length`; None when nothing waits to be sent again."""
         if self.lost == 0:
             return None
-        index: i64 = 0
-        for record in self.records:
-            if record.state == LOST:
-                if record.end - record.start > length:
-                    self._split(index, record.start + length)
-                return record
+        index = self._find(self._first_lost)
+        while self.records[index].state != LOST:
             index += 1
-        return None
+        record = self.records[index]
+        self._first_lost = record.start
+        if record.end - record.start > length:
+            self._split(index, record.start + length)
+        return record
 
     def resent(self, record: Sent, now: i64) -> None:
         """A lost record went out again."""
@@ -167,11 +294,25 @@ class Scoreboard:
         self.lost = 0
         self.sacked = 0
 
+    def _find(self, offset: i64) -> i64:
+        """Index of the first record that ends above `offset`; their number when there is none."""
+        low: i64 = 0
+        high: i64 = len(self.records)
+        while low < high:
+            middle = (low + high) // 2
+            if self.records[middle].end > offset:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
     def _lose(self, record: Sent) -> i64:
         if record.state != IN_FLIGHT:
             return 0
         size = record.end - record.start
         record.state = LOST
+        if self.lost == 0 or record.start < self._first_lost:
+            self._first_lost = record.start
         self.in_flight -= size
         self.lost += size
         return size

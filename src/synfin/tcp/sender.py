@@ -29,6 +29,13 @@ PARTIAL_ACK: Final = 8
 TIMEOUT: Final = 16  # the retransmission timer expired
 PROBE: Final = 32  # a zero-window probe is due: probe() describes it
 GIVE_UP: Final = 64
+SACK_RECOVERY: Final = 128  # the fast retransmit follows from SACK blocks
+RENEGED: Final = 256  # the peer does not hold any more what it had reported
+
+# what on_sack() says
+DUPLICATE: Final = 1  # D-SACK: the peer got something twice
+DISCARDED: Final = 2  # a block that can't be true
+TOO_FINE: Final = 4  # a block that would have cut the scoreboard into too many records
 
 BURST_PIECES: Final = 64
 BURST_BYTES: Final = 65535 - 120  # one IP packet, less the longest headers
@@ -60,12 +67,13 @@ class Sender:
         self.snd_wl2: i64 = 0  # SEG.ACK of it
         self.max_wnd: i64 = 0  # MAX.SND.WND of RFC 5961 5.2 and of silly-window avoidance
         self.mss: i64 = mss
+        self.sack: bool = False  # agreed on (RFC 2018)
         self.nodelay: bool = config.nodelay
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved
         self.congestion: CongestionControl = congestion
         self.buffer: SendBuffer = SendBuffer()
-        self.board: Scoreboard = Scoreboard()
+        self.board: Scoreboard = Scoreboard(config.scoreboard_limit)
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
         self.recovery: Recovery = Recovery()
         self.persist: Persist = Persist()
@@ -76,6 +84,7 @@ class Sender:
         self._last_sent_at: i64 = now
         self._small_end: i64 = 0  # end of the last segment sent shorter than an MSS (Minshall's Nagle)
         self._limited_until: i64 = 0  # data below this was sent while cwnd held more of it back
+        self._sacked: i64 = 0  # bytes that SACK blocks of the segment in hand newly reported
         self._probed: bool = False  # one number beyond the window was sent and is in no record
 
     # ---- the handshake is done ----
@@ -153,12 +162,40 @@ class Sender:
 
     # ---- what an ACK changes ----
 
+    def on_sack(self, blocks: list[tuple[int, int]], ack: i64, now: i64) -> i64:
+        """SACK blocks, as offsets, of an acceptable ACK that on_ack() gets next.
+
+        DUPLICATE, DISCARDED, TOO_FINE, or 0.
+        """
+        result: i64 = 0
+        for place in range(len(blocks)):
+            left: i64 = blocks[place][0]
+            right: i64 = blocks[place][1]
+            # RFC 2883 4: the first block tells what came twice, if it lies below the ACK or within the second.
+            if left < right <= ack or (place == 0 and len(blocks) > 1 and blocks[1][0] <= left < right <= blocks[1][1]):
+                if place == 0:
+                    result |= DUPLICATE
+            elif left < ack or left >= right or right > self.snd_nxt:
+                result |= DISCARDED
+            else:
+                newly = self.board.sack(left, right, now)
+                if newly < 0:
+                    result |= TOO_FINE
+                else:
+                    self._sacked += newly
+        return result
+
     def on_ack(self, ack: i64, seq: i64, window: i64, pure: bool, ts_rtt: i64, now: i64, sample: AckSample) -> i64:
         """An acceptable ACK arrived. pure: its segment had no data, SYN or FIN. ts_rtt: µs by its echo, -1 none."""
         result: i64 = 0
         self.persist.unanswered = 0
+        sacked = self._sacked
+        self._sacked = 0
         if ack > self.snd_una:
-            result = self._on_progress(ack, ts_rtt, now, sample)
+            result = self._on_progress(ack, ts_rtt, sacked, now, sample)
+        elif self.sack:
+            if sacked:
+                result = self._on_sacked(sacked, now)
         elif (
             pure
             and ack == self.snd_una
@@ -179,12 +216,12 @@ class Sender:
             self.retries = 0  # RFC 9293 3.8.6, MUST-35: who took the window back but answers is not given up
         return result
 
-    def _on_progress(self, ack: i64, ts_rtt: i64, now: i64, sample: AckSample) -> i64:
+    def _on_progress(self, ack: i64, ts_rtt: i64, sacked: i64, now: i64, sample: AckSample) -> i64:
         result: i64 = ACKED
         recovery = self.recovery
         credited = recovery.dup_bytes
-        sample.in_flight = self.board.in_flight - credited
-        newly = self.board.ack(ack, now)
+        sample.in_flight = self.board.in_flight + sacked - credited
+        newly = self.board.ack(ack, now) + sacked
         if self.snd_nxt < ack:  # the peer took our zero-window probe
             self.snd_nxt = ack
         self.snd_una = ack
@@ -207,14 +244,16 @@ class Sender:
             self.rto.sample(rtt)
         self.retries = 0
         self._progress_at = now
-        lost: i64 = 0
+        lost = self.board.mark_lost_by_sack(self.mss) if self.board.sacked else 0
         recovering = recovery.phase == FAST  # RFC 6582 3.2 step 3: the ACK that ends it leaves cwnd at ssthresh
         if recovery.on_progress(ack, newly):
-            result |= PARTIAL_ACK
-            lost = self.board.mark_lost_at(ack, self.mss)  # RFC 6582 3.2 step 3
+            if not self.sack:
+                result |= PARTIAL_ACK
+                lost = self.board.mark_lost_at(ack, self.mss)  # RFC 6582 3.2 step 3
             fresh = newly - credited
             recovery.on_delivered(fresh if fresh > 0 else 0, self._pipe(), self.congestion.ssthresh, self.mss)
-            recovery.allow_one(self.mss)
+            if not self.sack:
+                recovery.allow_one(self.mss)
         elif not recovering:
             sample.now = now
             sample.acked = newly
@@ -224,6 +263,9 @@ class Sender:
             sample.rtt = rtt
             sample.app_limited = ack > self._limited_until
             self.congestion.on_ack(sample)
+        # Losses that the SACK blocks of this or, above the end of the last recovery, of earlier ACKs have shown.
+        if recovery.phase == NONE and self.board.lost:
+            result |= self._fast_retransmit(newly, now) | SACK_RECOVERY
         # RFC 6298 5.2 and 5.3: all acknowledged, stop; some, start again.
         self.rto_deadline = now + self.rto.rto if self.snd_una < self.snd_nxt else 0
         return result
@@ -231,22 +273,40 @@ class Sender:
     def _on_duplicate(self, now: i64) -> i64:
         recovery = self.recovery
         if recovery.on_duplicate(self.snd_una, self.mss, self.board.in_flight):
-            flight = self.board.in_flight
-            recovery.enter_fast(self.snd_nxt, flight)
-            self.congestion.on_loss(now, flight)
             self.board.mark_lost_at(self.snd_una, self.mss)
-            recovery.on_delivered(self.mss, self._pipe(), self.congestion.ssthresh, self.mss)
-            recovery.allow_one(self.mss)
-            return FAST_RETRANSMIT
+            return self._fast_retransmit(self.mss, now)
         if recovery.phase == FAST:
             recovery.on_delivered(self.mss, self._pipe(), self.congestion.ssthresh, self.mss)
         return 0
+
+    def _on_sacked(self, sacked: i64, now: i64) -> i64:
+        """RFC 6675 5: an ACK that moves nothing, but reports `sacked` more bytes behind a hole."""
+        recovery = self.recovery
+        self.board.mark_lost_by_sack(self.mss)
+        if recovery.on_sacked() and self.board.lost == 0:
+            self.board.mark_lost_at(self.snd_una, self.mss)
+        if recovery.phase == NONE and self.board.lost:
+            return self._fast_retransmit(sacked, now) | SACK_RECOVERY
+        if recovery.phase == FAST:
+            recovery.on_delivered(sacked, self._pipe(), self.congestion.ssthresh, self.mss)
+        return 0
+
+    def _fast_retransmit(self, delivered: i64, now: i64) -> i64:
+        """Something is lost, as ACKs tell: fast recovery begins (RFC 5681 3.2, RFC 6675 5 step 4)."""
+        flight = self._flight()
+        recovery = self.recovery
+        recovery.enter_fast(self.snd_nxt, flight)
+        self.congestion.on_loss(now, flight)
+        recovery.on_delivered(delivered, self._pipe(), self.congestion.ssthresh, self.mss)
+        recovery.allow_one(self.mss)
+        self.rto_deadline = now + self.rto.rto  # a window takes a round trip to mend (RFC 6675 6; Linux does so too)
+        return FAST_RETRANSMIT
 
     # ---- what may go next ----
 
     def next_chunk(self, now: i64, limit: i64, chunk: Chunk) -> bool:
         """Describe the next burst, at most `limit` bytes of payload (at least one segment). False: nothing may go."""
-        if self.snd_nxt >= self.buffer.end and self.board.lost == 0:
+        if self.snd_nxt >= self.buffer.end and self.board.lost == 0 and self.recovery.phase != FAST:
             if self.fin_offset < 0 or self.snd_nxt > self.fin_offset:
                 return False
         chunk.pieces = []
@@ -257,9 +317,32 @@ class Sender:
             burst = limit
         if burst < self.mss:
             burst = self.mss
-        if self.board.lost:
-            return self._lost_chunk(now, burst, chunk)
-        return self._new_chunk(now, burst, chunk, False)
+        if self.board.lost == 0:
+            if self._new_chunk(now, burst, chunk, False):
+                return True
+            if not self._guess_lost():
+                return False
+        return self._lost_chunk(now, burst, chunk)
+
+    def _guess_lost(self) -> bool:
+        """Recovery lets more out than is known lost, and nothing new may go: what is likely lost goes again.
+
+        RFC 6675 4, NextSeg() rules 3 and 4: the first hole; else, once, the last segment, whose loss no SACK can show.
+        """
+        recovery = self.recovery
+        if recovery.phase != FAST or not self.sack or self._room() < self.mss:
+            return False
+        if self.board.mark_next_lost(self.mss):
+            return True
+        if recovery.rescued:
+            return False
+        recovery.rescued = True
+        return self.board.mark_last_lost(self.mss) > 0
+
+    def _flight(self) -> i64:
+        """FlightSize of RFC 5681 2; what limited transmit sent beyond cwnd does not count (3.2, step 2)."""
+        flight = self.snd_nxt - self.snd_una
+        return flight if flight < self.congestion.cwnd else self.congestion.cwnd
 
     def _pipe(self) -> i64:
         return self.board.in_flight - self.recovery.dup_bytes
@@ -438,13 +521,14 @@ class Sender:
             if self.retries >= retries:
                 return GIVE_UP
             self.retries += 1
-            flight = self.board.in_flight
+            flight = self._flight()
+            reneged = self.board.renege()
             self.board.mark_all_lost()
             self.recovery.enter_loss(self.snd_nxt)
             self.congestion.on_rto(now, flight, self.retries == 1)
             self.rto.back_off()
             self.rto_deadline = now + self.rto.rto
-            return TIMEOUT
+            return TIMEOUT | RENEGED if reneged else TIMEOUT
         if self.persist.deadline and now >= self.persist.deadline:
             if self.persist.unanswered >= retries or (orphan and self.persist.sent >= retries):
                 return GIVE_UP

@@ -1,7 +1,6 @@
 """The one place where SYN options meet: what this side offers, what the other side's SYN says, what both may use.
 
-RFC 9293 3.7.1 and RFC 6691 (MSS), RFC 7323 2.2 (window scale) and 3.2 (timestamps). Selective acknowledgement
-(RFC 2018) has its field in `Offer` and `Negotiated`; who sets it is who implements it.
+RFC 9293 3.7.1 and RFC 6691 (MSS), RFC 7323 2.2 (window scale) and 3.2 (timestamps), RFC 2018 2 (SACK).
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.config import Config
 from synfin.wire.segment import Segment
 
 IPV4_HEADERS: Final = 40
@@ -58,13 +58,14 @@ def scale_for(buffer_max: i64) -> i64:
     return scale
 
 
-def offer(key: bytes, mtu: i64, buffer_max: i64, window_scale: bool, timestamps: bool) -> Offer:
+def offer(key: bytes, mtu: i64, config: Config) -> Offer:
     """What to offer on a link of this MTU. The MSS ignores options, ours and IP's (RFC 6691 2)."""
-    return Offer(mtu - headers_bytes(key), scale_for(buffer_max) if window_scale else -1, timestamps, False)
+    wscale = scale_for(config.receive_buffer_max) if config.window_scale else -1
+    return Offer(mtu - headers_bytes(key), wscale, config.timestamps, config.sack)
 
 
 def agree(mine: Offer, syn: Segment) -> Negotiated:
-    """What follows from my offer and the peer's SYN (or SYN,ACK). Scaling and timestamps need both sides."""
+    """What follows from my offer and the peer's SYN (or SYN,ACK). All but the MSS needs both sides."""
     peer_mss = syn.mss
     if peer_mss < 0:
         peer_mss = DEFAULT_MSS_IPV4 if len(syn.key) == 12 else DEFAULT_MSS_IPV6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-from synfin.tcp.reassembly import PIECE_COST, Reassembly
+from synfin.tcp.reassembly import KNOWN, NEW, NO_ROOM, PIECE_COST, Reassembly
 
 RUNS = 100
 MEMORY = 1 << 20
@@ -15,7 +15,7 @@ def filled(*pieces: tuple[int, bytes]) -> Reassembly:
     """A reassembly that was given these."""
     held = Reassembly()
     for start, data in pieces:
-        assert held.insert(start, data, RUNS, MEMORY)
+        assert held.insert(start, data, RUNS, MEMORY) != NO_ROOM
     return held
 
 
@@ -40,7 +40,7 @@ def test_what_came_first_stays() -> None:
 
 def test_one_piece_may_bridge_several_runs() -> None:
     held = filled((10, b"a"), (20, b"b"), (30, b"c"), (40, b"d"))
-    assert held.insert(5, b"." * 30, RUNS, MEMORY)
+    assert held.insert(5, b"." * 30, RUNS, MEMORY) == NEW
     assert (held.starts, held.ends) == ([5, 40], [35, 41])
     assert taken(held, 5) == (35, b".....a.........b.........c....")
 
@@ -48,7 +48,7 @@ def test_one_piece_may_bridge_several_runs() -> None:
 def test_a_piece_inside_a_run_costs_nothing() -> None:
     held = filled((10, b"abcdef"))
     before = held.memory
-    assert held.insert(11, b"ZZ", RUNS, MEMORY)
+    assert held.insert(11, b"ZZ", RUNS, MEMORY) == KNOWN
     assert held.memory == before
     assert taken(held, 10) == (16, b"abcdef")
 
@@ -69,16 +69,16 @@ def test_take_before_the_first_run_gives_nothing() -> None:
 
 def test_no_more_runs_than_allowed_but_runs_may_grow() -> None:
     held = Reassembly()
-    assert held.insert(10, b"a", 2, MEMORY) and held.insert(20, b"b", 2, MEMORY)
-    assert not held.insert(30, b"c", 2, MEMORY)
-    assert held.insert(11, b"d", 2, MEMORY)
+    assert held.insert(10, b"a", 2, MEMORY) == held.insert(20, b"b", 2, MEMORY) == NEW
+    assert held.insert(30, b"c", 2, MEMORY) == NO_ROOM
+    assert held.insert(11, b"d", 2, MEMORY) == NEW
 
 
 def test_a_piece_counts_with_its_overhead_against_the_limit() -> None:
     held = Reassembly()
-    assert not held.insert(10, b"abc", RUNS, PIECE_COST + 2)
+    assert held.insert(10, b"abc", RUNS, PIECE_COST + 2) == NO_ROOM
     assert held.memory == 0 and not held.starts
-    assert held.insert(10, b"abc", RUNS, PIECE_COST + 3)
+    assert held.insert(10, b"abc", RUNS, PIECE_COST + 3) == NEW
     assert held.memory == PIECE_COST + 3
 
 
@@ -90,8 +90,32 @@ def test_any_order_of_any_cuts_gives_the_same_bytes_and_no_memory_is_left() -> N
         cuts = [(at, at + draw.randint(20, 60)) for at in range(0, 2000, 20)]
         draw.shuffle(cuts)
         for start, end in cuts:
-            assert held.insert(start + 1, data[start:end], 1000, MEMORY)
+            assert held.insert(start + 1, data[start:end], 1000, MEMORY) != NO_ROOM
             edges = [edge for run in zip(held.starts, held.ends, strict=True) for edge in run]
             assert all(a < b for a, b in pairwise(edges))
         assert taken(held, 1) == (2001, data)
         assert held.memory == 0
+
+
+def test_blocks_tell_the_run_that_grew_last_first_and_each_once() -> None:
+    # RFC 2018 4
+    held = Reassembly()
+    for start in (10, 30, 50):
+        held.insert(start, b"." * 5, RUNS, MEMORY)
+    assert held.blocks(3) == [(50, 55), (30, 35), (10, 15)]
+    held.insert(15, b"..", RUNS, MEMORY)
+    assert held.blocks(3) == [(10, 17), (50, 55), (30, 35)]
+    assert held.blocks(2) == [(10, 17), (50, 55)]
+    held.insert(17, b"." * 15, RUNS, MEMORY)  # joins two
+    assert held.blocks(4) == [(10, 35), (50, 55)]
+    held.insert(51, b"..", RUNS, MEMORY)  # a duplicate is what triggers this ACK all the same
+    assert held.blocks(4) == [(50, 55), (10, 35)]
+    held.take(10, [])
+    assert held.blocks(4) == [(50, 55)]
+
+
+def test_no_more_than_four_blocks_are_remembered() -> None:
+    held = Reassembly()
+    for start in range(10, 100, 10):
+        held.insert(start, b".", RUNS, MEMORY)
+    assert held.blocks(9) == [(90, 91), (80, 81), (70, 71), (60, 61)]

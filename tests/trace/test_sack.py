@@ -1,0 +1,248 @@
+"""Selective acknowledgements: RFC 2018 (what is told), RFC 2883 (what came twice), RFC 6675 (what follows from it)."""
+
+from __future__ import annotations
+
+from synfin.wire.tcp_header import ACK, FIN, SYN
+from tests.trace.scene import DATA, MS, RTO, RTT, Host, Peer, Scene, Stage, plain
+
+# ---- the opening ----
+
+
+def test_sack_is_permitted_in_a_syn_ack_only_if_the_syn_permits_it(stage: Stage) -> None:
+    # RFC 2018 2
+    for permitted in (True, False):
+        scene = stage()
+        scene.host.listens()
+        scene.peer.sends(SYN, mss=1000, sack_ok=permitted)
+        assert scene.host.emits(SYN | ACK, ack=1).sack_permitted is permitted
+
+
+def test_an_active_open_offers_sack_unless_it_is_switched_off(stage: Stage) -> None:
+    for offered in (True, False):
+        scene = stage(plain(sack=offered))
+        scene.host.connects()
+        assert scene.host.emits(SYN, seq=0).sack_permitted is offered
+        scene.peer.sends(SYN | ACK, mss=1000, sack_ok=True)
+        scene.host.emits(ACK, seq=1, ack=1)
+        scene.peer.sends(DATA, 1000, seq=1001)
+        scene.host.emits(ACK, ack=1, sack=[(1001, 2001)] if offered else None)
+
+
+# ---- the receiver ----
+
+
+def test_each_ack_tells_what_waits_behind_holes_the_latest_first(stage: Stage) -> None:
+    # RFC 2018 4
+    _, host, peer = stage.opened(sack_ok=True)
+    peer.sends(DATA, 1000, seq=1001)
+    host.emits(ACK, ack=1, sack=[(1001, 2001)])
+    peer.sends(DATA, 1000, seq=5001)
+    host.emits(ACK, ack=1, sack=[(5001, 6001), (1001, 2001)])
+    peer.sends(DATA, 1000, seq=2001)
+    host.emits(ACK, ack=1, sack=[(1001, 3001), (5001, 6001)])
+    peer.sends(DATA, 1000, seq=1)
+    host.emits(ACK, ack=3001, sack=[(5001, 6001)])
+    peer.sends(DATA, 2000, seq=3001)
+    host.emits(ACK, ack=6001)
+    host.reads(6000)
+
+
+def test_four_blocks_fit_and_three_beside_timestamps(stage: Stage) -> None:
+    # RFC 2018 3
+    for timestamps in (False, True):
+        scene = stage(plain(timestamps=timestamps))
+        host, peer = scene.host, scene.peer
+        host.listens()
+        peer.sends(SYN, mss=1000, sack_ok=True, ts=(1, 0) if timestamps else None)
+        host.emits(SYN | ACK, ack=1)
+        peer.sends(ACK)
+        host.accepts()
+        host.is_silent()
+        blocks: list[tuple[int, int]] = []
+        for start in range(2001, 14001, 2000):
+            peer.sends(DATA, 1000, seq=start)
+            blocks = [(start, start + 1000), *blocks][: 3 if timestamps else 4]
+            host.emits(ACK, ack=1, sack=blocks)
+
+
+def test_text_that_came_twice_is_told_once_and_first(stage: Stage) -> None:
+    # RFC 2883 4: below the ACK, or within what waits behind a hole
+    _, host, peer = stage.opened(sack_ok=True)
+    peer.sends(DATA, 1000)
+    host.emits(ACK, ack=1001)
+    peer.sends(DATA, 1000, seq=1)
+    host.emits(ACK, ack=1001, sack=[(1, 1001)])
+    peer.sends(DATA, 1000, seq=3001)
+    host.emits(ACK, ack=1001, sack=[(3001, 4001)])
+    peer.sends(DATA, 500, seq=3001)
+    host.emits(ACK, ack=1001, sack=[(3001, 3501), (3001, 4001)])
+    peer.sends(DATA, 1000, seq=501)
+    host.emits(ACK, ack=1501, sack=[(501, 1001), (3001, 4001)])
+    peer.sends(DATA, 1500, seq=1501)
+    host.emits(ACK, ack=4001)
+    host.counted(TCPDSACKOldSent=2, TCPDSACKOfoSent=1)
+    host.reads(4000)
+
+
+def test_without_agreement_no_ack_bears_blocks_and_none_is_believed(stage: Stage) -> None:
+    scene, host, peer = full_flight(stage, sack_ok=False)
+    for _ in range(2):
+        peer.sends(ACK, ack=1, sack=[(1001, 5001)])
+        host.emits(ACK, 1000)
+    assert not [note for note in scene.notes if "fast retransmit" in note]
+
+
+# ---- the sender ----
+
+
+def full_flight(stage: Stage, extra: int = 20000, sack_ok: bool = True) -> tuple[Scene, Host, Peer]:
+    """Ten segments are out, `extra` bytes wait, one RTT has passed."""
+    scene, host, peer = stage.opened(sack_ok=sack_ok)
+    host.writes(10000 + extra)
+    for _ in range(10 if extra else 9):
+        host.emits(ACK, 1000)
+    if not extra:
+        host.emits(DATA, 1000)
+    scene.tick(RTT)
+    return scene, host, peer
+
+
+def test_one_ack_that_shows_three_segments_behind_a_hole_is_enough(stage: Stage) -> None:
+    # RFC 6675 5, steps 2 and 4: no need for three duplicates; ssthresh is half of what was out
+    scene, host, peer = full_flight(stage)
+    peer.sends(ACK, ack=1, sack=[(1001, 4001)])
+    host.emits(ACK, 1000, seq=1)
+    assert host.status().ssthresh == 5000
+    host.counted(TCPFastRetrans=1, TCPSackRecovery=1, RetransSegs=1)
+    assert scene.notes[-1].startswith("SACK blocks above a hole")
+    scene.tick(RTT)
+    peer.sends(ACK, ack=10001)
+    while scene.next_packet() is not None:
+        pass
+    assert host.status().cwnd == 5000
+    host.counted(TCPTimeouts=0, RetransSegs=1)
+
+
+def test_several_holes_are_mended_in_one_round_trip(stage: Stage) -> None:
+    # What NewReno needs a round trip each for
+    scene, host, peer = full_flight(stage, extra=0)
+    peer.sends(ACK, ack=1, sack=[(1001, 2001)])
+    peer.sends(ACK, ack=1, sack=[(3001, 4001), (1001, 2001)])
+    peer.sends(ACK, ack=1, sack=[(5001, 6001), (3001, 4001), (1001, 2001)])
+    host.emits(ACK, 1000, seq=1)
+    peer.sends(ACK, ack=1, sack=[(5001, 7001), (3001, 4001), (1001, 2001)])
+    peer.sends(ACK, ack=1, sack=[(5001, 8001), (3001, 4001), (1001, 2001)])
+    host.emits(ACK, 1000, seq=2001)
+    host.emits(ACK, 1000, seq=4001)
+    peer.sends(ACK, ack=1, sack=[(5001, 9001), (3001, 4001), (1001, 2001)])
+    peer.sends(ACK, ack=1, sack=[(5001, 10001), (3001, 4001), (1001, 2001)])
+    scene.tick(RTT)
+    peer.sends(ACK, ack=10001)
+    host.counted(TCPTimeouts=0, TCPFastRetrans=1, RetransSegs=3)
+
+
+def test_the_last_segment_is_sent_again_once_if_recovery_has_room(stage: Stage) -> None:
+    # RFC 6675 4, NextSeg() rule 4: no SACK block can show that it is lost
+    scene, host, peer = full_flight(stage, extra=0)
+    for end in range(2001, 9002, 1000):
+        peer.sends(ACK, ack=1, sack=[(1001, end)])
+    host.emits(ACK, 1000, seq=1)
+    host.emits(DATA, 1000, seq=9001)
+    host.is_silent()
+    scene.tick(RTT)
+    peer.sends(ACK, ack=10001)
+    host.counted(TCPTimeouts=0, RetransSegs=2)
+
+
+def test_after_a_timeout_what_the_peer_holds_is_not_sent_again(stage: Stage) -> None:
+    scene, host, peer = full_flight(stage, extra=0)
+    peer.sends(ACK, ack=1, sack=[(4001, 6001)])
+    host.is_silent()
+    scene.tick(RTO - RTT)
+    host.emits(ACK, 1000, seq=1)
+    peer.sends(ACK, ack=1001)
+    host.emits(ACK, 1000, seq=1001)
+    host.emits(ACK, 1000, seq=2001)
+    peer.sends(ACK, ack=3001)
+    host.emits(ACK, 1000, seq=3001)
+    for seq in (6001, 7001, 8001):
+        host.emits(ACK, 1000, seq=seq)
+    peer.sends(ACK, ack=10001)
+    host.counted(TCPTimeouts=1, TCPSACKReneging=0)
+
+
+def test_a_peer_that_drops_what_it_reported_gets_it_again(stage: Stage) -> None:
+    # RFC 2018 8
+    scene, host, peer = full_flight(stage, extra=0)
+    peer.sends(ACK, ack=1, sack=[(1001, 3001)])
+    host.is_silent()
+    peer.sends(ACK, ack=1001)
+    host.is_silent()
+    scene.tick(RTO)
+    host.emits(ACK, 1000, seq=1001)
+    host.counted(TCPTimeouts=1, TCPSACKReneging=1)
+    peer.sends(ACK, ack=2001)
+    host.emits(ACK, 1000, seq=2001)
+    host.emits(ACK, 1000, seq=3001)
+    peer.sends(ACK, ack=10001)
+
+
+def test_blocks_that_cannot_be_true_change_nothing(stage: Stage) -> None:
+    _, host, peer = full_flight(stage, extra=0)
+    peer.sends(ACK, ack=1001)
+    before = host.status()
+    for left, right in ((10001, 11001), (3001, 10002), (4001, 4001), (6001, 3001), (1, 2001), (1 << 31, (1 << 31) + 9)):
+        peer.sends(ACK, ack=1001, sack=[(left, right)])
+        host.is_silent()
+    assert host.status() == before
+    host.counted(TCPSACKDiscard=6)
+
+
+def test_a_report_of_something_twice_is_counted_and_no_loss(stage: Stage) -> None:
+    # RFC 2883 4.1, 4.2
+    _, host, peer = full_flight(stage, extra=0)
+    peer.sends(ACK, ack=5001)
+    peer.sends(ACK, ack=5001, sack=[(1001, 4001)])
+    peer.sends(ACK, ack=5001, sack=[(6001, 6501), (6001, 7001)])
+    host.is_silent()
+    host.counted(TCPDSACKRecv=2, TCPFastRetrans=0, TCPSACKDiscard=0)
+
+
+def test_single_reported_bytes_do_not_cut_the_scoreboard_without_end(stage: Stage) -> None:
+    # CVE-2019-11478
+    scene = stage(plain(scoreboard_limit=20))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, sack_ok=True)
+    host.emits(SYN | ACK, ack=1)
+    peer.sends(ACK)
+    host.accepts()
+    host.writes(10000)
+    for _ in range(9):
+        host.emits(ACK, 1000)
+    host.emits(DATA, 1000)
+    for at in range(2, 9000, 7):
+        peer.sends(ACK, ack=1, sack=[(at, at + 1)])
+        while scene.next_packet() is not None:
+            pass
+    assert host.connection.sender.board.sacked <= 20
+    assert len(host.connection.sender.board.records) <= 20 + 10
+    counters = scene.stack.counters.as_dict()
+    assert counters["TCPWqueueTooBig"] > 1000
+    peer.sends(ACK, ack=10001)
+    host.is_silent()
+
+
+def test_a_fin_behind_sacked_text_is_the_last_segment_that_goes_again(stage: Stage) -> None:
+    scene, host, peer = full_flight(stage, extra=0)
+    host.shuts()
+    host.emits(FIN | ACK, seq=10001)
+    peer.sends(ACK, ack=1001, sack=[(2001, 10001)])
+    host.emits(ACK, 1000, seq=1001)
+    host.emits(FIN | ACK, seq=10001)
+    scene.tick(RTT)
+    peer.sends(ACK, ack=10002)
+    host.counted(RetransSegs=2)
+    peer.sends(FIN | ACK)
+    host.emits(ACK, ack=2)
+    scene.tick(120_000 * MS)
