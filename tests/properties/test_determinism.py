@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "27313bccbf837baf78405aa37cdfd15ccb7f757a95aa556d666a184a9630f27c"
+CAPTURE = "22f60a2b54e0ffe2144e275edfbdc1c2c4841fbd9e77a3975dac4432c70bb7c6"
 SIZE = 100_000
 
 

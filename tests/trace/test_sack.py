@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from synfin.tcp.congestion.base import AckSample
+from synfin.tcp.congestion.newreno import NewReno
 from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, Host, Peer, Scene, Stage, plain
 
@@ -121,6 +123,56 @@ def test_one_ack_that_shows_three_segments_behind_a_hole_is_enough(stage: Stage)
         pass
     assert host.status().cwnd == 5000
     host.counted(TCPTimeouts=0, RetransSegs=1)
+
+
+def test_three_acks_that_each_report_a_little_more_are_enough(stage: Stage) -> None:
+    # RFC 6675 5, step 1: three segments arrived behind the hole, however small
+    _, host, peer = full_flight(stage, extra=0)
+    for end in (1101, 1201):
+        peer.sends(ACK, ack=1, sack=[(1001, end)])
+        peer.sends(ACK, ack=1, sack=[(1001, end)])  # says nothing new
+        host.is_silent()
+    peer.sends(ACK, ack=1, sack=[(1001, 1301)])
+    host.emits(ACK, 1000, seq=1)
+    peer.sends(ACK, ack=10001)
+
+
+def test_what_is_written_in_recovery_is_not_taken_for_a_loss_at_once(stage: Stage) -> None:
+    # RFC 6675 4, NextSeg() rule 4 is for what was out when recovery began
+    scene, host, peer = full_flight(stage, extra=0)
+    for end in range(2001, 10002, 1000):
+        peer.sends(ACK, ack=1, sack=[(1001, end)])
+    host.emits(ACK, 1000, seq=1)
+    host.writes(1000)
+    host.emits(DATA, 1000, seq=10001)
+    host.is_silent()
+    scene.tick(RTT)
+    peer.sends(ACK, ack=11001)
+    host.counted(RetransSegs=1)
+
+
+def test_congestion_control_learns_what_was_in_flight_and_what_arrived_of_it(stage: Stage) -> None:
+    seen: list[tuple[int, int]] = []
+
+    class Recorder(NewReno):
+        def on_ack(self, sample: AckSample) -> None:
+            seen.append((sample.in_flight, sample.acked))
+            super().on_ack(sample)
+
+    scene = stage(plain(congestion_control=Recorder))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, sack_ok=True)
+    host.emits(SYN | ACK, ack=1)
+    peer.sends(ACK)
+    host.accepts()
+    host.writes(4000)
+    for flags in (ACK, ACK, ACK, DATA):
+        host.emits(flags, 1000)
+    peer.sends(ACK, ack=1001, sack=[(2001, 3001)])
+    assert seen == [(4000, 2000)]
+    peer.sends(ACK, ack=4001)
+    assert seen == [(4000, 2000), (2000, 2000)]
 
 
 def test_several_holes_are_mended_in_one_round_trip(stage: Stage) -> None:

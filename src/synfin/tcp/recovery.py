@@ -24,7 +24,6 @@ class Recovery:
         self.phase: i64 = NONE
         self.point: i64 = 0  # RFC 6582 "recover": SND.NXT when recovery began; no fast retransmit again below it
         self.dup_acks: i64 = 0
-        self.rescued: bool = False  # the last segment of the window was sent again (RFC 6675 4, NextSeg() rule 4)
         self.dup_bytes: i64 = 0  # what duplicate ACKs say has left the network, one segment each
         self._delivered: i64 = 0  # prr_delivered
         self._out: i64 = 0  # prr_out
@@ -47,7 +46,6 @@ class Recovery:
         """Fast recovery begins."""
         self.phase = FAST
         self.point = next_offset
-        self.rescued = False
         self._flight = in_flight if in_flight > 0 else 1
         self._delivered = 0
         self._out = 0

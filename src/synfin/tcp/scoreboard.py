@@ -201,15 +201,15 @@ class Scoreboard:
                 return self.mark_lost_at(record.start, length)
         return 0
 
-    def mark_last_lost(self, length: i64) -> i64:
+    def mark_last_lost(self, length: i64, point: i64) -> i64:
         """RFC 6675 4, NextSeg() rule 4: at most `length` bytes at the end of all that was sent.
 
-        Only if they are above all that is sacked, and were sent once: a hole was sent again already.
+        Only what was sent once, and before recovery began at `point`: of anything newer there may yet come news.
         """
         if not self.records:
             return 0
         record = self.records[len(self.records) - 1]
-        if record.state != IN_FLIGHT or record.retransmitted:
+        if record.state != IN_FLIGHT or record.retransmitted or record.start >= point:
             return 0
         start = record.end - length
         return self.mark_lost_at(start if start > record.start else record.start, length)
@@ -228,7 +228,6 @@ class Scoreboard:
         self.in_flight += self.sacked
         self.sacked = 0
         self.high_sacked = 0
-        self._judged = 0
         return True
 
     def mark_lost_at(self, start: i64, length: i64) -> i64:

@@ -327,17 +327,12 @@ class Sender:
     def _guess_lost(self) -> bool:
         """Recovery lets more out than is known lost, and nothing new may go: what is likely lost goes again.
 
-        RFC 6675 4, NextSeg() rules 3 and 4: the first hole; else, once, the last segment, whose loss no SACK can show.
+        RFC 6675 4, NextSeg() rules 3 and 4: the first hole; else the last segment, whose loss no SACK can show.
         """
         recovery = self.recovery
         if recovery.phase != FAST or not self.sack or self._room() < self.mss:
             return False
-        if self.board.mark_next_lost(self.mss):
-            return True
-        if recovery.rescued:
-            return False
-        recovery.rescued = True
-        return self.board.mark_last_lost(self.mss) > 0
+        return self.board.mark_next_lost(self.mss) > 0 or self.board.mark_last_lost(self.mss, recovery.point) > 0
 
     def _flight(self) -> i64:
         """FlightSize of RFC 5681 2; what limited transmit sent beyond cwnd does not count (3.2, step 2)."""

@@ -211,8 +211,14 @@ def test_the_next_and_the_last_that_may_be_lost() -> None:
     assert board.mark_next_lost(1000) == 0, "nothing is sacked above it"
     board.sack(4001, 5001, 20)
     assert board.mark_next_lost(1000) == 1000
-    assert board.mark_last_lost(1000) == 1000
+    assert board.mark_last_lost(1000, 10001) == 1000
     assert [part[:2] for part in states(board) if part[2] == LOST] == [(1, 1001), (9001, 10001)]
+    while (record := board.next_lost(1000)) is not None:
+        board.resent(record, 30)
+    assert board.mark_last_lost(1000, 10001) == 0, "sent again already"
+    board.add(10001, 11001, 40)
+    assert board.mark_last_lost(1000, 10001) == 0, "sent after recovery had begun"
+    assert board.mark_last_lost(1000, 10002) == 1000
     sums_hold(board)
 
 
