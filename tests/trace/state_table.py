@@ -151,9 +151,9 @@ ACK, old                      | RST        |             | 9293 3.10.7.4, fifth
 ACK, too new                  | RST        |             | 9293 3.10.7.4, fifth
 data in order                 | ACK        | ESTABLISHED | 9293 3.10.7.4, seventh
 data out of order             | ACK        | ESTABLISHED | 9293 3.10.7.4, seventh
-data left of the window       | SYN,ACK    |             | 9293 3.10.7.4, first
-data right of the window      | SYN,ACK    |             | 9293 3.10.7.4, first
-data overlapping RCV.NXT      | SYN,ACK    |             | 9293 3.10.7.4, seventh
+data left of the window       | ACK        |             | 9293 3.10.7.4, first
+data right of the window      | ACK        |             | 9293 3.10.7.4, first
+data overlapping RCV.NXT      | ACK        |             | 9293 3.10.7.4, seventh
 data without ACK              | -          |             | 9293 3.10.7.4, fifth
 data with URG                 | ACK        | ESTABLISHED | 9293 3.8.5
 CLOSE, then data              |

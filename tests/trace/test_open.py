@@ -306,15 +306,39 @@ def test_a_third_segment_that_confirms_another_number_is_reset(stage: Stage, ack
     host.has(half_open=1, connections=0)
 
 
-def test_a_third_segment_outside_the_window_gets_the_syn_ack_again(stage: Stage) -> None:
+def test_a_syn_that_comes_again_in_a_simultaneous_open_is_answered_and_counted(stage: Stage) -> None:
+    # RFC 9293 3.10.7.4: the answer neither restarts the timer nor counts as one of its tries
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.connects()
+    host.emits(SYN, seq=0)
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    deadline = host.status().deadline
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    assert host.status().deadline == deadline
+    assert "retransmission: SYN,ACK for a SYN that came again" in scene.notes[-1]
+    host.counted(RetransSegs=1)
+    host.aborts()
+    while scene.next_packet() is not None:
+        pass
+
+
+def test_a_third_segment_outside_the_window_gets_an_ack_whatever_it_acknowledges(stage: Stage) -> None:
+    # RFC 9293 3.10.7.4, first: the window before the acknowledgement; as Linux does
     scene = stage()
     host, peer = scene.host, scene.peer
     host.listens()
     peer.sends(SYN, mss=1460)
     host.emits(SYN | ACK)
-    peer.sends(ACK, seq=65536, ack=1)
-    host.emits(SYN | ACK, seq=0, ack=1)
+    for ack in (1, 2):
+        peer.sends(DATA, 10, seq=65536, ack=ack)
+        host.emits(ACK, seq=1, ack=1)
+        peer.sends(ACK, seq=65536, ack=ack)  # a bare ACK: silence, or two hosts at odds would never end
+        host.is_silent()
     host.has(half_open=1)
+    host.counted(TCPChallengeACK=2, RetransSegs=0, OutRsts=0)
 
 
 def test_the_third_segment_lost_is_made_good_by_the_first_data(stage: Stage) -> None:

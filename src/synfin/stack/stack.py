@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mypy_extensions import i64
 
 from synfin.stack.datagrams import DatagramPort
+from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
@@ -120,7 +121,7 @@ class Stack:
         self._datagrams_ready: deque[DatagramPort] = deque()
         self._time_wait: TimeWaitTable = TimeWaitTable(self.counters, self.config.time_wait_limit)
         self._timers: TimerQueue = TimerQueue()
-        self._path_mtu: dict[bytes, int] = {}
+        self._path_mtu: PathMtu = PathMtu(self.config.mtu)
         self._ip: IpHeader = IpHeader()  # reused
         self._seg: Segment = Segment()  # reused
         self.set_trace(trace)
@@ -199,7 +200,7 @@ class Stack:
         if len(self._connections) >= self.config.connection_limit:
             self.counters.ListenDrops += 1
             return
-        connection = listener.on_segment(seg, self._mtu_to(src), now, iss_above)
+        connection = listener.on_segment(seg, self._path_mtu.to(src, now), now, iss_above)
         self._timers.note(listener)
         if record is not None and iss_above >= 0 and listener.holds(key):
             # TIME-WAIT ends with the third segment: until then the SYN may still prove to be an old duplicate.
@@ -316,15 +317,8 @@ class Stack:
         floor = MIN_PATH_MTU_IPV4 if len(connection.key) == 12 else MIN_PATH_MTU_IPV6
         if mtu < floor:
             mtu = floor  # RFC 5927 7.2: no forged message may make segments tiny
-        remote = key_src(connection.key)
-        if mtu < self._mtu_to(remote):
-            if len(self._path_mtu) >= 4096:
-                del self._path_mtu[next(iter(self._path_mtu))]
-            self._path_mtu[remote] = mtu
+        self._path_mtu.learn(key_src(connection.key), mtu, now)
         connection.on_path_mtu(mtu, now)
-
-    def _mtu_to(self, remote: bytes) -> int:
-        return self._path_mtu.get(remote, self.config.mtu)
 
     def poll(self, now: i64, budget: i64) -> list[Burst]:
         """What may go out now: all replies, then at most about `budget` bytes of data, one burst a connection a turn.
@@ -463,7 +457,7 @@ class Stack:
             if local_port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no ephemeral port is free for this destination")
         key = make_key(there, here, port, local_port)
-        connection = Connection(self._env, key, self._env.isn(key, now), self._mtu_to(there), now)
+        connection = Connection(self._env, key, self._env.isn(key, now), self._path_mtu.to(there, now), now)
         self._connections[key] = connection
         connection.open(now)
         return connection

@@ -300,7 +300,9 @@ class Connection(Timed):
             return False
         if not flags & ACK:
             if repeated:
-                self._send_syn(now)  # a duplicate SYN: answered, but the timer and its count go on
+                self.env.counters.RetransSegs += 1
+                self._note(now, "retransmission: SYN,ACK for a SYN that came again", "9293 3.10.7.4")
+                self._send_syn(now)  # answered, but the timer and its count go on
             return False
         if ack != 1:
             self.env.output.reset_for(seg)

@@ -298,18 +298,23 @@ class Listener(Timed):
             self._note(now, seg.key, "retransmission: SYN,ACK for a SYN that came again")
             self._send_syn_ack(seg.key, entry, 0, now)
             return
+        self._challenge(seg.key, entry, now)
+
+    def _challenge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
+        """An ACK for what does not fit a half-open entry, within the stack's limit: entries are cheap to make."""
+        env = self._env
         if not env.challenges.take(now):
             env.counters.TCPACKSkippedChallenge += 1
             return
         env.counters.TCPChallengeACK += 1
-        out = env.output.blank(reverse_key(seg.key))
+        out = env.output.blank(reverse_key(key))
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)
         out.flags = ACK
         out.window = self._window()
         if entry.agreed.timestamps:
             out.has_ts = True
-            out.ts_val = ts_clock(now, env.ts_offset(seg.key))
+            out.ts_val = ts_clock(now, env.ts_offset(key))
             out.ts_ecr = entry.ts_recent
         env.output.reply(out)
 
@@ -319,15 +324,18 @@ class Listener(Timed):
         key = seg.key
         entry = self._entry(retry, key)
         agreed = entry.agreed
-        if seg.ack != seq_add(entry.iss, 1):
-            env.output.reset_for(seg)  # RFC 9293 3.10.7.4, fifth, SYN-RECEIVED
-            return None
         ahead = (seg.seq - entry.irs - 1) & 0xFFFFFFFF
         if ahead >= self._window():
-            self._send_syn_ack(key, entry, mtu, now)
+            # RFC 9293 3.10.7.4, first. A bare ACK gets none, or an entry and whoever is at odds with it never end.
+            self._note(now, key, "outside the window")
+            if seg.payload or seg.flags & FIN:
+                self._challenge(key, entry, now)
             return None
         if agreed.timestamps and (not seg.has_ts or seq_gt(entry.ts_recent, seg.ts_val)):
             env.counters.PAWSEstab += 1
+            return None
+        if seg.ack != seq_add(entry.iss, 1):
+            env.output.reset_for(seg)  # RFC 9293 3.10.7.4, fifth, SYN-RECEIVED
             return None
         if len(self._accept) >= self.backlog:
             # As Linux: ignored. The SYN,ACK goes again in time, and its ACK or the client's data completes it then.
