@@ -20,6 +20,7 @@ def options_of(seg: Segment) -> str:
     """The options that a SYN carries."""
     found = [f"MSS {seg.mss}"] if seg.mss >= 0 else []
     found += [f"window scale {seg.wscale}"] if seg.wscale >= 0 else []
+    found += ["SACK permitted"] if seg.sack_permitted else []
     found += ["timestamps"] if seg.has_ts else []
     return ", ".join(found) or "-"
 

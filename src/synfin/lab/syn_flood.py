@@ -112,7 +112,7 @@ def cookie(settings: Settings, finding: Finding) -> None:
         seg = Segment()
         seg.key = make_key(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 40000, PORT)
         seg.seq, seg.flags, seg.window, seg.mss, seg.wscale = 1_000_000, SYN, 65535, 1460, 7
-        seg.has_ts, seg.ts_val = True, 77
+        seg.has_ts, seg.ts_val, seg.sack_permitted = True, 77, True
         return seg
 
     now = 1000 * SECOND
@@ -137,7 +137,7 @@ def cookie(settings: Settings, finding: Finding) -> None:
         seg = syn()
         seg.key = make_key(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), port, PORT)
         seg.seq, seg.ack, seg.flags, seg.mss, seg.wscale = seq, ack & 0xFFFFFFFF, ACK, -1, -1
-        seg.ts_val, seg.ts_ecr = 78, second.ts_val
+        seg.ts_val, seg.ts_ecr, seg.sack_permitted = 78, second.ts_val, False
         server.receive(build(seg), now + later)
         said = answers(server, now + later)
         if any(answer.flags & RST for answer in said):
@@ -164,8 +164,10 @@ def cookie(settings: Settings, finding: Finding) -> None:
     finding.expect("the cookie, recomputed by hand from its definition, is the server's number", again == second.seq)
     finding.expect("no entry was kept for it", server.census()["half_open"] == 0)
     finding.expect(
-        "its ACK opens a connection, with window scale kept",
-        outcomes["as it should be"] == "connected" and server.connections()[0].snapshot().snd_wnd == 65535 << 7,
+        "its ACK opens a connection, with window scale and SACK kept",
+        outcomes["as it should be"] == "connected"
+        and server.connections()[0].snapshot().snd_wnd == 65535 << 7
+        and server.connections()[0].sender.sack,
     )
     finding.expect(
         "an altered, foreign or old one gets a RST",

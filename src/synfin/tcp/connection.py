@@ -844,7 +844,6 @@ class Connection(Timed):
         """What TIME-WAIT has to remember of this connection."""
         return TimeWait(
             now + 2 * self.env.config.msl_us,
-            self.stamps.recent_at,
             wrap(self.sender.snd_nxt, self.iss),
             wrap(self.receiver.rcv_nxt, self.irs),
             self.stamps.recent,

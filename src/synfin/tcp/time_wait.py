@@ -16,7 +16,7 @@ from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt, seq_lt
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 
-_RECORD: Final = Struct("<qqIIIIHB")  # 35 bytes packed; with its bytes object and its place in the table below 200
+_RECORD: Final = Struct("<qIIIIHB")  # 27 bytes packed; with its bytes object and its place in the table below 200
 
 # verdicts
 IGNORE: Final = 0
@@ -30,14 +30,13 @@ class TimeWait:
     """A record, unpacked."""
 
     def __init__(
-        self, deadline: int, ts_recent_at: int, snd_nxt: int, rcv_nxt: int, ts_recent: int, ts_offset: int,
+        self, deadline: int, snd_nxt: int, rcv_nxt: int, ts_recent: int, ts_offset: int,
         window: int, timestamps: bool,
     ) -> None:  # fmt: skip
         self.deadline = deadline  # microseconds
-        self.ts_recent_at = ts_recent_at
         self.snd_nxt = snd_nxt  # wire numbers from here
         self.rcv_nxt = rcv_nxt
-        self.ts_recent = ts_recent
+        self.ts_recent = ts_recent  # never too old to compare (RFC 7323 5.5, 24 days): 2MSL is at most 20 minutes
         self.ts_offset = ts_offset
         self.window = window  # as we last advertised it, unscaled field
         self.timestamps = timestamps
@@ -46,7 +45,6 @@ class TimeWait:
         """The record as the table keeps it."""
         return _RECORD.pack(
             self.deadline,
-            self.ts_recent_at,
             self.snd_nxt,
             self.rcv_nxt,
             self.ts_recent,
@@ -58,8 +56,8 @@ class TimeWait:
 
 def unpack(record: bytes) -> TimeWait:
     """A record of the table."""
-    deadline, at, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, timestamps = _RECORD.unpack(record)
-    return TimeWait(deadline, at, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, bool(timestamps))
+    deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, timestamps = _RECORD.unpack(record)
+    return TimeWait(deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, bool(timestamps))
 
 
 def deadline_of(record: bytes) -> int:

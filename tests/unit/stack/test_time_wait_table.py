@@ -11,7 +11,7 @@ from synfin.tcp.time_wait import TimeWait
 
 def record(deadline: int) -> TimeWait:
     """One that runs out then."""
-    return TimeWait(deadline, 0, 1, 2, 0, 0, 100, False)
+    return TimeWait(deadline, 1, 2, 0, 0, 100, False)
 
 
 def key(n: int) -> bytes:

@@ -28,9 +28,9 @@ def test_a_half_open_entry_is_32_bytes_packed_and_at_most_200_with_key_and_table
     assert cost_of_an_entry(packed, 12) <= cost_of_an_entry(packed, 36) <= 200
 
 
-def test_a_time_wait_record_is_35_bytes_packed_and_at_most_200_with_key_and_table_entry() -> None:
-    packed = TimeWait(2**62, 2**62, 2**32 - 1, 2**32 - 1, 2**32 - 1, 2**32 - 1, 65535, True).pack()
-    assert len(packed) == time_wait._RECORD.size == 35
+def test_a_time_wait_record_is_27_bytes_packed_and_at_most_200_with_key_and_table_entry() -> None:
+    packed = TimeWait(2**62, 2**32 - 1, 2**32 - 1, 2**32 - 1, 2**32 - 1, 65535, True).pack()
+    assert len(packed) == time_wait._RECORD.size == 27
     assert cost_of_an_entry(packed, 12) <= cost_of_an_entry(packed, 36) <= 200
 
 
