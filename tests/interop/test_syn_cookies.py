@@ -93,8 +93,9 @@ def test_window_scale_sack_and_timestamps_survive_the_cookie() -> None:
 
 
 def test_100_kernel_clients_all_get_through_a_flood_of_spoofed_syns_and_nothing_is_left_of_it() -> None:
-    # A short queue whose entries end after a second: the flood fills it at once and ever again.
-    config = {"syn_cookies": COOKIES_WHEN_FULL, "syn_queue_limit": 64, "synack_retries": 0}
+    # A short queue whose entries end after seven seconds: the flood fills it at once and ever again, and a client whose
+    # SYN found room there has the time it needs while a batch of the flood keeps this process busy.
+    config = {"syn_cookies": COOKIES_WHEN_FULL, "syn_queue_limit": 64, "synack_retries": 2}
     with SynfinSide(Settings(config=config)) as side:
         # A first round, so that what is made once is there before the objects are counted.
         side.ask("flood", first=2 * FLOOD, count=5000)

@@ -192,6 +192,8 @@ def test_tshark_finds_nothing_wrong_in_a_capture(apart: Apart, offload: bool) ->
             bad = "_ws.malformed or _ws.expert.severity >= 8388608"
             for protocol in ("ip", "tcp", "udp"):
                 bad += f" or {protocol}.checksum.status == 0"
+            # A zero checksum that Linux wrote as 0xffff (see tests.interop.tshark) is the same sum; ours is never that.
+            bad = f"({bad}) and not (tcp.checksum == 0xffff and ip.dst == {PEERS[4]})"
             done = subprocess.run([*command, "-Y", bad], capture_output=True, text=True, check=True)
             assert done.stdout == ""
             assert [line for line in done.stderr.splitlines() if "as user" not in line] == []

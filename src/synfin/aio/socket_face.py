@@ -20,6 +20,7 @@ from synfin.tcp.config import SECOND_US
 from synfin.tcp.congestion import BY_NAME
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
+from synfin.tcp.recovery import FAST, LOSS, NONE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 SocketName = tuple[str, int] | tuple[str, int, int, int]
@@ -37,6 +38,10 @@ _MAX_KEEPALIVE: Final = 32767  # seconds; and 127 probes: linux/tcp.h
 _MAX_PROBES: Final = 127
 _ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd takes; any eight bytes for a pipe
 _LINGER: Final = struct.Struct("ii")
+_TIMESTAMPS: Final = 1  # tcpi_options
+_SACK: Final = 2
+_WSCALE: Final = 4
+_LINUX_CA_STATE: Final = {int(NONE): 0, int(FAST): 3, int(LOSS): 4}  # TCP_CA_Open, TCP_CA_Recovery, TCP_CA_Loss
 _TCP_INFO: Final = struct.Struct("=8B24I")  # struct tcp_info of linux/tcp.h, as far as every kernel has it
 # linux/tcp_states.h, by the names of RFC 9293
 _LINUX_STATE: Final = {
@@ -244,15 +249,28 @@ class SocketFace(_Face):
         words[0] = now.rto_us
         words[2] = words[3] = now.mss
         words[4] = -(-now.unacknowledged // mss)
-        words[6] = -(-sender.board.lost // mss)
+        words[5] = -(-now.sacked // mss)
+        words[6] = -(-now.lost // mss)
         words[13] = self._connection.mtu
         words[15] = now.srtt_us
         words[16] = sender.rto.rttvar
         words[17] = min(now.ssthresh // mss, 0x7FFFFFFF)
         words[18] = now.cwnd // mss
         words[19] = self._connection.peer_mss
-        head = [_LINUX_STATE[now.state], sender.recovery.phase, min(now.retries, 255), sender.persist.unanswered, 0, 0]
-        return _TCP_INFO.pack(*head, 0, 0, *words)
+        scaling = now.snd_wscale | now.rcv_wscale << 4
+        options = (_TIMESTAMPS if now.timestamps else 0) | (_SACK if now.sack else 0) | (_WSCALE if scaling else 0)
+        phase = _LINUX_CA_STATE[int(sender.recovery.phase)]
+        head = [
+            _LINUX_STATE[now.state],
+            phase,
+            min(now.retries, 255),
+            sender.persist.unanswered,
+            0,
+            options,
+            scaling,
+            0,
+        ]
+        return _TCP_INFO.pack(*head, *words)
 
     # ---- the descriptor ----
 

@@ -102,6 +102,12 @@ class ConnectionSnapshot:
     cwnd: int
     ssthresh: int
     in_flight: int
+    sacked: int  # bytes beyond snd_una that the peer has reported to hold
+    lost: int  # bytes that wait to be sent again
+    sack: bool  # agreed on, as are the next
+    timestamps: bool
+    snd_wscale: int
+    rcv_wscale: int
     srtt_us: int
     rto_us: int
     retries: int
@@ -592,6 +598,12 @@ class Connection(Timed):
             cwnd=sender.congestion.cwnd,
             ssthresh=sender.congestion.ssthresh,
             in_flight=sender.board.in_flight,
+            sacked=sender.board.sacked,
+            lost=sender.board.lost,
+            sack=sender.sack,
+            timestamps=self.stamps.enabled,
+            snd_wscale=self._snd_wscale,
+            rcv_wscale=receiver.wscale,
             srtt_us=sender.rto.srtt,
             rto_us=sender.rto.rto,
             retries=sender.retries,

@@ -194,8 +194,9 @@ def test_tcp_info_is_linuxs_struct() -> None:
         await settle(1)
         info = face.getsockopt(TCP, INFO, 256)
         assert isinstance(info, bytes) and len(info) == 104
-        state, ca_state, retransmits, probes, _, _, _, _ = struct.unpack_from("8B", info)
+        state, ca_state, retransmits, probes, _, options, scales, _ = struct.unpack_from("8B", info)
         assert (state, ca_state, retransmits, probes) == (1, 0, 0, 0)
+        assert (options, scales) == (1 | 2 | 4, 7 | 7 << 4)  # timestamps, SACK, window scale
         words = struct.unpack_from("24I", info, 8)
         rto, snd_mss, unacked, pmtu, rtt, cwnd = words[0], words[2], words[4], words[13], words[15], words[18]
         assert 200_000 <= rto <= 1_000_000
@@ -204,6 +205,15 @@ def test_tcp_info_is_linuxs_struct() -> None:
         assert cwnd >= 10
         assert face.getsockopt(TCP, INFO, 8) == info[:8]
         assert face.getsockopt(TCP, INFO) == int.from_bytes(info[:4], sys.byteorder)
+        face._connection.sender.board.add(1, 20_001, 0)
+        face._connection.sender.board.sack(5_001, 10_001, 0)
+        face._connection.sender.board.mark_lost_by_sack(1448)
+        face._connection.sender.recovery.enter_fast(20_001, 20_000)
+        hurt = face.getsockopt(TCP, INFO, 256)
+        assert isinstance(hurt, bytes)
+        face._connection.sender.stop()
+        assert struct.unpack_from("2I", hurt, 8 + 4 * 5) == (4, 4)  # sacked and lost, in segments
+        assert hurt[1] == 3  # TCP_CA_Recovery
 
     with_faces(go)
 
