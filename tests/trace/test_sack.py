@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from synfin.tcp.congestion.base import AckSample, CongestionControl
 from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, Host, Peer, Scene, Stage, plain
@@ -83,6 +85,57 @@ def test_text_that_came_twice_is_told_once_and_first(stage: Stage) -> None:
     host.emits(ACK, ack=4001)
     host.counted(TCPDSACKOldSent=2, TCPDSACKOfoSent=1)
     host.reads(4000)
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "ack", "blocks"),
+    [
+        (1501, 1000, 1, [(2001, 2501), (1501, 3001)]),
+        (1501, 2000, 1, [(2001, 3001), (1501, 3501)]),
+        (2501, 1000, 1, [(2501, 3001), (2001, 3501)]),
+        (1, 2500, 3001, [(2001, 2501)]),
+        (1, 3500, 3501, [(2001, 3001)]),
+        (1, 2000, 3001, None),
+    ],
+)
+def test_text_that_repeats_part_of_what_waits_behind_a_hole_has_that_part_told_first(
+    stage: Stage, start: int, length: int, ack: int, blocks: list[tuple[int, int]] | None
+) -> None:
+    # RFC 2883 4 (4) and 4.2: then the run that holds it, unless the ACK covers it by now
+    _, host, peer = stage.opened(sack_ok=True)
+    peer.sends(DATA, 1000, seq=2001)
+    host.emits(ACK, ack=1, sack=[(2001, 3001)])
+    peer.sends(DATA, length, seq=start)
+    host.emits(ACK, ack=ack, sack=blocks)
+    above = blocks is not None and ack == 1
+    host.counted(TCPDSACKOldSent=1 if blocks and not above else 0, TCPDSACKOfoSent=1 if above else 0)
+    peer.sends(DATA, 1000, seq=4001)  # told once
+    host.emits(ACK, ack=ack, sack=[(4001, 5001), *blocks[1:]] if blocks else [(4001, 5001)])
+
+
+def test_of_two_parts_that_came_twice_below_and_above_the_hole_the_first_is_told(stage: Stage) -> None:
+    # RFC 2883 4.2.1 and 4.2.2, examples 4 and 5
+    _, host, peer = stage.opened(sack_ok=True)
+    peer.sends(DATA, 500)
+    host.emits(ACK, ack=501)
+    peer.sends(DATA, 500, seq=1501)
+    host.emits(ACK, ack=501, sack=[(1501, 2001)])
+    peer.sends(DATA, 500, seq=2501)
+    host.emits(ACK, ack=501, sack=[(2501, 3001), (1501, 2001)])
+    peer.sends(DATA, 2000, seq=1)
+    host.emits(ACK, ack=2001, sack=[(1, 501), (2501, 3001)])
+
+
+def test_of_two_parts_that_came_twice_behind_a_hole_the_first_is_told(stage: Stage) -> None:
+    # RFC 2883 4.2.3, example 6
+    _, host, peer = stage.opened(sack_ok=True)
+    for start, blocks in ((3501, [(3501, 4001)]), (1501, [(1501, 2001), (3501, 4001)])):
+        peer.sends(DATA, 500, seq=start)
+        host.emits(ACK, ack=1, sack=blocks)
+    peer.sends(DATA, 500, seq=2501)
+    host.emits(ACK, ack=1, sack=[(2501, 3001), (1501, 2001), (3501, 4001)])
+    peer.sends(DATA, 1500, seq=1501)
+    host.emits(ACK, ack=1, sack=[(1501, 2001), (1501, 3001), (3501, 4001)])
 
 
 def test_without_agreement_no_ack_bears_blocks_and_none_is_believed(stage: Stage) -> None:

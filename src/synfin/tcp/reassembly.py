@@ -29,6 +29,10 @@ class Reassembly:
         self.starts: list[int] = []
         self.ends: list[int] = []
         self.memory: i64 = 0  # payload and overhead
+        # Of the segment in hand, the first part that was here already, as insert() and take() found it; none if equal.
+        # Runs never touch, so the first run that the segment meets holds all of that part (RFC 2883 4.2).
+        self.known_start: i64 = 0
+        self.known_end: i64 = 0
         self._runs: list[list[bytes]] = []
         self._recent: list[int] = []  # a byte in each of the runs that grew last, the latest first (RFC 2018 4)
 
@@ -37,6 +41,7 @@ class Reassembly:
         end: i64 = start + len(data)
         index: i64 = bisect_left(self.ends, start)  # the first run that ends at or after start
         count: i64 = len(self.starts)
+        self.known_start = self.known_end = 0
         if index == count or self.starts[index] > end:
             if count >= max_runs or self.memory + len(data) + PIECE_COST > max_memory:
                 return NO_ROOM
@@ -48,12 +53,26 @@ class Reassembly:
             return NEW
         if self.starts[index] <= start and end <= self.ends[index]:
             self._report_first(index)
+            self.known_start = start
+            self.known_end = end
             return KNOWN
         if self.memory + len(data) + 2 * PIECE_COST > max_memory:
             return NO_ROOM
+        self._compare(index, start, end)
         self._extend(index, start, data)
         self._report_first(index)
         return NEW
+
+    def _compare(self, index: i64, start: i64, end: i64) -> None:
+        """What of start..end was here already. The run at `index` is the first to touch it; the next may overlap."""
+        if self.ends[index] == start:
+            index += 1
+            if index == len(self.starts) or self.starts[index] >= end:
+                return
+        first: i64 = self.starts[index]
+        last: i64 = self.ends[index]
+        self.known_start = first if first > start else start
+        self.known_end = last if last < end else end
 
     def blocks(self, limit: i64) -> list[tuple[int, int]]:
         """What a SACK option tells: at most `limit` runs, the one that changed last first (RFC 2018 4)."""
@@ -73,7 +92,14 @@ class Reassembly:
         self._recent = [start, *(offset for offset in self._recent if not start <= offset < end)][:REPORTED]
 
     def take(self, next_offset: i64, into: list[bytes]) -> i64:
-        """Move all that continues from `next_offset` into `into`; the offset it reaches."""
+        """Move all that continues from `next_offset` into `into`; the offset it reaches.
+
+        What lies below `next_offset` has come in order meanwhile: it is known.
+        """
+        self.known_start = self.known_end = 0
+        if self.starts and self.starts[0] < next_offset:
+            self.known_start = self.starts[0]
+            self.known_end = self.ends[0] if self.ends[0] < next_offset else next_offset
         while self.starts and self.starts[0] <= next_offset:
             end: i64 = self.ends[0]
             skip: i64 = next_offset - self.starts[0]

@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.ack_policy import AckPolicy
 from synfin.tcp.config import Config
-from synfin.tcp.reassembly import KNOWN, NO_ROOM, Reassembly
+from synfin.tcp.reassembly import NO_ROOM, Reassembly
 
 # what on_data() says
 ADVANCED: Final = 1  # RCV.NXT moved
@@ -116,15 +116,19 @@ class Receiver:
             if not self._reassembly.starts:
                 self._reassembly = None  # it exists only while it holds something
             return DROPPED | ACK_AT_ONCE
-        if kept == KNOWN:
-            self._twice_start = start
-            self._twice_end = start + len(data)
+        self._on_known(self._reassembly)
         return QUEUED | ACK_AT_ONCE
 
     def on_duplicate(self, start: i64, end: i64) -> None:
         """Text that was here before came again: the next ACK tells the sender so (D-SACK, RFC 2883 4)."""
         self._twice_start = start
         self._twice_end = end if end < self.rcv_nxt else self.rcv_nxt
+
+    def _on_known(self, reassembly: Reassembly) -> None:
+        """Part of a segment had waited behind a hole already. Of several parts the first is told (RFC 2883 4.2)."""
+        if self._twice_start == self._twice_end:
+            self._twice_start = reassembly.known_start
+            self._twice_end = reassembly.known_end
 
     def sack_blocks(self, limit: i64) -> list[tuple[int, int]] | None:
         """The SACK option of an ACK sent now, in offsets: what came twice, then what waits behind holes; or None."""
@@ -145,6 +149,7 @@ class Receiver:
         self.rcv_nxt = reassembly.take(self.rcv_nxt, filled)
         for piece in filled:
             self._keep(piece)
+        self._on_known(reassembly)
         if not reassembly.starts:
             self._reassembly = None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
+import pytest
+
 from synfin.tcp.reassembly import KNOWN, NEW, NO_ROOM, PIECE_COST, Reassembly
 
 RUNS = 100
@@ -112,6 +114,50 @@ def test_blocks_tell_the_run_that_grew_last_first_and_each_once() -> None:
     assert held.blocks(4) == [(50, 55), (10, 35)]
     held.take(10, [])
     assert held.blocks(4) == [(50, 55)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "known"),
+    [
+        (150, 180, None),
+        (150, 200, None),  # touches
+        (300, 350, None),
+        (350, 400, None),  # fills a hole exactly
+        (300, 400, None),
+        (150, 250, (200, 250)),
+        (250, 350, (250, 300)),
+        (220, 260, (220, 260)),
+        (200, 300, (200, 300)),
+        (150, 350, (200, 300)),
+        (150, 450, (200, 300)),  # two of them: the first
+        (250, 450, (250, 300)),
+        (300, 450, (400, 450)),  # touches the first, meets the second
+        (300, 600, (400, 500)),
+    ],
+)
+def test_insert_tells_the_first_part_that_was_here_already(start: int, end: int, known: tuple[int, int] | None) -> None:
+    held = filled((200, b"." * 100), (400, b"." * 100))
+    held.insert(start, b"-" * (end - start), RUNS, MEMORY)
+    found = (held.known_start, held.known_end) if held.known_start < held.known_end else None
+    assert found == known
+
+
+def test_take_tells_the_first_part_that_came_in_order_meanwhile() -> None:
+    for at, known in ((200, None), (250, (200, 250)), (300, (200, 300)), (350, (200, 300)), (450, (200, 300))):
+        held = filled((200, b"." * 100), (400, b"." * 100))
+        held.take(at, [])
+        found = (held.known_start, held.known_end) if held.known_start < held.known_end else None
+        assert found == known
+
+
+def test_what_finds_no_room_or_nothing_known_does_not_tell_of_what_came_before() -> None:
+    held = filled((10, b"abcdef"))
+    held.insert(11, b"ZZ", RUNS, MEMORY)
+    held.insert(40, b"a", RUNS, MEMORY)
+    assert held.known_start == held.known_end
+    held.insert(11, b"ZZ", RUNS, MEMORY)
+    assert held.insert(8, b"....", RUNS, 0) == NO_ROOM
+    assert held.known_start == held.known_end
 
 
 def test_no_more_than_four_blocks_are_remembered() -> None:
