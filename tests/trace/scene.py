@@ -26,8 +26,9 @@ from typing import Final
 from synfin.stack.stack import Stack
 from synfin.tcp import states
 from synfin.tcp.config import Config
-from synfin.tcp.connection import Connection, ConnectionSnapshot
+from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
+from synfin.tcp.status import ConnectionSnapshot
 from synfin.tcp.trace import Event, NoteEvent, TransitionEvent
 from synfin.wire import icmp
 from synfin.wire.ip import IpHeader

@@ -223,10 +223,8 @@ class Stack:
             record.deadline = now + 2 * self.config.msl_us
             self._file_time_wait(key, record, now)
         elif verdict != time_wait.ACK_AGAIN:
-            if not self._env.challenges.take(now):
-                self.counters.TCPACKSkippedChallenge += 1
+            if not self._env.answers.challenge_stranger(now):
                 return
-            self.counters.TCPChallengeACK += 1
         seg = self._output.blank(reverse_key(key))
         seg.seq = record.snd_nxt
         seg.ack = record.rcv_nxt
@@ -332,6 +330,7 @@ class Stack:
             while active and budget > 0:
                 connection = active.popleft()
                 connection.active = False
+                assert isinstance(connection, Connection)
                 if connection.state == CLOSED or connection.state == TIME_WAIT:
                     self._retire(connection, now)
                     continue
@@ -410,6 +409,7 @@ class Stack:
         while ready:
             connection = ready.popleft()
             if connection.waiting:
+                assert isinstance(connection, Connection)
                 return connection
         return None
 

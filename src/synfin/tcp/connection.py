@@ -7,17 +7,16 @@ is decides `close`. Rule for the next editor: a decision that this file takes it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp import acceptance, errors
+from synfin.tcp import acceptance, answers, errors, outgoing, status
 from synfin.tcp import handshake as opening
 from synfin.tcp.close import Closer
 from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.environment import Environment
-from synfin.tcp.handshake import Handshake, fill_syn, judge_syn_sent
+from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
 from synfin.tcp.keepalive import KeepAlive
 from synfin.tcp.receiver import (
     ACK_AT_ONCE,
@@ -51,7 +50,6 @@ from synfin.tcp.states import (
     ESTABLISHED,
     FIN_WAIT_2,
     LAST_ACK,
-    NAMES,
     SYN_RCVD,
     SYN_SENT,
     TIME_WAIT,
@@ -59,9 +57,10 @@ from synfin.tcp.states import (
 )
 from synfin.tcp.syn_options import Negotiated, agree, headers_bytes, offer, send_mss
 from synfin.tcp.time_wait import TimeWait
-from synfin.tcp.timer import Timed, earlier
+from synfin.tcp.timer import earlier
 from synfin.tcp.timestamps import Timestamps
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
+from synfin.tcp.turn import Turn
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import unwrap, wrap
@@ -79,42 +78,9 @@ PROBE_DUE: Final = 1
 KEEPALIVE_DUE: Final = 2
 
 MAX_WINDOW_FIELD: Final = 65535
-SACK_BLOCKS: Final = 4  # so many fit into 40 bytes of options (RFC 2018 3)
-SACK_BLOCKS_WITH_TS: Final = 3
-ANSWER_INTERVAL_US: Final = 500_000  # out-of-window segments without text are answered this often (as Linux does)
 
 
-@dataclass(frozen=True)
-class ConnectionSnapshot:
-    """What STATUS tells (RFC 9293 3.9.1.6): plain numbers, for people and tests. Times in microseconds."""
-
-    state: str
-    snd_una: int
-    snd_nxt: int
-    snd_wnd: int
-    rcv_nxt: int
-    rcv_wnd: int
-    unsent: int
-    unacknowledged: int
-    unread: int
-    out_of_order: int
-    mss: int
-    cwnd: int
-    ssthresh: int
-    in_flight: int
-    sacked: int  # bytes beyond snd_una that the peer has reported to hold
-    lost: int  # bytes that wait to be sent again
-    sack: bool  # agreed on, as are the next
-    timestamps: bool
-    snd_wscale: int
-    rcv_wscale: int
-    srtt_us: int
-    rto_us: int
-    retries: int
-    deadline: int
-
-
-class Connection(Timed):
+class Connection(Turn):
     """One connection under its key (peer | local | peer port | local port, as in an incoming packet).
 
     Made by a Stack. User calls: write, read, shutdown, close, abort. They never block and run no callback: what
@@ -135,8 +101,6 @@ class Connection(Timed):
         self.error: int = errors.NONE  # why it failed
         self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
         self.want_writable: bool = False
-        self.active: bool = False  # stands in env.active
-        self.waiting: bool = False  # stands in env.ready
         self.user: object | None = None  # whoever holds this connection
         self.sender: Sender = Sender(config, config.congestion_control(mtu - headers_bytes(key)), 536, now)
         window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
@@ -149,7 +113,7 @@ class Connection(Timed):
         self._snd_wscale: i64 = 0
         self._orphan: bool = False  # counted in env.orphans
         self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
-        self._answered_at: i64 = -ANSWER_INTERVAL_US
+        self._answered_at: i64 = answers.NEVER  # the last answer to what was refused
         self._due: i64 = 0  # probes that the next poll sends
 
     # ---- opening ----
@@ -286,41 +250,27 @@ class Connection(Timed):
         self._update_deadline()
 
     def _on_syn_rcvd(self, seg: Segment, seq: i64, ack: i64, now: i64) -> bool:
-        """SYN-RCVD after a simultaneous open (a passive one is a record of the listener). True: go on with `seg`."""
+        """SYN-RCVD after a simultaneous open. True: ESTABLISHED, and the rest of `seg` is still to be read."""
         handshake = self.handshake
         assert handshake is not None and handshake.agreed is not None
-        flags = seg.flags
-        receiver = self.receiver
-        if flags & RST:
-            if seq == receiver.rcv_nxt:
-                self.env.counters.AttemptFails += 1
-                self._fail(errors.REFUSED, "RST in SYN-RCVD", "9293 3.10.7.4", CAUSE_SEGMENT, now)
-            elif receiver.rcv_nxt < seq < receiver.rcv_adv:
-                self._challenge(now)
-            return False
-        # The peer's SYN,ACK repeats the SYN that came before: left of the window, yet its ACK is the one we wait for
-        # (RFC 9293 figure 7).
-        repeated = flags & SYN != 0 and seq == receiver.rcv_nxt - 1
-        if not repeated and (flags & SYN or not receiver.rcv_nxt <= seq <= receiver.rcv_adv):
-            self._challenge(now)  # RFC 9293 3.10.7.4, first, and 5961 4.2
-            return False
-        if not flags & ACK:
-            if repeated:
-                self.env.counters.RetransSegs += 1
-                self._note(now, "retransmission: SYN,ACK for a SYN that came again", "9293 3.10.7.4")
-                self._send_syn(now)  # answered, but the timer and its count go on
-            return False
-        if ack != 1:
+        verdict = judge_syn_rcvd(seg.flags, seq, ack, self.receiver.rcv_nxt, self.receiver.rcv_adv)
+        if verdict == opening.OPEN or verdict == opening.OPEN_BY_SYN_ACK:
+            agreed = handshake.agreed
+            window = seg.window if verdict == opening.OPEN_BY_SYN_ACK else seg.window << agreed.snd_wscale
+            self._establish(agreed, window, handshake.rtt(now), handshake.tries > 0, now)
+            return verdict == opening.OPEN
+        if verdict == opening.REFUSED:
+            self.env.counters.AttemptFails += 1
+            self._fail(errors.REFUSED, "RST in SYN-RCVD", "9293 3.10.7.4", CAUSE_SEGMENT, now)
+        elif verdict == opening.CHALLENGE:
+            self._challenge(now)
+        elif verdict == opening.SYN_AGAIN:
+            self.env.counters.RetransSegs += 1
+            self._note(now, "retransmission: SYN,ACK for a SYN that came again", "9293 3.10.7.4")
+            self._send_syn(now)  # answered, but the timer and its count go on
+        elif verdict == opening.SEND_RESET:
             self.env.output.reset_for(seg)
-            return False
-        self._establish(
-            handshake.agreed,
-            seg.window if flags & SYN else seg.window << handshake.agreed.snd_wscale,
-            handshake.rtt(now),
-            handshake.tries > 0,
-            now,
-        )
-        return not repeated
+        return False
 
     def _refuse(self, verdict: i64, seq: i64, size: i64, control: bool, now: i64) -> None:
         if verdict == acceptance.UNACCEPTABLE:
@@ -332,18 +282,12 @@ class Connection(Timed):
             self._on_reset(now)
 
     def _acknowledge_refused(self, seq: i64, size: i64, control: bool, now: i64) -> None:
-        """Answer what was refused: `size` bytes of text at `seq`; control: a SYN or FIN.
-
-        What takes no numbers, a bare ACK or a keep-alive probe, is answered rarely, or two hosts at odds never end.
-        Nobody learns anything of other connections from that limit: it is this connection's own.
-        """
+        """Answer what was refused: `size` bytes of text at `seq`; control: a SYN or FIN."""
         if size or control:
             if size and seq < self.receiver.rcv_nxt:
                 self.receiver.on_duplicate(seq, seq + size)
             self._send_ack(now)
-        elif now - self._answered_at < ANSWER_INTERVAL_US:
-            self.env.counters.TCPACKSkippedSeq += 1
-        else:
+        elif self.env.answers.to_bare(self._answered_at, now):
             self._answered_at = now
             self._send_ack(now)
 
@@ -563,14 +507,7 @@ class Connection(Timed):
 
         The connection's share follows the congestion window, as Linux sizes its send buffer.
         """
-        share = 2 * self.sender.congestion.cwnd
-        config = self.env.config
-        if share < config.send_buffer:
-            share = config.send_buffer
-        if share > config.send_buffer_max:
-            share = config.send_buffer_max
-        excess = self.sender.queued() - share
-        return excess if excess > 0 else 0
+        return self.sender.excess()
 
     def take_events(self) -> int:
         """What happened since the last call, as a mask; the caller has been served."""
@@ -579,36 +516,9 @@ class Connection(Timed):
         self.waiting = False
         return events
 
-    def snapshot(self) -> ConnectionSnapshot:
+    def snapshot(self) -> status.ConnectionSnapshot:
         """STATUS."""
-        sender = self.sender
-        receiver = self.receiver
-        return ConnectionSnapshot(
-            state=NAMES[self.state],
-            snd_una=sender.snd_una,
-            snd_nxt=sender.snd_nxt,
-            snd_wnd=sender.snd_wnd,
-            rcv_nxt=receiver.rcv_nxt,
-            rcv_wnd=receiver.rcv_adv - receiver.rcv_nxt,
-            unsent=sender.unsent(),
-            unacknowledged=sender.snd_nxt - sender.snd_una,
-            unread=receiver.ready_bytes,
-            out_of_order=receiver.out_of_order_bytes(),
-            mss=sender.mss,
-            cwnd=sender.congestion.cwnd,
-            ssthresh=sender.congestion.ssthresh,
-            in_flight=sender.board.in_flight,
-            sacked=sender.board.sacked,
-            lost=sender.board.lost,
-            sack=sender.sack,
-            timestamps=self.stamps.enabled,
-            snd_wscale=self._snd_wscale,
-            rcv_wscale=receiver.wscale,
-            srtt_us=sender.rto.srtt,
-            rto_us=sender.rto.rto,
-            retries=sender.retries,
-            deadline=self.deadline,
-        )
+        return status.read(self.state, self.sender, self.receiver, self.stamps.enabled, self._snd_wscale, self.deadline)
 
     # ---- the network says ----
 
@@ -638,21 +548,11 @@ class Connection(Timed):
     def on_timer(self, now: i64) -> None:
         """Do all that is due."""
         config = self.env.config
-        handshake = self.handshake
         if self.state == CLOSED or self.state == TIME_WAIT:
             self.deadline = 0
             return
-        if handshake is not None:
-            if handshake.deadline and now >= handshake.deadline:
-                handshake.deadline = 0
-                retries = config.syn_retries if self.state == SYN_SENT else config.synack_retries
-                if handshake.on_timer(retries, config.rto_max_us):
-                    self.env.counters.TCPTimeouts += 1
-                    self._note(now, "retransmission: SYN timeout", "6298 5.7")
-                else:
-                    self._give_up(now)
-            self.touch()
-            self._update_deadline()
+        if self.handshake is not None:
+            self._on_syn_timer(self.handshake, now)
             return
         acks = self.receiver.acks
         if acks.deadline and now >= acks.deadline:
@@ -683,6 +583,19 @@ class Connection(Timed):
         if self._linger_deadline and now >= self._linger_deadline:
             self._end(CLOSED, "no FIN from the peer and nobody to read", "Linux tcp_fin_timeout", CAUSE_TIMER, now)
             return
+        self.touch()
+        self._update_deadline()
+
+    def _on_syn_timer(self, handshake: Handshake, now: i64) -> None:
+        config = self.env.config
+        if handshake.deadline and now >= handshake.deadline:
+            handshake.deadline = 0
+            retries = config.syn_retries if self.state == SYN_SENT else config.synack_retries
+            if handshake.on_timer(retries, config.rto_max_us):
+                self.env.counters.TCPTimeouts += 1
+                self._note(now, "retransmission: SYN timeout", "6298 5.7")
+            else:
+                self._give_up(now)
         self.touch()
         self._update_deadline()
 
@@ -740,90 +653,45 @@ class Connection(Timed):
                 self._due &= ~KEEPALIVE_DUE
                 self.env.counters.TCPKeepAlive += 1
                 self._note(now, "keep-alive probe", "9293 3.8.4")
-                self._send(self.sender.snd_nxt - 1, ACK, now)
+                self.env.output.reply(self._blank(self.sender.snd_nxt - 1, ACK, now))
             if self.receiver.acks.due:
                 self._send_ack(now)
         self._update_deadline()
         return sent
 
+    def _blank(self, offset: i64, flags: i64, now: i64) -> Segment:
+        """A segment of this connection, to be sent now."""
+        seg = self.env.output.blank(self.key_out)
+        outgoing.fill(seg, self.iss, self.irs, offset, flags, self.sender.mss, self.receiver, self.stamps, now)
+        return seg
+
     def _send_chunk(self, chunk: Chunk, now: i64) -> None:
-        flags: i64 = ACK
-        if chunk.push:
-            flags |= PSH
-        if chunk.fin:
-            flags |= FIN
         if chunk.retransmission:
             self.env.counters.RetransSegs += (chunk.length + chunk.segment - 1) // chunk.segment if chunk.segment else 1
-        output = self.env.output
-        seg = output.blank(self.key_out)
-        self._fill(seg, chunk.offset, flags, now)
-        output.data(seg, chunk.pieces, chunk.length, chunk.segment)
+        seg = self._blank(chunk.offset, outgoing.flags_of(chunk), now)
+        self.env.output.data(seg, chunk.pieces, chunk.length, chunk.segment)
 
     def _send_ack(self, now: i64) -> None:
-        """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are, and what waits behind holes.
-
-        Only these carry SACK blocks: in a text segment they would take the place of text (RFC 6691). Nothing is lost
-        by it, since each segment that changes what there is to tell is answered by an ACK of its own.
-        """
-        output = self.env.output
-        seg = output.blank(self.key_out)
-        self._fill(seg, self.sender.snd_nxt, ACK, now)
+        """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are, and what waits behind holes."""
+        seg = self._blank(self.sender.snd_nxt, ACK, now)
         if self.receiver.sack:
-            irs = self.irs
-            blocks = self.receiver.sack_blocks(SACK_BLOCKS_WITH_TS if seg.has_ts else SACK_BLOCKS)
-            if blocks is not None:
-                left, right = blocks[0]
-                if right <= self.receiver.rcv_nxt:
-                    self.env.counters.TCPDSACKOldSent += 1
-                elif len(blocks) > 1 and blocks[1][0] <= left and right <= blocks[1][1]:
-                    self.env.counters.TCPDSACKOfoSent += 1
-                seg.sack = [(wrap(left, irs), wrap(right, irs)) for left, right in blocks]
-        output.reply(seg)
-
-    def _send(self, offset: i64, flags: i64, now: i64) -> None:
-        output = self.env.output
-        seg = output.blank(self.key_out)
-        self._fill(seg, offset, flags, now)
-        output.reply(seg)
-
-    def _fill(self, seg: Segment, offset: i64, flags: i64, now: i64) -> None:
-        """What every segment after the SYN carries: where we are in both directions."""
-        receiver = self.receiver
-        seg.seq = wrap(offset, self.iss)
-        seg.ack = wrap(receiver.rcv_nxt, self.irs)
-        seg.flags = flags
-        seg.window = receiver.window_field(self.sender.mss)
-        stamps = self.stamps
-        if stamps.enabled:
-            seg.has_ts = True
-            seg.ts_val = stamps.value(now)
-            seg.ts_ecr = stamps.recent
-            stamps.last_ack_sent = receiver.rcv_nxt
-        receiver.acks.on_ack_sent()
+            outgoing.fill_sack(seg, self.irs, self.receiver, self.env.counters)
+        self.env.output.reply(seg)
 
     def _send_syn(self, now: i64) -> None:
         """SYN in SYN-SENT, SYN,ACK in SYN-RCVD."""
-        handshake = self.handshake
-        assert handshake is not None
-        output = self.env.output
-        seg = output.blank(self.key_out)
-        seg.seq = self.iss
-        seg.flags = SYN
-        seg.window = self.receiver.rcv_adv - 1
-        if self.state == SYN_RCVD:
-            seg.flags = SYN | ACK
-            seg.ack = wrap(1, self.irs)
-        fill_syn(seg, handshake.offer, handshake.agreed, self.stamps.value(now), self.stamps.recent)
-        output.reply(seg)
+        assert self.handshake is not None
+        seg = self.env.output.blank(self.key_out)
+        window = self.receiver.rcv_adv - 1
+        self.handshake.fill(seg, self.iss, self.irs, window, self.stamps.value(now), self.stamps.recent)
+        self.env.output.reply(seg)
 
     def _send_reset(self, now: i64) -> None:
         """RST at SND.NXT (RFC 9293 3.10.5)."""
         self.env.counters.OutRsts += 1
-        output = self.env.output
-        seg = output.blank(self.key_out)
-        self._fill(seg, self.sender.snd_nxt, RST | ACK, now)
+        seg = self._blank(self.sender.snd_nxt, RST | ACK, now)
         seg.window = 0
-        output.reply(seg)
+        self.env.output.reply(seg)
 
     def _is_awaited(self) -> bool:
         """The peer could be waiting for us, so that the end has to be told by RST (RFC 9293 3.10.5).
@@ -836,11 +704,9 @@ class Connection(Timed):
 
     def _challenge(self, now: i64) -> None:
         """A challenge ACK (RFC 5961 7): rare enough that two confused hosts can't answer each other for ever."""
-        if now - self._answered_at < ANSWER_INTERVAL_US or not self.env.challenges.take(now):
-            self.env.counters.TCPACKSkippedChallenge += 1
+        if not self.env.answers.challenge(self._answered_at, now):
             return
         self._answered_at = now
-        self.env.counters.TCPChallengeACK += 1
         self._note(now, "challenge ACK", "5961 7")
         self._send_ack(now)
 

@@ -6,10 +6,10 @@ It is no parent: a connection asks nothing of it but a place in a queue.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from mypy_extensions import i64
 
+from synfin.tcp.answers import Answers
 from synfin.tcp.challenge import ChallengeBudget
 from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import AckSample
@@ -19,9 +19,7 @@ from synfin.tcp.output import Output
 from synfin.tcp.sender import Chunk
 from synfin.tcp.syn_cookies import SynCookies
 from synfin.tcp.trace import Tracer
-
-if TYPE_CHECKING:
-    from synfin.tcp.connection import Connection
+from synfin.tcp.turn import Turn
 
 
 class Environment:
@@ -43,11 +41,11 @@ class Environment:
         self.isn = isn
         self.ts_offset = ts_offset
         self.cookies = cookies
-        self.challenges = challenges
+        self.answers = Answers(challenges, counters)
         self.half_open: i64 = 0  # entries of all SYN queues
         self.orphans: i64 = 0  # connections that their users have closed, and that have not ended
         self.tracer: Tracer | None = None
-        self.active: deque[Connection] = deque()  # may have something to send, or a deadline to be noted
-        self.ready: deque[Connection] = deque()  # has something for its user
+        self.active: deque[Turn] = deque()  # may have something to send, or a deadline to be noted
+        self.ready: deque[Turn] = deque()  # has something for its user
         self.sample = AckSample()  # reused
         self.chunk = Chunk()  # reused

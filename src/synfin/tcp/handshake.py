@@ -1,4 +1,4 @@
-"""THE THREE-WAY HANDSHAKE, as its active side sees it, and the simultaneous open. RFC 9293 3.5 and 3.10.7.3.
+"""THE THREE-WAY HANDSHAKE, as its active side sees it, and the simultaneous open. RFC 9293 3.5, 3.10.7.3 and 3.10.7.4.
 
 SYN (seq = x) -> SYN,ACK (seq = y, ack = x + 1) -> ACK (seq = x + 1, ack = y + 1). Three, since each side's number must
 be both told and confirmed; the middle segment does two of the four things. The passive side needs no object while it
@@ -13,14 +13,19 @@ from mypy_extensions import i64
 
 from synfin.tcp.syn_options import Negotiated, Offer
 from synfin.wire.segment import Segment
+from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import ACK, RST, SYN
 
-# verdicts on a segment in SYN-SENT
+# verdicts on a segment in SYN-SENT and SYN-RCVD
 DROP: Final = 0
 SEND_RESET: Final = 1  # it acknowledges what we never sent: somebody's old connection
 REFUSED: Final = 2
-OPEN: Final = 3  # SYN,ACK of our SYN
+OPEN: Final = 3  # it acknowledges our SYN
 SIMULTANEOUS: Final = 4  # a SYN that crossed ours
+# and in SYN-RCVD alone
+CHALLENGE: Final = 5  # perhaps an attack: answer with a challenge ACK (RFC 5961)
+OPEN_BY_SYN_ACK: Final = 6  # like OPEN, and nothing else of the segment counts
+SYN_AGAIN: Final = 7  # the peer has not seen our SYN,ACK
 
 
 def judge_syn_sent(flags: i64, ack: i64) -> i64:
@@ -33,6 +38,24 @@ def judge_syn_sent(flags: i64, ack: i64) -> i64:
     if flags & SYN:
         return OPEN if flags & ACK else SIMULTANEOUS
     return DROP
+
+
+def judge_syn_rcvd(flags: i64, seq: i64, ack: i64, rcv_nxt: i64, rcv_adv: i64) -> i64:
+    """RFC 9293 3.10.7.4 for SYN-RCVD after a simultaneous open (a passive one is a record of the listener)."""
+    if flags & RST:
+        if seq == rcv_nxt:
+            return REFUSED
+        return CHALLENGE if rcv_nxt < seq < rcv_adv else DROP
+    # The peer's SYN,ACK repeats the SYN that came before: left of the window, yet its ACK is the one we wait for
+    # (RFC 9293 figure 7).
+    repeated = flags & SYN != 0 and seq == rcv_nxt - 1
+    if not repeated and (flags & SYN or not rcv_nxt <= seq <= rcv_adv):
+        return CHALLENGE  # RFC 9293 3.10.7.4, first, and 5961 4.2
+    if not flags & ACK:
+        return SYN_AGAIN if repeated else DROP
+    if ack != 1:
+        return SEND_RESET
+    return OPEN_BY_SYN_ACK if repeated else OPEN
 
 
 class Handshake:
@@ -61,6 +84,16 @@ class Handshake:
         self._interval = self._interval * 2 if self._interval * 2 < max_us else max_us
         self.due = True
         return True
+
+    def fill(self, seg: Segment, iss: i64, irs: i64, window: i64, ts_val: i64, ts_ecr: i64) -> None:
+        """SYN in SYN-SENT; once the peer's SYN has come, SYN,ACK. Its window is never scaled (RFC 7323 2.2)."""
+        seg.seq = iss
+        seg.flags = SYN
+        seg.window = window
+        if self.agreed is not None:
+            seg.flags = SYN | ACK
+            seg.ack = seq_add(irs, 1)
+        fill_syn(seg, self.offer, self.agreed, ts_val, ts_ecr)
 
     def rtt(self, now: i64) -> i64:
         """The first RTT sample; 0 when the SYN was sent more than once (Karn)."""

@@ -303,10 +303,8 @@ class Listener(Timed):
     def _challenge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
         """An ACK for what does not fit a half-open entry, within the stack's limit: entries are cheap to make."""
         env = self._env
-        if not env.challenges.take(now):
-            env.counters.TCPACKSkippedChallenge += 1
+        if not env.answers.challenge_stranger(now):
             return
-        env.counters.TCPChallengeACK += 1
         out = env.output.blank(reverse_key(key))
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)

@@ -130,6 +130,20 @@ class Sender:
         """Bytes written and not acknowledged."""
         return self.buffer.end - self.buffer.start
 
+    def excess(self) -> i64:
+        """Bytes written beyond what the connection takes off its user's hands: what a kernel would not buffer.
+
+        The connection's share follows the congestion window, as Linux sizes its send buffer.
+        """
+        share = 2 * self.congestion.cwnd
+        config = self._config
+        if share < config.send_buffer:
+            share = config.send_buffer
+        if share > config.send_buffer_max:
+            share = config.send_buffer_max
+        excess = self.queued() - share
+        return excess if excess > 0 else 0
+
     def unsent(self) -> i64:
         """Bytes written and never sent."""
         unsent = self.buffer.end - self.snd_nxt

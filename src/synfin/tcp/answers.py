@@ -1,0 +1,48 @@
+"""What is answered to a segment that was refused, and how often. RFC 9293 3.10.7.4 (first), RFC 5961 7.
+
+Every answer could be made to serve an attacker or to keep two hosts at odds talking for ever. So what carries numbers
+is answered each time, its sender waits for it; what carries none, rarely, by a limit of the connection's own, from
+which nobody learns anything of others; and a challenge ACK has to pass the limit of the stack besides.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.challenge import ChallengeBudget
+from synfin.tcp.counters import Counters
+
+INTERVAL_US: Final = 500_000  # between two answers of one connection to what carries no numbers (as Linux)
+NEVER: Final = -INTERVAL_US  # when a connection that has given none yet gave its last
+
+
+class Answers:
+    """One for a stack. answered_at: when the connection last gave an answer of this kind; it notes each new one."""
+
+    def __init__(self, challenges: ChallengeBudget, counters: Counters) -> None:
+        self._challenges = challenges
+        self._counters = counters
+
+    def to_bare(self, answered_at: i64, now: i64) -> bool:
+        """Answer a bare ACK or keep-alive probe outside the window now? No is counted."""
+        if now - answered_at < INTERVAL_US:
+            self._counters.TCPACKSkippedSeq += 1
+            return False
+        return True
+
+    def challenge(self, answered_at: i64, now: i64) -> bool:
+        """Send a challenge ACK now? Yes and no are counted."""
+        if now - answered_at < INTERVAL_US:
+            self._counters.TCPACKSkippedChallenge += 1
+            return False
+        return self.challenge_stranger(now)
+
+    def challenge_stranger(self, now: i64) -> bool:
+        """The same for a record that remembers no answers: half-open entries and TIME-WAIT."""
+        if not self._challenges.take(now):
+            self._counters.TCPACKSkippedChallenge += 1
+            return False
+        self._counters.TCPChallengeACK += 1
+        return True

@@ -1,0 +1,72 @@
+"""What the segments of one connection say: numbers, window, timestamps, SACK blocks. RFC 9293 3.1, RFC 7323, RFC 2018.
+
+Functions over the parts of a connection; `output` builds and queues what they fill.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.counters import Counters
+from synfin.tcp.receiver import Receiver
+from synfin.tcp.sender import Chunk
+from synfin.tcp.timestamps import Timestamps
+from synfin.wire.segment import Segment
+from synfin.wire.seq import wrap
+from synfin.wire.tcp_header import ACK, FIN, PSH
+
+SACK_BLOCKS: Final = 4  # so many fit into 40 bytes of options (RFC 2018 3)
+SACK_BLOCKS_WITH_TS: Final = 3
+
+
+def fill(
+    seg: Segment,
+    iss: i64,
+    irs: i64,
+    offset: i64,
+    flags: i64,
+    mss: i64,
+    receiver: Receiver,
+    stamps: Timestamps,
+    now: i64,
+) -> None:
+    """What every segment after the SYN carries: where we are in both directions."""
+    seg.seq = wrap(offset, iss)
+    seg.ack = wrap(receiver.rcv_nxt, irs)
+    seg.flags = flags
+    seg.window = receiver.window_field(mss)
+    if stamps.enabled:
+        seg.has_ts = True
+        seg.ts_val = stamps.value(now)
+        seg.ts_ecr = stamps.recent
+        stamps.last_ack_sent = receiver.rcv_nxt
+    receiver.acks.on_ack_sent()
+
+
+def fill_sack(seg: Segment, irs: i64, receiver: Receiver, counters: Counters) -> None:
+    """SACK blocks of an ACK without text: what came twice, and what waits behind holes.
+
+    In a text segment they would take the place of text (RFC 6691). Nothing is lost by it, since each segment that
+    changes what there is to tell is answered by an ACK of its own.
+    """
+    blocks = receiver.sack_blocks(SACK_BLOCKS_WITH_TS if seg.has_ts else SACK_BLOCKS)
+    if blocks is None:
+        return
+    left, right = blocks[0]
+    if right <= receiver.rcv_nxt:
+        counters.TCPDSACKOldSent += 1
+    elif len(blocks) > 1 and blocks[1][0] <= left and right <= blocks[1][1]:
+        counters.TCPDSACKOfoSent += 1
+    seg.sack = [(wrap(left, irs), wrap(right, irs)) for left, right in blocks]
+
+
+def flags_of(chunk: Chunk) -> i64:
+    """The flags of a segment with text."""
+    flags: i64 = ACK
+    if chunk.push:
+        flags |= PSH
+    if chunk.fin:
+        flags |= FIN
+    return flags
