@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from synfin.tcp.reassembly import KNOWN, NEW, NO_ROOM, PIECE_COST, Reassembly
+from synfin.tcp.reassembly import KNOWN, NEW, NO_ROOM, PIECE_COST, RUN_COST, Reassembly
 
 RUNS = 100
 MEMORY = 1 << 20
@@ -78,10 +78,19 @@ def test_no_more_runs_than_allowed_but_runs_may_grow() -> None:
 
 def test_a_piece_counts_with_its_overhead_against_the_limit() -> None:
     held = Reassembly()
-    assert held.insert(10, b"abc", RUNS, PIECE_COST + 2) == NO_ROOM
+    overhead = PIECE_COST + RUN_COST
+    assert held.insert(10, b"abc", RUNS, overhead + 2) == NO_ROOM
     assert held.memory == 0 and not held.starts
-    assert held.insert(10, b"abc", RUNS, PIECE_COST + 3) == NEW
-    assert held.memory == PIECE_COST + 3
+    assert held.insert(10, b"abc", RUNS, overhead + 3) == NEW
+    assert held.memory == overhead + 3
+
+
+def test_runs_that_become_one_are_charged_as_one() -> None:
+    held = filled((10, b"." * 2000), (3010, b"." * 2000), (6010, b"." * 2000))
+    assert held.memory == 3 * (2000 + PIECE_COST + RUN_COST)
+    held.insert(2010, b"-" * 4000, RUNS, MEMORY)
+    assert held.starts == [10]
+    assert held.memory == 8000 + 5 * PIECE_COST + RUN_COST
 
 
 def test_any_order_of_any_cuts_gives_the_same_bytes_and_no_memory_is_left() -> None:

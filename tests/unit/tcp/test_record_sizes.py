@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 import sys
+import tracemalloc
+
+import pytest
 
 import synfin
 from synfin.stack.stack import Stack
 from synfin.tcp import listener, time_wait
 from synfin.tcp.listener import HalfOpen
+from synfin.tcp.reassembly import NO_ROOM, Reassembly
 from synfin.tcp.syn_options import Negotiated
 from synfin.tcp.time_wait import TimeWait
 
@@ -32,6 +36,28 @@ def test_a_time_wait_record_is_27_bytes_packed_and_at_most_200_with_key_and_tabl
     packed = TimeWait(2**62, 2**32 - 1, 2**32 - 1, 2**32 - 1, 2**32 - 1, 65535, True).pack()
     assert len(packed) == time_wait._RECORD.size == 27
     assert cost_of_an_entry(packed, 12) <= cost_of_an_entry(packed, 36) <= 200
+
+
+@pytest.mark.parametrize("size", [1, 2, 17, 100, 536, 1460, 9000])
+@pytest.mark.parametrize("joined", [1, 2, 3, 10])
+def test_out_of_order_text_is_charged_what_it_costs_and_little_more(size: int, joined: int) -> None:
+    """`joined` pieces, the odd ones first, become one run; then a hole. Offsets beyond 2^30: ints of 32 bytes."""
+    runs = 500
+    source = random.Random(3).randbytes(runs + size)
+    held = Reassembly()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for run in range(runs):
+            start = (1 << 40) + run * (joined * size + 1)
+            for place in (*range(1, joined, 2), *range(0, joined, 2)):
+                at = start + place * size
+                assert held.insert(at, source[run : run + size], 1 << 20, 1 << 40) != NO_ROOM
+        cost = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(held.starts) == runs
+    assert cost <= held.memory <= cost + runs * (100 + 60 * joined)
 
 
 def test_an_interpreted_connection_has_few_enough_attributes_to_share_their_names_with_all_others() -> None:
