@@ -58,8 +58,8 @@ class _Handle(events.Handle):
     __slots__ = ()
 
     def _run(self) -> None:
-        hold = self._loop.hold  # type: ignore[attr-defined]
-        if hold is None or not hold(self):
+        holds = self._loop.holds  # type: ignore[attr-defined]
+        if not holds or not any(hold(self) for hold in holds):
             super()._run()
 
 
@@ -69,8 +69,8 @@ class _TimerHandle(events.TimerHandle):
     __slots__ = ()
 
     def _run(self) -> None:
-        hold = self._loop.hold  # type: ignore[attr-defined]
-        if hold is None or not hold(self):
+        holds = self._loop.holds  # type: ignore[attr-defined]
+        if not holds or not any(hold(self) for hold in holds):
             super()._run()
 
 
@@ -116,7 +116,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._clock_resolution = 1e-6
         self._selector = _Selector(self)
         self._shuffle = None if shuffle is None else random.Random(shuffle)
-        self.hold: Callable[[events.Handle], bool] | None = None
+        self.holds: list[Callable[[events.Handle], bool]] = []
         """Asked before each callback runs: True if it was taken, to be run later by `release()`."""
         self.limit = inf
         """The time() that is not passed."""
@@ -210,7 +210,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         return timer
 
     def release(self, handles: list[events.Handle]) -> None:
-        """Run callbacks that `hold` had taken."""
+        """Run callbacks that a hold had taken."""
         self._ready.extend(handles)  # type: ignore[attr-defined]
 
     def cancel_handles(self, wanted: Callable[[events.Handle], bool]) -> None:

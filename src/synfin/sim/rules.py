@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from synfin.sim.errors import SimulationError
 from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED
 from synfin.sim.units import microseconds
 from synfin.wire import ip as ip_layer
@@ -25,6 +26,7 @@ DROP: Final = LOST
 DUPLICATE: Final = DUPLICATED
 CORRUPT: Final = CORRUPTED  # turn one bit over
 RECORD: Final = "record"  # keep it in the rule's `recorded`, and let the other rules decide
+FATES: Final = (DROP, DUPLICATE, CORRUPT)
 
 PacketName = tuple[str, str, int, str, int, int, int]
 
@@ -166,6 +168,60 @@ class Reader:
                 self._opened[pair] = number + 1
                 self._number[seg.key] = self._number[reverse_key(seg.key)] = number
         return seg
+
+
+class Rulebook:
+    """The rules in force, in their order, and what they know of each packet.
+
+    on_failure: told of a rule that fails; its packet is dropped.
+    """
+
+    def __init__(self, on_failure: Callable[[Exception], None]) -> None:
+        self._rules: list[Rule] = []
+        self._reader = Reader()
+        self._on_failure = on_failure
+        self.note = self._reader.note
+        self.read = self._reader.read
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def add(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
+        """Ask `decide` of every packet from now on, or look the packet up in it."""
+        if isinstance(decide, Mapping):
+            faults = decide
+
+            def decide(packet: SimPacket) -> Verdict:
+                return faults.get(packet.describe())
+
+        if not callable(decide):
+            raise TypeError(f"a rule is a function of a packet or a mapping, not {type(decide).__name__}")
+        rule = Rule(decide, self._rules.remove)
+        self._rules.append(rule)
+        return rule
+
+    def judge(self, packet: SimPacket) -> Verdict:
+        """What the first rule says that does not pass; PASS if all do."""
+        for rule in tuple(self._rules):
+            verdict = self._ask(rule, packet)
+            if verdict is None or verdict == PASS:
+                continue
+            if verdict == RECORD:
+                rule.recorded.append(packet)
+                continue
+            return verdict
+        return PASS
+
+    def _ask(self, rule: Rule, packet: SimPacket) -> Verdict:
+        try:
+            verdict = rule.decide(packet)
+            if verdict not in (None, PASS, RECORD, *FATES) and not isinstance(verdict, (Delay, Change)):
+                known = ", ".join(("PASS", *(fate.upper() for fate in FATES)))
+                raise SimulationError(f"a rule says {known}, RECORD, Delay(...) or Change(...), not {verdict!r}")
+        except Exception as error:
+            self._on_failure(error)
+            return DROP
+        return verdict
 
 
 def verdict_of(kind: str, extra: int, overtake: bool) -> Verdict:

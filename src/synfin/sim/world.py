@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from synfin.sim.calls import SimLoop
 from synfin.sim.errors import SimulationEscape
-from synfin.sim.loop import START
+from synfin.sim.loop import START, VirtualLoop
+from synfin.sim.names import Names
 
 EPOCH: Final = 1_700_000_000.0  # time.time() at the beginning of every simulation
 _REACHES_OUT: Final = ("bind", "connect", "connect_ex", "listen", "sendmsg", "sendto")
@@ -27,12 +27,12 @@ _ABSENT: Final = object()
 
 
 @contextmanager
-def supplied(loop: SimLoop, seed: int) -> Iterator[None]:
-    """While it lasts, the clock is the loop's, all randomness comes from the seed, and there is no other network."""
+def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
+    """While it lasts, the clock is the loop's, all randomness is the seed's, and no names but these are known."""
     state = random.getstate()
     random.seed(f"random {seed}")
     saved: list[tuple[Any, str, object]] = []
-    for owner, name, value in _changes(loop, random.Random(f"world {seed}").randbytes):
+    for owner, name, value in _changes(loop, names, random.Random(f"world {seed}").randbytes):
         if hasattr(owner, name):  # which of them there are depends on Python's version
             saved.append((owner, name, vars(owner).get(name, _ABSENT)))
             setattr(owner, name, value)
@@ -47,7 +47,7 @@ def supplied(loop: SimLoop, seed: int) -> Iterator[None]:
         random.setstate(state)
 
 
-def _changes(loop: SimLoop, urandom: Callable[[int], bytes]) -> Iterator[tuple[Any, str, object]]:
+def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -> Iterator[tuple[Any, str, object]]:
     def wall() -> float:
         return EPOCH + loop.time() - START
 
@@ -76,9 +76,9 @@ def _changes(loop: SimLoop, urandom: Callable[[int], bytes]) -> Iterator[tuple[A
     yield uuid, "_node", 0x02_00_00_00_00_01
 
     def gethostbyname(host: str) -> str:
-        return str(loop.look_up(host, 0, socket.AF_INET)[0][4][0])
+        return str(names.look_up(host, 0, socket.AF_INET)[0][4][0])
 
-    yield socket, "getaddrinfo", loop.look_up
+    yield socket, "getaddrinfo", names.look_up
     yield socket, "gethostbyname", gethostbyname
     for name in _REACHES_OUT:
         yield socket.socket, name, _escape(name)

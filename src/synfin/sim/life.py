@@ -1,0 +1,139 @@
+"""One life of a host, from its start to its crash, and which life the running code belongs to.
+
+Code runs "on" a host when its context says so; tasks and callbacks inherit it, and the loop's calls look there. A life
+knows its synfin Host and its loop; the network and the host that lives again after a crash are not its business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from asyncio import events
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final
+
+from synfin.aio.host import Host
+from synfin.links.tunnel import TunnelLink
+from synfin.sim.errors import SimulationEscape
+from synfin.sim.loop import VirtualLoop
+from synfin.tcp.config import Config
+from synfin.tcp.trace import Trace
+from synfin.wire.segment import Burst, split
+
+HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
+
+
+class Uplink(TunnelLink):
+    """What a host sends goes to `carry`, burst by burst, as the packets it stands for."""
+
+    def __init__(self, carry: Callable[[list[bytes]], None], mtu: int) -> None:
+        super().__init__(lambda _: None, mtu)
+        self._carry = carry
+
+    def send(self, bursts: list[Burst]) -> None:
+        """Cut each burst, and have it carried."""
+        for burst in bursts:
+            self._carry(split(burst))
+
+
+class Life:
+    """name, addresses, config, trace, entropy: of its Host; carry: takes the packets it sends, all to one address."""
+
+    def __init__(
+        self,
+        name: str,
+        addresses: list[str],
+        loop: VirtualLoop,
+        carry: Callable[[list[bytes]], None],
+        *,
+        config: Config | None,
+        trace: Trace | None,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.name = name
+        self.alive = True
+        self.paused = False
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self._loop = loop
+        self._held: list[events.Handle] = []  # callbacks that wait while it is paused
+        self._packets: list[bytes] = []  # packets that do
+        self.context: Context = copy_context()
+        self.context.run(_current.set, self)
+        if config is None:
+            config = Config()
+        self.host = Host(
+            addresses, link=Uplink(carry, config.mtu), config=config, name=name, trace=trace, entropy=entropy
+        )
+        self.context.run(self.host.open, loop)
+
+    def deliver(self, packets: list[bytes]) -> None:
+        """Packets arrive, in nobody's context but the host's."""
+        if not self.alive:
+            return
+        if self.paused:
+            self._packets += packets[: HELD_PACKETS - len(self._packets)]
+            return
+        self.context.run(self.host.deliver, packets)
+
+    def freeze(self) -> None:
+        """Nothing of it runs, and packets wait, until thaw()."""
+        if not self.paused:
+            self.paused = True
+            self._loop.holds.append(self._hold)
+
+    def thaw(self) -> None:
+        """What waited happens now."""
+        if not self.paused:
+            return
+        self.paused = False
+        self._loop.holds.remove(self._hold)
+        handles, self._held = self._held, []
+        self._loop.release(handles)
+        packets, self._packets = self._packets, []
+        if packets:  # at the top of the loop, as all packets arrive, and not in the context of who calls this
+            self._loop.call_soon(self.deliver, packets, context=Context())
+
+    def end(self) -> None:
+        """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told."""
+        self.alive = False
+        self._packets.clear()
+        self.thaw()
+        self._loop.cancel_handles(self._owns)
+        for task in sorted(self.tasks, key=hash):
+            task.cancel()
+        self.context.run(self.host.detach)
+
+    def _owns(self, handle: events.Handle) -> bool:
+        """A callback that was scheduled on this host."""
+        return life_of(handle._context) is self  # type: ignore[attr-defined]
+
+    def _hold(self, handle: events.Handle) -> bool:
+        """The loop asks before a callback runs."""
+        if not self._owns(handle):
+            return False
+        self._held.append(handle)
+        return True
+
+
+_current: ContextVar[Life | None] = ContextVar("synfin_life", default=None)
+
+
+def life_of(context: Context | None) -> Life | None:
+    """The life that a context names, if any; None stands for no context."""
+    return None if context is None else context.get(_current)
+
+
+def current_life() -> Life | None:
+    """The life that the running code belongs to, if any."""
+    return _current.get()
+
+
+def living(what: str) -> Host:
+    """The Host that the running code is on. Raises SimulationEscape on none, OSError(ENETDOWN) on one that crashed."""
+    life = current_life()
+    if life is None:
+        raise SimulationEscape(f"{what}: this code runs on no host; run it by host.start(...)")
+    if not life.alive:
+        raise OSError(errno.ENETDOWN, f"{life.name} has crashed")
+    return life.host

@@ -1,0 +1,183 @@
+"""Packets on their way: who sends them where, what becomes of each, and when it arrives.
+
+Links' chance and rules decide what becomes of a packet; between that and its arrival it lies in a heap by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Final
+
+from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED, Direction, LinkSettings, corrupted
+from synfin.sim.loop import START, VirtualLoop
+from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
+from synfin.stack.stack import packed
+from synfin.wire import icmp
+
+NOTHING: Final = (PASSED, 0)
+ONCE: Final = (1,)
+TWICE: Final = (1, 2)
+
+
+class Station:
+    """Where packets leave from and arrive at: a host's name, and its door, which whoever lives there sets."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.deliver: Callable[[list[bytes]], None]
+        self.routes: dict[bytes, Route] = {}  # by address, as far as they were asked for
+
+
+Route = tuple[Station, Direction | None]
+
+
+class Traffic:
+    """What all hosts send. Time is its callers' loop's.
+
+    settings: of links that nobody has declared; seed: of their chance; rules: asked first; keep_faults: remember in
+    `faults` what chance does to which packet, as a rule takes it.
+    """
+
+    def __init__(self, settings: LinkSettings, seed: int, rules: Rulebook, keep_faults: bool) -> None:
+        self.packets = 0
+        self.faults: dict[PacketName, Verdict] = {}
+        self.calm = False
+        """No chance: links lose, duplicate, corrupt and delay by jitter nothing; rules still do."""
+        self.directions: dict[tuple[str, str], Direction] = {}
+        self._settings = settings
+        self._seed = seed
+        self._rules = rules
+        self._keep_faults = keep_faults
+        self._stations: dict[bytes, Station] = {}  # by address
+        self._in_flight: list[tuple[int, int, Station, bytes]] = []
+        self._serial = 0
+
+    def join(self, station: Station, addresses: list[str]) -> None:
+        """Packets to these addresses arrive there."""
+        for address in addresses:
+            self._stations[packed(address)] = station
+
+    def direction(self, sender: str, receiver: str) -> Direction:
+        """What carries packets from one host to another."""
+        found = self.directions.get((sender, receiver))
+        if found is None:
+            found = Direction(self._settings, f"{self._seed} {sender}>{receiver}")
+            self.directions[sender, receiver] = found
+        return found
+
+    def clear(self) -> None:
+        """What is on its way is gone."""
+        self._in_flight.clear()
+
+    # ---- departure ----
+
+    def carry(self, sender: Station, packets: list[bytes], loop: VirtualLoop) -> None:
+        """IP packets leave, all to the same address."""
+        first = packets[0]
+        address = first[16:20] if first[0] < 0x60 else first[24:40]
+        receiver, direction = sender.routes.get(address) or self._route(sender, address)
+        if direction is None:
+            return
+        self.packets += len(packets)
+        direction.sent += len(packets)
+        if self._rules or self._keep_faults:
+            for packet in packets:
+                self._carry_watched(sender, receiver, direction, packet, loop)
+            return
+        self._rules.note(sender.name, receiver.name, first)  # what opens a connection is alone
+        settings = direction.settings
+        has_chance = direction.has_chance and not self.calm
+        for packet in packets:
+            if not direction.open or len(packet) > settings.mtu:
+                self._turn_back(sender, direction, packet, loop.now_us)
+                continue
+            kind, extra = direction.draw() if has_chance else NOTHING
+            self._fly(receiver, direction, packet, kind, extra, settings.reorder, loop.now_us)
+
+    def _carry_watched(
+        self, sender: Station, receiver: Station, direction: Direction, data: bytes, loop: VirtualLoop
+    ) -> None:
+        """The same for one packet that somebody asks about."""
+        packet = self._rules.read(sender.name, receiver.name, data, loop.time() - START)
+        verdict = self._rules.judge(packet)
+        if not direction.open or len(data) > direction.settings.mtu:
+            self._turn_back(sender, direction, data, loop.now_us)
+            return
+        kind, extra, overtake = PASSED, 0, direction.settings.reorder
+        if isinstance(verdict, Delay):
+            extra, overtake = verdict.microseconds(), verdict.overtake or overtake
+        elif isinstance(verdict, Change):
+            data = bytes(verdict.packet)
+        elif verdict != PASS:
+            kind = str(verdict)
+        elif not self.calm:
+            kind, extra = direction.draw()
+            if self._keep_faults and (kind or extra):
+                self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
+        self._fly(receiver, direction, data, kind, extra, overtake, loop.now_us)
+
+    def _fly(
+        self, receiver: Station, direction: Direction, data: bytes, kind: str, extra: int, overtake: bool, now: int
+    ) -> None:
+        """What has become of a packet on the way decides whether and when it arrives."""
+        if kind == LOST:
+            direction.lost += 1
+            return
+        if kind == CORRUPTED:
+            data = corrupted(data)
+        for _ in TWICE if kind == DUPLICATED else ONCE:
+            arrives = direction.arrival(len(data), now, extra, overtake)
+            if arrives < 0:
+                direction.lost += 1
+                return
+            self._serial += 1
+            heappush(self._in_flight, (arrives, self._serial, receiver, data))
+
+    def _route(self, sender: Station, address: bytes) -> Route:
+        """Who has the address, and what leads there; nothing for an address that nobody has: its packets vanish."""
+        receiver = self._stations.get(address)
+        if receiver is None or receiver is sender:
+            return sender, None
+        route = sender.routes[address] = receiver, self.direction(sender.name, receiver.name)
+        return route
+
+    def _turn_back(self, sender: Station, direction: Direction, data: bytes, now: int) -> None:
+        """Lost on a link that is down; too big for one that is narrow, as a router says (RFC 1191, RFC 4443 3.2)."""
+        if not direction.open:
+            direction.lost += 1
+            return
+        mtu = direction.settings.mtu
+        if data[0] < 0x60:
+            error = icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_FRAG_NEEDED, data[16:20], data[12:16], data, mtu)
+        else:
+            error = icmp.build_error(6, icmp.V6_PACKET_TOO_BIG, 0, data[24:40], data[8:24], data, mtu)
+        self._serial += 1
+        heappush(self._in_flight, (now + 1, self._serial, sender, error))
+
+    # ---- arrival ----
+
+    def next_arrival(self) -> float | None:
+        """Loop time of the next packet's arrival."""
+        return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else None
+
+    def arrive(self, loop: VirtualLoop) -> None:
+        """Deliver the packets that are due, each station's in one batch as far as they come together.
+
+        Then those that come next, as long as nothing else can happen before.
+        """
+        flying = self._in_flight
+        while True:
+            now = loop.now_us
+            while flying and flying[0][0] <= now:
+                _, _, receiver, data = heappop(flying)
+                batch = [data]
+                while flying and flying[0][0] <= now and flying[0][2] is receiver:
+                    batch.append(heappop(flying)[3])
+                receiver.deliver(batch)
+            if not flying:
+                return
+            arrival = START + flying[0][0] / 1_000_000
+            if not loop.is_idle_until(arrival):
+                return
+            loop.move_to(arrival)
