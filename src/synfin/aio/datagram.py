@@ -1,44 +1,41 @@
-"""A UDP port as an asyncio.DatagramTransport."""
+"""A UDP port as an asyncio.DatagramTransport: opening one, and the transport."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
+from synfin.aio.engine import Engine, User
+from synfin.aio.names import ANY_ADDRESS, resolve
 from synfin.aio.socket_face import socket_name
 from synfin.stack.datagrams import DatagramPort
-from synfin.stack.stack import Stack, check_port, packed
+from synfin.stack.stack import check_port, packed
 from synfin.tcp import errors
 
 
-class DatagramTransport(asyncio.DatagramTransport):
-    """Made by Host.create_datagram_endpoint."""
+class DatagramTransport(asyncio.DatagramTransport, User):
+    """Made by `create_datagram_endpoint`."""
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
-        stack: Stack,
+        engine: Engine,
         port: DatagramPort,
         protocol: asyncio.DatagramProtocol,
         context: Context,
-        schedule_serve: Callable[[], None],
-        schedule_flush: Callable[[], None],
     ) -> None:
         extra: dict[str, Any] = {"sockname": socket_name(port.address, port.port)}
         if port.remote is not None:
             extra["peername"] = socket_name(*port.remote)
         super().__init__(extra)
-        self._loop = loop
-        self._stack = stack
+        self._loop = engine.loop
+        self._engine = engine
         self._port = port
         self._protocol = protocol
         self._context = context
-        self._schedule_serve = schedule_serve
-        self._schedule_flush = schedule_flush
         self._closing = False
-        port.user = self
+        engine.hold_port(port, self)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that is served."""
@@ -68,7 +65,7 @@ class DatagramTransport(asyncio.DatagramTransport):
         except OSError as error:
             self._loop.call_soon(self._call, self._protocol.error_received, error, context=self._context.copy())
             return
-        self._schedule_flush()
+        self._engine.driver.schedule_flush()
 
     def close(self) -> None:
         """Give the port back; connection_lost(None) at the next turn. What was sent is on its way."""
@@ -79,17 +76,20 @@ class DatagramTransport(asyncio.DatagramTransport):
         if self._closing:
             return
         self._closing = True
-        self._port.user = None
-        self._stack.close_datagrams(self._port)
+        self._engine.close_port(self._port)
         self._loop.call_soon(self._call, self._protocol.connection_lost, None, context=self._context.copy())
 
     def begin(self) -> None:
         """The protocol's first call."""
         self._call(self._protocol.connection_made, self)
         if self._port.received:
-            self._schedule_serve()
+            self._engine.driver.schedule_serve()
 
-    def serve(self) -> None:
+    def end(self, error: BaseException | None) -> None:
+        """Its host ends: the same as abort()."""
+        self.abort()
+
+    def serve(self, events: int) -> None:
         """Give what has come to the protocol."""
         port = self._port
         while port.errors and not self._closing:
@@ -114,3 +114,35 @@ class DatagramTransport(asyncio.DatagramTransport):
                 }
             )
             self.abort()
+
+
+async def create_datagram_endpoint(
+    engine: Engine,
+    protocol_factory: Callable[[], asyncio.DatagramProtocol],
+    local_addr: tuple[str, int] | None,
+    remote_addr: tuple[str, int] | None,
+) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
+    """Open a port, and begin its protocol. Raises as Host.create_datagram_endpoint."""
+    local, port = (None, 0) if local_addr is None else (local_addr[0] or None, local_addr[1])
+    if local in ANY_ADDRESS:
+        local = None
+    remote: tuple[bytes, int] | None = None
+    if remote_addr is not None:
+        remote = ((await resolve(engine, remote_addr[0], remote_addr[1]))[0], remote_addr[1])
+    opened = engine.stack.open_datagrams(local, port, remote)
+    try:
+        protocol = protocol_factory()
+    except BaseException:
+        engine.stack.close_datagrams(opened)
+        raise
+    transport = DatagramTransport(engine, opened, protocol, copy_context())
+    begun: asyncio.Future[None] = engine.loop.create_future()
+
+    def begin() -> None:
+        transport.begin()
+        if not begun.done():
+            begun.set_result(None)
+
+    engine.loop.call_soon(begin)
+    await begun
+    return transport, protocol

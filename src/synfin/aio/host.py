@@ -1,7 +1,8 @@
 """A host of its own inside this process: a Stack, what carries its packets, and asyncio's calls on top.
 
-Connecting, listening, streams, TLS and datagrams are here; what runs the stack is `driver`. Nothing here blocks, and no
-user's callback runs inside a user's call.
+This is the face: the arguments, the life of a host, its packets, and calls under asyncio's names, whose work is done in
+`connecting`, `listening` and `datagram`. What they stand on is `engine`. Nothing blocks, and no user's callback runs
+inside a user's call.
 """
 
 from __future__ import annotations
@@ -9,29 +10,23 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-import socket
-from asyncio import sslproto
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import Context, copy_context
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any
 
+from synfin.aio import connecting, datagram, listening
 from synfin.aio.control import ControlSocket, control_path
-from synfin.aio.datagram import DatagramTransport
-from synfin.aio.driver import Driver
+from synfin.aio.engine import Engine
 from synfin.aio.server import ProtocolFactory, Server
-from synfin.aio.socket_face import ListeningFace, socket_name
-from synfin.aio.transport import Transport
+from synfin.aio.tls import client_terms, server_terms
 from synfin.links.link import Link, check_mtu
 from synfin.links.tunnel import TunnelLink
-from synfin.stack.stack import Address, Stack, check_backlog, check_port, packed
+from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.config import Config
-from synfin.tcp.connection import CONNECTED, FAILED, Connection
+from synfin.tcp.connection import Connection
 from synfin.tcp.isn import IsnFunction
-from synfin.tcp.listener import Listener
 from synfin.tcp.trace import Trace
 
 if TYPE_CHECKING:
@@ -39,15 +34,6 @@ if TYPE_CHECKING:
 
 STREAM_LIMIT = 1 << 16  # asyncio.streams._DEFAULT_LIMIT
 CLOSE_GRACE_SECONDS = 2.0
-ANY_ADDRESS = ("", "0.0.0.0", "::")
-
-
-class _Waiter:
-    """Stands in for the user of a connection until its transport is made."""
-
-    def __init__(self, future: asyncio.Future[None], what: str) -> None:
-        self.future = future
-        self.what = what
 
 
 class Host:
@@ -102,16 +88,13 @@ class Host:
         plain = [interface.ip for interface in interfaces]
         self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace)
         carrier = link if send is None else TunnelLink(send, config.mtu)
-        self._driver = Driver(self.stack, carrier, verify_checksums, self._serve, self._on_link_lost)
-        self._servers: dict[Listener, Server] = {}
-        self._endpoints: WeakSet[DatagramTransport] = WeakSet()
+        self._engine = Engine(self.stack, carrier, verify_checksums, self._on_link_lost)
         self._closing: asyncio.Future[None] | None = None
         self._control_path = control_path(control) if isinstance(control, str) else control
         self._control: ControlSocket | None = None
 
     def __repr__(self) -> str:
-        addresses = ", ".join(sorted(str(ip_address(address)) for address in self.stack.addresses))
-        return f"<synfin Host {self.name} {addresses}{' closed' if self.is_closed() else ''}>"
+        return repr(self._engine)
 
     # ---- life ----
 
@@ -125,29 +108,26 @@ class Host:
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop this host runs on; RuntimeError before it was opened."""
-        loop = self._driver.loop
-        if loop is None:
-            raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
-        return loop
+        return self._engine.loop
 
     def is_open(self) -> bool:
         """It runs on a loop."""
-        return self._driver.loop is not None and not self._driver.closed
+        return self._engine.is_open()
 
     def is_closed(self) -> bool:
         """It has ended, for good: make a new one."""
-        return self._driver.closed
+        return self._engine.driver.closed
 
     def open(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Begin to run on `loop`, None: the running one. `async with` does it for you."""
-        if self._driver.closed:
+        if self._engine.driver.closed:
             raise RuntimeError(f"{self!r}: a host that was closed can't be opened again, make a new one")
-        if self._driver.loop is not None:
+        if self._engine.driver.loop is not None:
             raise RuntimeError(f"{self!r} is open already")
         loop = asyncio.get_running_loop() if loop is None else loop
         if self._control_path is not None:
             self._control = ControlSocket(self._control_path, self.name, self.stack, loop, self.clock)
-        self._driver.open(loop)
+        self._engine.driver.open(loop)
 
     async def aclose(self, grace: float = CLOSE_GRACE_SECONDS) -> None:
         """End. Listeners close; connections in their users' hands are reset; those that their users have closed get
@@ -159,68 +139,35 @@ class Host:
             await asyncio.shield(self._closing)
             return
         if not self.is_open():
-            self._driver.close()
+            self._engine.driver.close()
             return
         self._closing = self.loop.create_future()
         try:
-            for server in list(self._servers.values()):
-                server.close()
-            for connection in self.stack.connections():
-                if not connection.closer.reader_gone:
-                    self._end(connection)
-            await self._deliver_rest(grace)
+            self._engine.close_doors()
+            self._engine.abort_held()
+            await self._engine.deliver_rest(grace)
         finally:
             self.close()
             self._closing.set_result(None)
         await asyncio.sleep(0)  # every protocol has been told
 
-    async def _deliver_rest(self, grace: float) -> None:
-        """Until no connection whose user is gone has anything left to send or to be acknowledged."""
-        done: asyncio.Future[None] = self.loop.create_future()
-
-        def check() -> None:
-            if not done.done() and all(connection.sender.idle() for connection in self.stack.connections()):
-                done.set_result(None)
-
-        self._driver.after_each_run(check)
-        self._driver.schedule_flush()
-        try:
-            await asyncio.wait([done], timeout=grace)
-        finally:
-            self._driver.after_each_run(None)
-
     def close(self) -> None:
         """End at once: every connection is reset, the link is closed."""
-        if self._driver.closed:
+        if self._engine.driver.closed:
             return
         self._close_control()
-        if self._driver.loop is not None:
-            self._end_all()
-        self._driver.close()
+        self._engine.close()
 
     def detach(self) -> None:
         """End as a machine does whose power is cut: nothing is sent. For simulations of a crash.
 
         Who waits here for a connection is told that it is over, or what is to die with the host could not end.
         """
-        if self._driver.closed:
+        if self._engine.driver.closed:
             return
         self._close_control()
         self.set_trace(None)
-        self._driver.stop()
-        if self._driver.loop is not None:
-            self._end_all()
-
-    def _end_all(self) -> None:
-        for server in list(self._servers.values()):
-            server.close()
-        for endpoint in list(self._endpoints):
-            endpoint.abort()
-        for connection in self.stack.connections():
-            self._end(connection)
-        self.stack.abort_all(self.clock())
-        if not self.loop.is_closed():
-            self.loop.call_soon(self._serve)  # connection_lost, outside of this call
+        self._engine.stop()
 
     def _close_control(self) -> None:
         if self._control is not None:
@@ -229,7 +176,7 @@ class Host:
 
     def clock(self) -> int:
         """The loop's time in microseconds."""
-        return int(self.loop.time() * 1_000_000)
+        return self._engine.clock()
 
     def set_trace(self, trace: Trace | None) -> None:
         """Watch everything from now on, or nothing (None)."""
@@ -244,15 +191,15 @@ class Host:
         """
         if not isinstance(packet, (bytes, bytearray, memoryview)):
             raise TypeError(f"a packet is a bytes-like object, not {type(packet).__name__!r}")
-        if self._driver.closed:
+        if self._engine.driver.closed:
             raise errors.oserror(errors.NOT_CONNECTED, f"{self!r}")
-        if self._driver.loop is None:
+        if self._engine.driver.loop is None:
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
-        self._driver.receive(packet if type(packet) is bytes else bytes(packet))
+        self._engine.driver.receive(packet if type(packet) is bytes else bytes(packet))
 
     def deliver(self, packets: list[bytes]) -> None:
         """A batch of IP packets, as the loop itself gives it: users are served in this call. Nothing once closed."""
-        self._driver.deliver(packets)
+        self._engine.driver.deliver(packets)
 
     async def outgoing(self) -> list[bytes]:
         """The next batch of outgoing IP packets, one an element, of a host without `link` and `send`.
@@ -260,120 +207,24 @@ class Host:
         Waits until there is one; a whole burst comes at once. Nothing is queued in between: what is not asked for stays
         in its connection. Raises OSError(ENOTCONN) once the host is closed.
         """
-        if not self._driver.closed:
-            self._check_open()
-        return await self._driver.outgoing()
+        if not self._engine.driver.closed:
+            self._engine.check_open()
+        return await self._engine.driver.outgoing()
 
     def _on_link_lost(self, error: OSError) -> None:
         """The device is gone: so is this host."""
-        if self._driver.closed:
+        if self._engine.driver.closed:
             return
         self.loop.call_exception_handler({"message": f"the link of {self!r} is gone", "exception": error})
         for connection in self.stack.connections():
             connection.on_link_lost(errors.NETWORK_UNREACHABLE, self.clock())
         self.close()
 
-    def _serve(self) -> None:
-        """Give to each user what the stack has for it."""
-        stack = self.stack
-        while (listener := stack.accepting()) is not None:
-            server = self._servers.get(listener)
-            while (connection := listener.accept()) is not None:
-                if server is None:
-                    self._abort(connection)
-                else:
-                    server._accept(connection)
-        while (ready := stack.ready()) is not None:
-            events = ready.take_events()
-            user = ready.user
-            if isinstance(user, Transport):
-                user.serve(events)
-            elif isinstance(user, _Waiter) and not user.future.done():
-                if ready.error:
-                    user.future.set_exception(errors.oserror(ready.error, user.what))
-                elif events & (CONNECTED | FAILED):
-                    user.future.set_result(None)
-        while (port := stack.datagrams_ready()) is not None:
-            if isinstance(port.user, DatagramTransport):
-                port.user.serve()
-
-    def _abort(self, connection: Connection) -> None:
-        if isinstance(connection.user, Transport):
-            connection.user.abort()
-        else:
-            connection.abort(self.clock())
-            connection.remind()
-        self._driver.schedule_serve()
-
-    def _end(self, connection: Connection) -> None:
-        """Reset a connection because its host ends, and tell its user so."""
-        user = connection.user
-        error = errors.oserror(errors.ABORTED, f"{self!r} was closed")
-        if isinstance(user, Transport):
-            user._force_close(error)
-            return
-        if isinstance(user, _Waiter) and not user.future.done():
-            user.future.set_exception(error)
-        self._abort(connection)
-
-    def _close_listener(self, listener: Listener) -> None:
-        self._servers.pop(listener, None)
-        self.stack.close_listener(listener, self.clock())
-        self._driver.schedule_flush()
-
-    def _make_transport(
-        self, connection: Connection, protocol: asyncio.BaseProtocol, context: Context, server: Server | None
-    ) -> Transport:
-        serve, flush = self._driver.schedule_serve, self._driver.schedule_flush
-        return Transport(self.loop, connection, protocol, context, self.clock, serve, flush, server)
-
     # ---- connections ----
 
     async def connect(self, host: str, port: int, *, local_addr: tuple[str, int] | None = None) -> Connection:
         """Active open; the established Connection, to be given to `adopt()`. Raises as create_connection."""
-        self._check_open()
-        check_port(port, 1)
-        if isinstance(local_addr, str):
-            raise TypeError(f"local_addr is a pair of an address and a port, not {local_addr!r}")
-        last: OSError | None = None
-        for address in await self._resolve(host, port):
-            try:
-                return await self._connect_to(address, port, local_addr)
-            except OSError as error:
-                last = error
-        assert last is not None
-        raise last
-
-    async def _connect_to(self, address: Address, port: int, local_addr: tuple[str, int] | None) -> Connection:
-        local, local_port = (local_addr[0], local_addr[1]) if local_addr is not None else (None, 0)
-        connection = self.stack.connect(address, port, self.clock(), local, local_port)
-        future: asyncio.Future[None] = self.loop.create_future()
-        connection.user = _Waiter(future, f"connect to {socket_name(packed(address), port)[:2]}")
-        self._driver.schedule_flush()
-        try:
-            await future
-            if self._driver.closed:  # between the handshake's end and this task's turn
-                raise errors.oserror(errors.ABORTED, f"{self!r} was closed")
-        except BaseException:
-            # Cancelled or failed: nothing is left behind, and the peer hears of it at once.
-            connection.user = None
-            self._abort(connection)
-            raise
-        return connection
-
-    async def _resolve(self, host: str, port: int) -> list[bytes]:
-        """The addresses of `host` that this stack can reach, in order of preference."""
-        try:
-            return [packed(host)]
-        except ValueError:
-            pass
-        families = {len(address) for address in self.stack.addresses}
-        found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [packed(str(entry[4][0])) for entry in found]
-        usable = [address for address in dict.fromkeys(addresses) if len(address) in families]
-        if not usable:
-            raise errors.oserror(errors.NETWORK_UNREACHABLE, f"{host} has no address of this stack's families")
-        return usable
+        return await connecting.connect(self._engine, host, port, local_addr)
 
     async def create_connection(
         self,
@@ -391,22 +242,13 @@ class Host:
 
         Raises OSError (ConnectionRefusedError, TimeoutError, ...), ValueError or TypeError for bad arguments.
         """
-        self._check_open()
-        if server_hostname is not None and not ssl:
-            raise ValueError("server_hostname is only meaningful with ssl")
-        _check_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
-        _check_factory(protocol_factory)
+        self._engine.check_open()
         if ssl and not server_hostname:
             server_hostname = host
-        connection = await self.connect(host, port, local_addr=local_addr)
-        return await self.adopt(
-            protocol_factory,
-            connection,
-            ssl=ssl,
-            server_hostname=server_hostname,
-            ssl_handshake_timeout=ssl_handshake_timeout,
-            ssl_shutdown_timeout=ssl_shutdown_timeout,
-        )
+        terms = client_terms(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
+        _check_factory(protocol_factory)
+        connection = await connecting.connect(self._engine, host, port, local_addr)
+        return await connecting.adopt(self._engine, protocol_factory, connection, lambda: terms)
 
     async def adopt(
         self,
@@ -420,57 +262,18 @@ class Host:
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
         """Give a protocol and a transport to a connection that `connect()` returned.
 
-        The connection is this call's: if the factory or TLS fails, it is reset.
+        The connection is this call's: if an argument, the factory or TLS fails, it is reset.
         """
-        context = copy_context()
-        try:
-            protocol = protocol_factory()
-            if not ssl:
-                transport = self._make_transport(connection, protocol, context, None)
-                await self._begin(transport)
-                return transport, protocol
-            timeouts = (ssl_handshake_timeout, ssl_shutdown_timeout)
-            tls = await self._begin_tls(connection, protocol, ssl, server_hostname, *timeouts, context)
-            return tls, protocol
-        except BaseException:
-            self._abort(connection)
-            raise
+        return await connecting.adopt(
+            self._engine,
+            protocol_factory,
+            connection,
+            lambda: client_terms(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout),
+        )
 
     def abort_unless_taken(self, connection: Connection) -> None:
         """Reset a connection that `connect()` returned and that nobody adopted."""
-        if self.is_open() and isinstance(connection.user, _Waiter):
-            self._abort(connection)
-
-    async def _begin(self, transport: Transport) -> None:
-        """connection_made, outside of the caller's frame as asyncio does it."""
-        begun = self.loop.create_future()
-
-        def begin() -> None:
-            transport.begin()
-            if self._driver.closed:
-                self._serve()  # nobody else will any more
-            if not begun.done():
-                begun.set_result(None)
-
-        self.loop.call_soon(begin)
-        await begun
-
-    async def _begin_tls(
-        self,
-        connection: Connection,
-        protocol: asyncio.BaseProtocol,
-        ssl: ssl_module.SSLContext | bool,
-        server_hostname: str | None,
-        handshake_timeout: float | None,
-        shutdown_timeout: float | None,
-        context: Context,
-    ) -> asyncio.Transport:
-        done: asyncio.Future[None] = self.loop.create_future()
-        tls = _tls_protocol(self.loop, protocol, ssl, done, False, server_hostname, handshake_timeout, shutdown_timeout)
-        transport = self._make_transport(connection, tls, context, None)
-        await self._begin(transport)
-        await done
-        return cast(asyncio.Transport, tls._app_transport)
+        connecting.abort_unless_taken(self._engine, connection)
 
     async def create_server(
         self,
@@ -487,40 +290,26 @@ class Host:
 
         Raises OSError (EADDRINUSE, EADDRNOTAVAIL), ValueError or TypeError for bad arguments.
         """
-        self._check_open()
-        if isinstance(ssl, bool):
-            raise TypeError("ssl argument must be an SSLContext or None")
-        _check_tls(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
+        self._engine.check_open()
+        terms = server_terms(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_factory(protocol_factory)
+        return listening.create_server(self._engine, protocol_factory, host, port, backlog, terms)
 
-        def tls_factory() -> asyncio.BaseProtocol:
-            assert ssl is not None
-            tls: asyncio.BaseProtocol = _tls_protocol(
-                self.loop, protocol_factory(), ssl, None, True, None, ssl_handshake_timeout, ssl_shutdown_timeout
-            )
-            return tls
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], asyncio.DatagramProtocol],
+        local_addr: tuple[str, int] | None = None,
+        remote_addr: tuple[str, int] | None = None,
+    ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
+        """As loop.create_datagram_endpoint: a UDP port with a bounded queue.
 
-        check_port(port, 0)
-        check_backlog(backlog)
-        hosts: list[str | None] = [host] if host is None or isinstance(host, str) else list(host)
-        listeners: list[Listener] = []
-        faces: list[ListeningFace] = []
-        try:
-            for entry in hosts:
-                address = None if entry is None or entry in ANY_ADDRESS else entry
-                listener = self.stack.listen(port, address, backlog)
-                listeners.append(listener)
-                wanted = self.stack.addresses if address is None else {packed(address)}
-                faces += [ListeningFace(listener, socket_name(one, listener.port)) for one in sorted(wanted)]
-        except BaseException:
-            for listener in listeners:
-                self._close_listener(listener)
-            raise
-        factory: ProtocolFactory = protocol_factory if ssl is None else tls_factory
-        server = Server(self, listeners, factory, copy_context(), faces)
-        for listener in listeners:
-            self._servers[listener] = server
-        return server
+        Raises OSError (EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH), ValueError or TypeError for bad arguments.
+        """
+        self._engine.check_open()
+        _check_factory(protocol_factory)
+        return await datagram.create_datagram_endpoint(self._engine, protocol_factory, local_addr, remote_addr)
+
+    # ---- streams ----
 
     async def open_connection(
         self, host: str, port: int, *, limit: int = STREAM_LIMIT, **arguments: Any
@@ -551,88 +340,10 @@ class Host:
 
         return await self.create_server(factory, host, port, **arguments)
 
-    async def create_datagram_endpoint(
-        self,
-        protocol_factory: Callable[[], asyncio.DatagramProtocol],
-        local_addr: tuple[str, int] | None = None,
-        remote_addr: tuple[str, int] | None = None,
-    ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
-        """As loop.create_datagram_endpoint: a UDP port with a bounded queue.
-
-        Raises OSError (EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH), ValueError or TypeError for bad arguments.
-        """
-        self._check_open()
-        _check_factory(protocol_factory)
-        local, port = (None, 0) if local_addr is None else (local_addr[0] or None, local_addr[1])
-        if local in ANY_ADDRESS:
-            local = None
-        remote: tuple[Address, int] | None = None
-        if remote_addr is not None:
-            remote = ((await self._resolve(remote_addr[0], remote_addr[1]))[0], remote_addr[1])
-        opened = self.stack.open_datagrams(local, port, remote)
-        try:
-            protocol = protocol_factory()
-        except BaseException:
-            self.stack.close_datagrams(opened)
-            raise
-        driver = self._driver
-        transport = DatagramTransport(
-            self.loop, self.stack, opened, protocol, copy_context(), driver.schedule_serve, driver.schedule_flush
-        )
-        self._endpoints.add(transport)
-        begun: asyncio.Future[None] = self.loop.create_future()
-
-        def begin() -> None:
-            transport.begin()
-            if not begun.done():
-                begun.set_result(None)
-
-        self.loop.call_soon(begin)
-        await begun
-        return transport, protocol
-
-    def _check_open(self) -> None:
-        if not self.is_open():
-            raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
-
 
 def _check_factory(factory: object, name: str = "protocol_factory") -> None:
     if not callable(factory):
         raise TypeError(f"{name} must be callable, {type(factory).__name__} is not")
-
-
-def _check_tls(ssl: object, handshake_timeout: float | None, shutdown_timeout: float | None) -> None:
-    if ssl:
-        if ssl is not True and not hasattr(ssl, "wrap_bio"):
-            raise TypeError(f"ssl is an SSLContext, True or None, not {type(ssl).__name__}")
-        return
-    for name, value in (("ssl_handshake_timeout", handshake_timeout), ("ssl_shutdown_timeout", shutdown_timeout)):
-        if value is not None:
-            raise ValueError(f"{name} is only meaningful with ssl")
-
-
-def _tls_protocol(
-    loop: asyncio.AbstractEventLoop,
-    protocol: asyncio.BaseProtocol,
-    context: ssl_module.SSLContext | bool,
-    waiter: asyncio.Future[None] | None,
-    server_side: bool,
-    server_hostname: str | None,
-    handshake_timeout: float | None,
-    shutdown_timeout: float | None,
-) -> Any:
-    """asyncio's own TLS, which speaks through any transport that takes a BufferedProtocol."""
-    make: Any = sslproto.SSLProtocol  # typeshed knows less of its arguments than it takes
-    return make(
-        loop,
-        protocol,
-        sslproto._create_transport_context(server_side, server_hostname) if context is True else context,
-        waiter,
-        server_side,
-        server_hostname,
-        ssl_handshake_timeout=handshake_timeout,
-        ssl_shutdown_timeout=shutdown_timeout,
-    )
 
 
 def _interface(address: str) -> IPv4Interface | IPv6Interface:

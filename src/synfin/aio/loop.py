@@ -20,7 +20,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, cast
 
 from synfin.aio.calls import HostCalls
-from synfin.aio.host import ANY_ADDRESS, Host
+from synfin.aio.host import Host
+from synfin.aio.names import ANY_ADDRESS
 
 Network = IPv4Network | IPv6Network
 

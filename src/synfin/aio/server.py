@@ -5,31 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
-from typing import TYPE_CHECKING
 
+from synfin.aio.engine import Door, Engine
 from synfin.aio.socket_face import ListeningFace
 from synfin.aio.transport import Transport
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
 
-if TYPE_CHECKING:
-    from synfin.aio.host import Host
-
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
-class Server(asyncio.AbstractServer):
+class Server(asyncio.AbstractServer, Door):
     """Made by Host.create_server and Host.start_server; the same calls as asyncio's own."""
 
     def __init__(
         self,
-        host: Host,
+        engine: Engine,
         listeners: list[Listener],
         factory: ProtocolFactory,
         context: Context,
         faces: list[ListeningFace],
     ) -> None:
-        self._host = host
+        self._engine = engine
         self._listeners = listeners
         self._factory = factory
         self._context = context
@@ -38,6 +35,8 @@ class Server(asyncio.AbstractServer):
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
+        for listener in listeners:
+            engine.listen(listener, self)
 
     def __repr__(self) -> str:
         return f"<synfin Server {'closed' if self._closed else 'on'} {[face.getsockname() for face in self._faces]}>"
@@ -49,7 +48,7 @@ class Server(asyncio.AbstractServer):
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that runs it."""
-        return self._host.loop
+        return self._engine.loop
 
     def is_serving(self) -> bool:
         """New connections are taken."""
@@ -66,7 +65,7 @@ class Server(asyncio.AbstractServer):
             raise RuntimeError(f"{self!r} is closed")
         if self._forever is not None:
             raise RuntimeError(f"{self!r} is already being awaited on serve_forever()")
-        self._forever = self._host.loop.create_future()
+        self._forever = self._engine.loop.create_future()
         try:
             await self._forever
         except asyncio.CancelledError:
@@ -81,7 +80,7 @@ class Server(asyncio.AbstractServer):
             return
         self._closed = True
         for listener in self._listeners:
-            self._host._close_listener(listener)
+            self._engine.close_listener(listener)
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         self._wake()
@@ -99,16 +98,9 @@ class Server(asyncio.AbstractServer):
     async def wait_closed(self) -> None:
         """Until close() was called and the last transport has ended."""
         while not self._closed or self._transports:
-            waiter = self._host.loop.create_future()
+            waiter = self._engine.loop.create_future()
             self._waiters.append(waiter)
             await waiter
-
-    def _attach_transport(self, transport: Transport) -> None:
-        self._transports[transport] = None
-
-    def _detach_transport(self, transport: Transport) -> None:
-        self._transports.pop(transport, None)
-        self._wake()
 
     def _wake(self) -> None:
         if self._closed and not self._transports:
@@ -117,7 +109,7 @@ class Server(asyncio.AbstractServer):
                     waiter.set_result(None)
             self._waiters.clear()
 
-    def _accept(self, connection: Connection) -> None:
+    def accept(self, connection: Connection) -> None:
         """A handshake is complete: its protocol begins, in a context of its own."""
         context = self._context.copy()
         try:
@@ -125,9 +117,15 @@ class Server(asyncio.AbstractServer):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as problem:
-            self._host._abort(connection)
-            self._host.loop.call_exception_handler(
+            self._engine.abort(connection)
+            self._engine.loop.call_exception_handler(
                 {"message": "the protocol factory of a server failed", "exception": problem, "server": self}
             )
             return
-        self._host._make_transport(connection, protocol, context, self).begin()
+        transport = Transport(self._engine, connection, protocol, context, self._on_end)
+        self._transports[transport] = None
+        transport.begin()
+
+    def _on_end(self, transport: Transport) -> None:
+        self._transports.pop(transport, None)
+        self._wake()

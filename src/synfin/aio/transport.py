@@ -1,7 +1,8 @@
 """One connection as an asyncio.Transport.
 
-A connection tells what happened by events; the Host calls `serve()` with them, outside of any user's call and in the
-context captured when the transport was made. Rule for the next editor: no method that a user calls runs a callback.
+A connection tells what happened by events; the Engine calls `serve()` with them, outside of any user's call, and the
+protocol is called in the context captured when the transport was made. Rule for the next editor: no method that a user
+calls runs a callback.
 """
 
 from __future__ import annotations
@@ -12,20 +13,15 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from synfin.aio.engine import Engine, User
 from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.tcp import errors
 from synfin.tcp.connection import EOF, FAILED, GONE, READABLE, WRITABLE, Connection
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
-if TYPE_CHECKING:
-    from synfin.aio.server import Server
 
-
-class Transport(transports._FlowControlMixin, asyncio.Transport):
-    """What a Host gives to a protocol.
-
-    schedule_serve asks for a turn in which this connection's events are served, schedule_flush for one to send in.
-    """
+class Transport(transports._FlowControlMixin, asyncio.Transport, User):
+    """What a Host gives to a protocol. on_end: it is over, the protocol has been told."""
 
     # asyncio's own attributes by which start_tls() and sendfile() know what a transport can do
     _start_tls_compatible = True
@@ -42,22 +38,19 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        engine: Engine,
         connection: Connection,
         protocol: asyncio.BaseProtocol,
         context: Context,
-        clock: Callable[[], int],
-        schedule_serve: Callable[[], None],
-        schedule_flush: Callable[[], None],
-        server: Server | None = None,
+        on_end: Callable[[Transport], None] | None = None,
     ) -> None:
-        super().__init__(None, loop)
+        super().__init__(None, engine.loop)
         self._connection = connection
         self._context = context
-        self._clock = clock
-        self._schedule = schedule_serve
-        self._schedule_flush = schedule_flush
-        self._server = server
+        self._clock = engine.clock
+        self._schedule = engine.driver.schedule_serve
+        self._schedule_flush = engine.driver.schedule_flush
+        self._on_end = on_end
         self._begun = False  # connection_made was called
         self._paused = False
         self._eof_told = False
@@ -126,6 +119,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         self._force_close(None)
 
     def _force_close(self, error: BaseException | None) -> None:
+        """By this name asyncio's TLS ends the transport below it."""
         if self._lost:
             return
         self._closing = True
@@ -198,7 +192,11 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         self._connection.shutdown(self._clock())
         self._schedule_flush()
 
-    # ---- the Host's side ----
+    # ---- the engine's side ----
+
+    def end(self, error: BaseException | None) -> None:
+        """Reset; connection_lost(error) at the next turn."""
+        self._force_close(error)
 
     def begin(self) -> None:
         """The protocol's first call; what has come meanwhile follows. Aborted before it began, it never begins."""
@@ -206,8 +204,6 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
             self._connection.user = None
             self._lost = True
             return
-        if self._server is not None:
-            self._server._attach_transport(self)
         self._call(self._protocol.connection_made, self)
         self._begun = True
         self._connection.remind()
@@ -315,9 +311,9 @@ class Transport(transports._FlowControlMixin, asyncio.Transport):
         finally:
             if self._face is not None:
                 self._face.close()
-            if self._server is not None:
-                self._server._detach_transport(self)
-                self._server = None
+            if self._on_end is not None:
+                self._on_end(self)
+                self._on_end = None
 
     def _call(self, callback: Callable[..., Any], *args: Any) -> Any:
         """Run a protocol's callback in its context; what it raises ends this connection, and only this."""

@@ -156,16 +156,16 @@ def test_nodelay_off_holds_a_small_segment_back_and_on_lets_it_go() -> None:
         face.setsockopt(TCP, socket.TCP_NODELAY, 0)
         connection = face._connection
         connection.write(b"a")
-        pair.client._driver.schedule_flush()
+        pair.client._engine.driver.schedule_flush()
         connection.write(b"b" * 3000)
         await settle(0.0005)
         sent = pair.wire.sent["client"]
         connection.write(b"c")
-        pair.client._driver.schedule_flush()
+        pair.client._engine.driver.schedule_flush()
         await settle(0.0005)
         assert pair.wire.sent["client"] == sent and connection.sender.unsent()
         face.setsockopt(TCP, socket.TCP_NODELAY, 1)
-        pair.client._driver.schedule_flush()
+        pair.client._engine.driver.schedule_flush()
         await settle(0.0001)
         assert not connection.sender.unsent()
 
@@ -190,7 +190,7 @@ def test_congestion_control_is_named_and_exchanged() -> None:
 def test_tcp_info_is_linuxs_struct() -> None:
     async def go(face: SocketFace, accepted: SocketFace, pair: Pair) -> None:
         face._connection.write(bytes(20_000))
-        pair.client._driver.schedule_flush()
+        pair.client._engine.driver.schedule_flush()
         await settle(1)
         info = face.getsockopt(TCP, INFO, 256)
         assert isinstance(info, bytes) and len(info) == 104

@@ -482,7 +482,7 @@ def test_write_after_the_peers_reset_raises_nothing_and_the_protocol_hears_of_it
             for _ in range(20):
                 transport.write(b"x")
                 await asyncio.sleep(0)
-            pair.server._driver._flush()
+            pair.server._engine.driver._flush()
             await asyncio.sleep(0)
             transport.write(b"x")
             await settle()

@@ -215,7 +215,7 @@ def test_a_send_that_raises_oserror_loses_the_packet_and_is_counted() -> None:
             await settle(2)
             full = False
             await task
-            tunnel = a._driver._tunnel
+            tunnel = a._engine.driver._tunnel
             assert tunnel is not None and tunnel.refused == 2 and isinstance(tunnel.last_error, BlockingIOError)
 
     run(main())

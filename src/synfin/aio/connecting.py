@@ -1,0 +1,124 @@
+"""Active opens: a connection to the first address that answers, and the protocol and transport that it is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import cast
+
+from synfin.aio.engine import Engine, User
+from synfin.aio.names import resolve
+from synfin.aio.socket_face import socket_name
+from synfin.aio.tls import TlsTerms
+from synfin.aio.transport import Transport
+from synfin.stack.stack import check_port
+from synfin.tcp import errors
+from synfin.tcp.connection import CONNECTED, FAILED, Connection
+
+
+class Waiter(User):
+    """Stands in for the user of a connection until its transport is made."""
+
+    def __init__(self, connection: Connection, future: asyncio.Future[None], what: str) -> None:
+        self._connection = connection
+        self._future = future
+        self._what = what
+
+    def serve(self, events: int) -> None:
+        """The handshake is done, or will never be."""
+        if self._future.done():
+            return
+        error = self._connection.error
+        if error:
+            self._future.set_exception(errors.oserror(error, self._what))
+        elif events & (CONNECTED | FAILED):
+            self._future.set_result(None)
+
+    def end(self, error: BaseException | None) -> None:
+        """Who waits is told why."""
+        if error is not None and not self._future.done():
+            self._future.set_exception(error)
+
+
+async def connect(engine: Engine, host: str, port: int, local_addr: tuple[str, int] | None) -> Connection:
+    """The established connection, to be given to `adopt`. Raises as Host.create_connection."""
+    engine.check_open()
+    check_port(port, 1)
+    if isinstance(local_addr, str):
+        raise TypeError(f"local_addr is a pair of an address and a port, not {local_addr!r}")
+    last: OSError | None = None
+    for address in await resolve(engine, host, port):
+        try:
+            return await _connect_to(engine, address, port, local_addr)
+        except OSError as error:
+            last = error
+    assert last is not None
+    raise last
+
+
+async def _connect_to(engine: Engine, address: bytes, port: int, local_addr: tuple[str, int] | None) -> Connection:
+    local, local_port = (local_addr[0], local_addr[1]) if local_addr is not None else (None, 0)
+    connection = engine.stack.connect(address, port, engine.clock(), local, local_port)
+    future: asyncio.Future[None] = engine.loop.create_future()
+    connection.user = Waiter(connection, future, f"connect to {socket_name(address, port)[:2]}")
+    engine.driver.schedule_flush()
+    try:
+        await future
+        if engine.driver.closed:  # between the handshake's end and this task's turn
+            raise engine.closed_error()
+    except BaseException:
+        # Cancelled or failed: nothing is left behind, and the peer hears of it at once.
+        connection.user = None
+        engine.abort(connection)
+        raise
+    return connection
+
+
+async def adopt(
+    engine: Engine,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    connection: Connection,
+    terms: Callable[[], TlsTerms | None],
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """Give a protocol and a transport to a connection that `connect` returned.
+
+    The connection is this call's: if the terms, the factory or TLS fail, it is reset.
+    """
+    context = copy_context()
+    try:
+        tls = terms()
+        protocol = protocol_factory()
+        if tls is None:
+            transport = Transport(engine, connection, protocol, context)
+            await _begin(engine, transport)
+            return transport, protocol
+        done: asyncio.Future[None] = engine.loop.create_future()
+        below = tls.protocol(engine.loop, protocol, done)
+        await _begin(engine, Transport(engine, connection, below, context))
+        await done
+        return cast(asyncio.Transport, below._app_transport), protocol
+    except BaseException:
+        engine.abort(connection)
+        raise
+
+
+async def _begin(engine: Engine, transport: Transport) -> None:
+    """connection_made, outside of the caller's frame as asyncio does it."""
+    begun: asyncio.Future[None] = engine.loop.create_future()
+
+    def begin() -> None:
+        transport.begin()
+        if engine.driver.closed:
+            engine.serve()  # nobody else will any more
+        if not begun.done():
+            begun.set_result(None)
+
+    engine.loop.call_soon(begin)
+    await begun
+
+
+def abort_unless_taken(engine: Engine, connection: Connection) -> None:
+    """Reset a connection that `connect` returned and that nobody adopted."""
+    if engine.is_open() and isinstance(connection.user, Waiter):
+        engine.abort(connection)

@@ -1,0 +1,191 @@
+"""A Stack with what runs it, and its users served: what everything else of a Host stands on.
+
+It knows its users by two small classes, and no more of them: a `User` holds a connection or a datagram port, a `Door`
+stands behind a listener. Rule for the next editor: nothing here knows a transport, a server or a Host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from synfin.aio.driver import Driver
+from synfin.links.link import Link
+from synfin.links.tunnel import TunnelLink
+from synfin.stack.datagrams import DatagramPort
+from synfin.stack.stack import Stack
+from synfin.tcp import errors
+from synfin.tcp.connection import Connection
+from synfin.tcp.listener import Listener
+
+
+class User(ABC):
+    """Whoever a connection, or a datagram port, has for its `user`."""
+
+    @abstractmethod
+    def serve(self, events: int) -> None:
+        """Take what there is; `events` as of Connection.take_events(), 0 of a datagram port."""
+
+    @abstractmethod
+    def end(self, error: BaseException | None) -> None:
+        """It ends under its user's hands, by `error`."""
+
+
+class Door(ABC):
+    """Whoever takes the connections that a listener accepts."""
+
+    @abstractmethod
+    def accept(self, connection: Connection) -> None:
+        """A handshake is complete: the connection is the door's from now on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take no more, and give the listener back by `Engine.close_listener`."""
+
+
+class Engine:
+    """One per Host. link, verify_checksums: see Host. on_lost: the link is gone."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        link: Link | TunnelLink | None,
+        verify_checksums: bool,
+        on_lost: Callable[[OSError], None],
+    ) -> None:
+        self.stack = stack
+        self.driver = Driver(stack, link, verify_checksums, self.serve, on_lost)
+        self._doors: dict[Listener, Door] = {}
+        self._ports: dict[DatagramPort, User] = {}
+
+    def __repr__(self) -> str:
+        addresses = ", ".join(sorted(str(ip_address(address)) for address in self.stack.addresses))
+        return f"<synfin Host {self.stack.name} {addresses}{' closed' if self.driver.closed else ''}>"
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it runs on; RuntimeError before it was opened."""
+        loop = self.driver.loop
+        if loop is None:
+            raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
+        return loop
+
+    def clock(self) -> int:
+        """The loop's time in microseconds."""
+        return int(self.loop.time() * 1_000_000)
+
+    def is_open(self) -> bool:
+        """It runs on a loop."""
+        return self.driver.loop is not None and not self.driver.closed
+
+    def check_open(self) -> None:
+        """RuntimeError unless it is."""
+        if not self.is_open():
+            raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
+
+    def closed_error(self) -> OSError:
+        """Why what a user holds ends with its host."""
+        return errors.oserror(errors.ABORTED, f"{self!r} was closed")
+
+    # ---- users ----
+
+    def serve(self) -> None:
+        """Give to each user what the stack has for it."""
+        stack = self.stack
+        while (listener := stack.accepting()) is not None:
+            door = self._doors.get(listener)
+            while (connection := listener.accept()) is not None:
+                if door is None:
+                    self.abort(connection)
+                else:
+                    door.accept(connection)
+        while (ready := stack.ready()) is not None:
+            events = ready.take_events()
+            user = ready.user
+            if isinstance(user, User):
+                user.serve(events)
+        while (port := stack.datagrams_ready()) is not None:
+            if isinstance(port.user, User):
+                port.user.serve(0)
+
+    def abort(self, connection: Connection, error: BaseException | None = None) -> None:
+        """Reset a connection. Its user, if there is one, is told at the next turn; `error` says why."""
+        user = connection.user
+        if isinstance(user, User):
+            user.end(error)
+        connection.abort(self.clock())
+        connection.remind()
+        self.driver.schedule_serve()
+
+    def listen(self, listener: Listener, door: Door) -> None:
+        """Give what `listener` accepts to `door`."""
+        self._doors[listener] = door
+
+    def close_listener(self, listener: Listener) -> None:
+        """Listen no more; what nobody accepted is reset."""
+        self._doors.pop(listener, None)
+        self.stack.close_listener(listener, self.clock())
+        self.driver.schedule_flush()
+
+    def hold_port(self, port: DatagramPort, user: User) -> None:
+        """Give what comes to `port` to `user`."""
+        port.user = user
+        self._ports[port] = user
+
+    def close_port(self, port: DatagramPort) -> None:
+        """Give a datagram port back."""
+        port.user = None
+        self._ports.pop(port, None)
+        self.stack.close_datagrams(port)
+
+    # ---- the end ----
+
+    def close_doors(self) -> None:
+        """Listen no more."""
+        for door in list(self._doors.values()):
+            door.close()
+
+    def abort_held(self) -> None:
+        """Reset each connection that its user has not closed itself."""
+        for connection in self.stack.connections():
+            if not connection.closer.reader_gone:
+                self.abort(connection, self.closed_error())
+
+    async def deliver_rest(self, grace: float) -> None:
+        """Until no connection whose user is gone has anything left to send or to be acknowledged; `grace` seconds."""
+        done: asyncio.Future[None] = self.loop.create_future()
+
+        def check() -> None:
+            if not done.done() and all(connection.sender.idle() for connection in self.stack.connections()):
+                done.set_result(None)
+
+        self.driver.after_each_run(check)
+        self.driver.schedule_flush()
+        try:
+            await asyncio.wait([done], timeout=grace)
+        finally:
+            self.driver.after_each_run(None)
+
+    def close(self) -> None:
+        """End at once: every connection is reset, the link is closed."""
+        if self.driver.loop is not None:
+            self._end_all()
+        self.driver.close()
+
+    def stop(self) -> None:
+        """The same, but nothing is sent."""
+        self.driver.stop()
+        if self.driver.loop is not None:
+            self._end_all()
+
+    def _end_all(self) -> None:
+        self.close_doors()
+        for user in list(self._ports.values()):
+            user.end(None)
+        for connection in self.stack.connections():
+            self.abort(connection, self.closed_error())
+        self.stack.abort_all(self.clock())
+        if not self.loop.is_closed():
+            self.loop.call_soon(self.serve)  # connection_lost, outside of this call
