@@ -121,12 +121,13 @@ def test_a_flood_from_real_sources_ends_at_the_accept_queue(stage: Stage) -> Non
 def test_slow_handshakes_are_bounded_over_all_listeners_of_a_stack(stage: Stage) -> None:
     scene = stage(plain(syn_queue_limit=QUEUE, half_open_limit=30, syn_cookies=COOKIES_OFF))
     host = scene.host
+    listeners = []
     for port in (81, 82, 80):
-        host.listens(port=port)
+        listeners.append(host.listens(port=port))
         flood(scene, 2 * QUEUE, port)
     host.has(half_open=30)
     host.counted(TCPReqQFullDrop=2 * QUEUE * 3 - 30)
-    for listener in list(scene.stack._listeners.values()):
+    for listener in listeners:
         scene.stack.close_listener(listener, scene.now)
     host.has(half_open=0)
     host.listens(port=83)

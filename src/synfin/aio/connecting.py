@@ -12,7 +12,7 @@ from synfin.aio.names import resolve
 from synfin.aio.socket_face import socket_name
 from synfin.aio.tls import TlsTerms
 from synfin.aio.transport import Transport
-from synfin.stack.stack import check_port
+from synfin.stack.addresses import check_port
 from synfin.tcp import errors
 from synfin.tcp.connection import CONNECTED, FAILED, Connection
 

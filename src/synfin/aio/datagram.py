@@ -10,8 +10,8 @@ from typing import Any
 from synfin.aio.engine import Engine, User
 from synfin.aio.names import ANY_ADDRESS, resolve
 from synfin.aio.socket_face import socket_name
+from synfin.stack.addresses import check_port, packed
 from synfin.stack.datagrams import DatagramPort
-from synfin.stack.stack import check_port, packed
 from synfin.tcp import errors
 
 

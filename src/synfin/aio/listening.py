@@ -11,7 +11,7 @@ from synfin.aio.names import ANY_ADDRESS
 from synfin.aio.server import ProtocolFactory, Server
 from synfin.aio.socket_face import ListeningFace, socket_name
 from synfin.aio.tls import TlsTerms
-from synfin.stack.stack import check_backlog, check_port, packed
+from synfin.stack.addresses import check_backlog, check_port, packed
 from synfin.tcp.listener import Listener
 
 

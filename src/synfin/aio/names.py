@@ -6,7 +6,7 @@ import socket
 from typing import Final
 
 from synfin.aio.engine import Engine
-from synfin.stack.stack import packed
+from synfin.stack.addresses import packed
 from synfin.tcp import errors
 
 ANY_ADDRESS: Final = ("", "0.0.0.0", "::")

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from synfin.sim.errors import SimulationError
-from synfin.stack.stack import packed
+from synfin.stack.addresses import packed
 
 
 class Names:

@@ -12,7 +12,7 @@ from typing import Final
 from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED, Direction, LinkSettings, corrupted
 from synfin.sim.loop import START, VirtualLoop
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
-from synfin.stack.stack import packed
+from synfin.stack.addresses import packed
 from synfin.wire import icmp
 
 NOTHING: Final = (PASSED, 0)

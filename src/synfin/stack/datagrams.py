@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from synfin.stack.addresses import check_families, check_own, endpoint, is_group, source_for
+from synfin.stack.ports import EphemeralPorts
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
 from synfin.tcp.output import Output
-from synfin.wire.key import key_src, key_src_port, make_key
-from synfin.wire.udp import HEADER_LEN, Datagram, build
+from synfin.wire.errors import WireError
+from synfin.wire.ip import IpHeader
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key
+from synfin.wire.udp import HEADER_LEN, Datagram, build, parse_untrusted
 
 QUEUE_LIMIT: Final = 256  # datagrams that wait for the reader of one port
 
@@ -75,3 +79,82 @@ class DatagramPort:
         if not self.waiting:
             self.waiting = True
             self._ready.append(self)
+
+
+class Datagrams:
+    """All UDP ports of one stack, whose addresses are `own`. ready: those with datagrams or errors for their users."""
+
+    def __init__(self, own: set[bytes], output: Output, counters: Counters, ports: EphemeralPorts, mtu: int) -> None:
+        self.ready: deque[DatagramPort] = deque()
+        self._open: dict[bytes, DatagramPort] = {}  # by endpoint
+        self._own = own
+        self._output = output
+        self._counters = counters
+        self._ports = ports
+        self._mtu = mtu
+
+    def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> bool:
+        """One that came in. False: nobody listens there, of which its sender is to be told."""
+        try:
+            datagram = parse_untrusted(packet, ip, checksum_ok)
+        except WireError:
+            self._counters.InErrs += 1
+            return True
+        local = key_dst(datagram.key)
+        if local not in self._own or is_group(key_src(datagram.key)):
+            self._counters.InAddrErrors += 1
+            return True
+        port = self._open.get(endpoint(local, key_dst_port(datagram.key)))
+        if port is None:
+            self._counters.NoPorts += 1
+            return False
+        port.on_datagram(datagram)
+        return True
+
+    def on_unreachable(self, key: bytes, code: int) -> None:
+        """ICMP says of a datagram that went out under `key` that it did not arrive."""
+        port = self._open.get(endpoint(key_src(key), key_src_port(key)))
+        if port is not None:
+            self._counters.InDestUnreachs += 1
+            port.on_unreachable(code)
+
+    def open(self, local: bytes | None, port: int, remote: tuple[bytes, int] | None) -> DatagramPort:
+        """A port, all numbers within their range; see Stack.open_datagrams."""
+        if local is None:
+            if remote is not None:
+                local = source_for(self._own, remote[0])
+            else:
+                local = min(self._own, key=lambda one: (len(one), one))
+        check_own(self._own, local)
+        if remote is not None:
+            check_families(local, remote[0])
+        port = self._free_port(local, port)
+        opened = DatagramPort(local, port, remote, self._output, self._counters, self.ready, self._mtu)
+        self._open[endpoint(local, port)] = opened
+        return opened
+
+    def _free_port(self, local: bytes, port: int) -> int:
+        if port == 0:
+            port = self._ports.choose(local, b"udp", 0, lambda candidate: endpoint(local, candidate) not in self._open)
+            if port == 0:
+                raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free for datagrams")
+        elif endpoint(local, port) in self._open:
+            raise errors.oserror(errors.ADDRESS_IN_USE, f"UDP port {port}")
+        return port
+
+    def close(self, port: DatagramPort) -> None:
+        """Give a port back."""
+        name = endpoint(port.address, port.port)
+        if self._open.get(name) is port:
+            del self._open[name]
+
+    def next_ready(self) -> DatagramPort | None:
+        """The next port with datagrams or errors; None: no more."""
+        if not self.ready:
+            return None
+        port = self.ready.popleft()
+        port.waiting = False
+        return port
+
+    def __len__(self) -> int:
+        return len(self._open)

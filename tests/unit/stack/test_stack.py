@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from synfin.stack.stack import Stack, icmp_errors, packed
+from synfin.stack.addresses import packed
+from synfin.stack.icmp_input import icmp_errors
+from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.config import Config
 from synfin.wire import icmp

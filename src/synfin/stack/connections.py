@@ -1,0 +1,229 @@
+"""The tables of TCP: connections, listeners, half-open and TIME-WAIT, and how one becomes the other. RFC 9293 3.10.7.1.
+
+Connections live here from their first segment to their last; what drives them between is the stack's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from ipaddress import ip_address
+
+from mypy_extensions import i64
+
+from synfin.stack.addresses import check_families, check_own, endpoint, is_group, source_for
+from synfin.stack.path_mtu import PathMtu
+from synfin.stack.ports import EphemeralPorts
+from synfin.stack.time_wait_table import TimeWaitTable
+from synfin.stack.timers import TimerQueue
+from synfin.tcp import errors, time_wait
+from synfin.tcp.connection import Connection
+from synfin.tcp.environment import Environment
+from synfin.tcp.listener import Listener
+from synfin.tcp.states import CLOSED, TIME_WAIT
+from synfin.tcp.timestamps import ts_clock
+from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
+from synfin.wire.key import key_dst, key_dst_port, key_src, make_key, reverse_key
+from synfin.wire.segment import Segment
+from synfin.wire.tcp_header import ACK
+
+
+class Connections:
+    """All of one stack's TCP, whose addresses are `own`.
+
+    by_key: every connection but those in TIME-WAIT, by the key of what it receives, in order of opening.
+    """
+
+    def __init__(
+        self, own: set[bytes], env: Environment, ports: EphemeralPorts, path_mtu: PathMtu, timers: TimerQueue
+    ) -> None:
+        self.by_key: dict[bytes, Connection] = {}
+        self.accepting: deque[Listener] = deque()  # have something to accept
+        self.time_wait: TimeWaitTable = TimeWaitTable(env.counters, env.config.time_wait_limit)
+        self._listeners: dict[bytes, Listener] = {}  # by endpoint
+        self._own = own
+        self._env: Environment = env
+        self._ports: EphemeralPorts = ports
+        self._path_mtu: PathMtu = path_mtu
+        self._timers: TimerQueue = timers
+
+    # ---- segments ----
+
+    def on_stray(self, seg: Segment, now: i64) -> Connection | None:
+        """A segment that belongs to no connection: TIME-WAIT, a listener, or nothing (RFC 9293 3.10.7.1).
+
+        Returns the connection that it completes, which has yet to read it.
+        """
+        env = self._env
+        key = seg.key
+        local = key_dst(key)
+        if local not in self._own:
+            env.counters.InAddrErrors += 1
+            return None
+        src = key_src(key)
+        if is_group(src):
+            env.counters.InAddrErrors += 1  # RFC 9293 3.9.2.3: no segment from a multicast or broadcast address
+            return None
+        iss_above: i64 = -1
+        listener = self._listener(local, key_dst_port(key))
+        record = self.time_wait.get(key)
+        if record is not None and (listener is None or not listener.holds(key)):
+            verdict = time_wait.judge(record, seg)
+            if verdict != time_wait.REUSE or listener is None:
+                self._on_time_wait(key, record, verdict, now)
+                return None
+            iss_above = record.snd_nxt
+        if listener is None:
+            env.output.reset_for(seg)
+            return None
+        if len(self.by_key) >= env.config.connection_limit:
+            env.counters.ListenDrops += 1
+            return None
+        connection = listener.on_segment(seg, self._path_mtu.to(src, now), now, iss_above)
+        self._timers.note(listener)
+        if record is not None and iss_above >= 0 and listener.holds(key):
+            # TIME-WAIT ends with the third segment: until then the SYN may still prove to be an old duplicate.
+            self._file_time_wait(key, record, now)
+        if connection is None:
+            return None
+        if record is not None:
+            self.time_wait.remove(key)
+            env.counters.TWRecycled += 1
+        self.by_key[key] = connection
+        if not listener.waiting:
+            listener.waiting = True
+            self.accepting.append(listener)
+        return connection
+
+    def _listener(self, local: bytes, port: i64) -> Listener | None:
+        name = endpoint(local, port)
+        listener = self._listeners.get(name)
+        return listener if listener is not None else self._listeners.get(name[len(local) :])
+
+    # ---- TIME-WAIT ----
+
+    def retire(self, connection: Connection, now: i64) -> None:
+        """The protocol part has ended: its place in the table is free, or TIME-WAIT's record takes it."""
+        key = connection.key
+        if self.by_key.get(key) is not connection:
+            return
+        del self.by_key[key]
+        holder = connection.user
+        if connection.error and isinstance(holder, Listener):
+            holder.forget(connection)
+        if connection.state == TIME_WAIT:
+            self._file(key, connection.time_wait_record(now), now)
+
+    def expire_time_wait(self, now: i64) -> None:
+        """2MSL have passed for the oldest records."""
+        for key in self.time_wait.expire(now):
+            self._trace_end(key, "2MSL", "9293 3.10.8", CAUSE_TIMER, now)
+
+    def _on_time_wait(self, key: bytes, record: time_wait.TimeWait, verdict: i64, now: i64) -> None:
+        env = self._env
+        if verdict == time_wait.IGNORE:
+            return
+        if verdict == time_wait.RESTART:
+            self._file_time_wait(key, record, now)
+        elif verdict != time_wait.ACK_AGAIN:
+            if not env.answers.challenge_stranger(now):
+                return
+        seg = env.output.blank(reverse_key(key))
+        seg.seq = record.snd_nxt
+        seg.ack = record.rcv_nxt
+        seg.flags = ACK
+        seg.window = record.window
+        if record.timestamps:
+            seg.has_ts = True
+            seg.ts_val = ts_clock(now, record.ts_offset)
+            seg.ts_ecr = record.ts_recent
+        env.output.reply(seg)
+
+    def _file_time_wait(self, key: bytes, record: time_wait.TimeWait, now: i64) -> None:
+        """2MSL begin anew."""
+        record.deadline = now + 2 * self._env.config.msl_us
+        self._file(key, record, now)
+
+    def _file(self, key: bytes, record: time_wait.TimeWait, now: i64) -> None:
+        oldest = self.time_wait.add(key, record)
+        if oldest:
+            self._trace_end(oldest, "made room: TIME-WAIT is full", "", CAUSE_SEGMENT, now)
+
+    def _trace_end(self, key: bytes, reason: str, rfc: str, cause: int, now: i64) -> None:
+        if self._env.tracer is not None:
+            self._env.tracer.transition(now, key, TIME_WAIT, CLOSED, reason, rfc, cause)
+
+    # ---- users ----
+
+    def connect(self, there: bytes, port: int, local: bytes | None, local_port: int, now: i64) -> Connection:
+        """Active OPEN, all ports within their range; see Stack.connect."""
+        env = self._env
+        if is_group(there):
+            raise ValueError(f"{ip_address(there)} names no single host (RFC 9293 3.9.2.3)")
+        here = source_for(self._own, there) if local is None else local
+        check_own(self._own, here)
+        check_families(here, there)
+        if len(self.by_key) >= env.config.connection_limit:
+            raise errors.oserror(errors.NO_BUFFERS, f"Config.connection_limit is {env.config.connection_limit}")
+
+        def free(candidate: int) -> bool:
+            key = make_key(there, here, port, candidate)
+            if key in self.by_key or key in self.time_wait:
+                return False
+            listener = self._listener(here, candidate)
+            return listener is None or not listener.holds(key)
+
+        if local_port:
+            if not free(local_port):
+                raise errors.oserror(errors.ADDRESS_IN_USE, f"port {local_port} to {ip_address(there)}:{port}")
+        else:
+            local_port = self._ports.choose(here, there, port, free)
+            if local_port == 0:
+                raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no ephemeral port is free for this destination")
+        key = make_key(there, here, port, local_port)
+        connection = Connection(env, key, env.isn(key, now), self._path_mtu.to(there, now), now)
+        self.by_key[key] = connection
+        connection.open(now)
+        return connection
+
+    def listen(self, local: bytes, port: int, backlog: int) -> Listener:
+        """Passive OPEN; see Stack.listen. local b"": any address."""
+        if local:
+            check_own(self._own, local)
+        listeners = self._listeners
+        if port == 0:
+            port = self._ports.choose(local, b"", 0, lambda candidate: endpoint(local, candidate) not in listeners)
+            if port == 0:
+                raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free to listen on")
+        elif endpoint(local, port) in listeners:
+            raise errors.oserror(errors.ADDRESS_IN_USE, f"port {port} has a listener")
+        listener = Listener(self._env, local, port, backlog)
+        listeners[endpoint(local, port)] = listener
+        return listener
+
+    def close_listener(self, listener: Listener, now: i64) -> None:
+        """End a passive OPEN."""
+        name = endpoint(listener.address, listener.port)
+        if self._listeners.get(name) is listener:  # closed before, its port may be another's by now
+            del self._listeners[name]
+        listener.close(now)
+
+    def abort_all(self, now: i64) -> None:
+        """The host ends: nothing is left in any table."""
+        for listener in list(self._listeners.values()):
+            self.close_listener(listener, now)
+        for connection in list(self.by_key.values()):
+            connection.abort(now)
+            self.retire(connection, now)
+        for key in self.time_wait.clear():
+            self._trace_end(key, "ABORT", "9293 3.10.5", CAUSE_USER, now)
+
+    def census(self) -> dict[str, int]:
+        """How many entries each table holds."""
+        listeners = self._listeners.values()
+        return {
+            "connections": len(self.by_key),
+            "listeners": len(self._listeners),
+            "half_open": sum(listener.half_open() for listener in listeners),
+            "accept_queue": sum(listener.pending() for listener in listeners),
+            "time_wait": len(self.time_wait),
+        }

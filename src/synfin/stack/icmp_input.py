@@ -1,0 +1,99 @@
+"""ICMP and ICMPv6 that come in: echo is answered, errors are read with suspicion. RFC 1122 3.2.2, RFC 4443, RFC 5927.
+
+What an error means for a connection or a port is returned as numbers; whoever knows the connection acts on them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp import errors
+from synfin.tcp.counters import Counters
+from synfin.tcp.output import Output
+from synfin.wire import icmp
+from synfin.wire.errors import WireError
+from synfin.wire.icmp import IcmpMessage
+from synfin.wire.ip import PROTO_TCP, PROTO_UDP, IpHeader
+from synfin.wire.seq import unwrap
+
+MIN_PATH_MTU_IPV4: Final = 552  # below this a "packet too big" is an attack rather than a path (Linux: min_pmtu)
+MIN_PATH_MTU_IPV6: Final = 1280  # RFC 8200 5
+
+
+class IcmpInput:
+    """ICMP of one stack, whose addresses are `own`."""
+
+    def __init__(self, own: set[bytes], output: Output, counters: Counters) -> None:
+        self._own = own
+        self._output = output
+        self._counters = counters
+
+    def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> IcmpMessage | None:
+        """A message to this stack. Returns an error that quotes a TCP or UDP packet, for whoever sent that."""
+        counters = self._counters
+        local = packet[16:20] if ip.version == 4 else packet[24:40]
+        if local not in self._own:
+            counters.InAddrErrors += 1
+            return None
+        try:
+            message = icmp.parse_untrusted(packet, ip, checksum_ok)
+        except WireError:
+            counters.InErrs += 1
+            return None
+        if icmp.is_echo_request(message):
+            counters.InEchos += 1
+            counters.OutEchoReps += 1
+            self._output.raw(icmp.build_echo_reply(packet, ip))
+            return None
+        if not message.quoted_key:
+            return None
+        if message.quoted_protocol == PROTO_TCP:
+            return message if message.quoted_seq >= 0 else None
+        return message if message.quoted_protocol == PROTO_UDP else None
+
+    def port_unreachable(self, packet: bytes, ip: IpHeader) -> None:
+        """Tell the sender of `packet` that nobody listens where it went (RFC 1122 4.1.3.1)."""
+        if ip.version == 4:
+            kind, code, local, remote = icmp.V4_UNREACHABLE, icmp.V4_PORT_UNREACHABLE, packet[16:20], packet[12:16]
+        else:
+            kind, code, local, remote = icmp.V6_UNREACHABLE, icmp.V6_PORT_UNREACHABLE, packet[24:40], packet[8:24]
+        self._output.raw(icmp.build_error(ip.version, kind, code, local, remote, packet))
+
+
+def quotes_flight(message: IcmpMessage, iss: i64, snd_una: i64, snd_nxt: i64) -> bool:
+    """RFC 5927 4.1: believe only who has seen a number that is in flight now."""
+    offset = unwrap(message.quoted_seq, iss, snd_una)
+    return snd_una <= offset < snd_nxt
+
+
+def path_mtu_of(message: IcmpMessage) -> i64:
+    """What a "packet too big" says that the path carries; 0: it is another error.
+
+    Never less than every path must carry: no forged message may make segments tiny (RFC 5927 7.2).
+    """
+    if message.version == 4:
+        if message.type != icmp.V4_UNREACHABLE or message.code != icmp.V4_FRAG_NEEDED:
+            return 0
+        return max(message.mtu, MIN_PATH_MTU_IPV4)
+    return max(message.mtu, MIN_PATH_MTU_IPV6) if message.type == icmp.V6_PACKET_TOO_BIG else 0
+
+
+def icmp_errors(version: i64, kind: i64, code: i64) -> tuple[int, bool]:
+    """(errno, hard). Hard errors end an attempt to connect at once (RFC 5461 4), never a connection (RFC 5927 5.2)."""
+    if version == 4 and kind == 3:
+        if code == 2 or code == 3:
+            return errors.REFUSED, True
+        if code == 0 or code == 6 or code == 9:
+            return errors.NETWORK_UNREACHABLE, False
+        return errors.HOST_UNREACHABLE, False
+    if version == 6 and kind == 1:
+        if code == 4:
+            return errors.REFUSED, True
+        if code == 0:
+            return errors.NETWORK_UNREACHABLE, False
+        return errors.HOST_UNREACHABLE, code == 1
+    if (version == 4 and kind == 11) or (version == 6 and kind == 3):
+        return errors.HOST_UNREACHABLE, False
+    return errors.NONE, False
