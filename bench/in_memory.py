@@ -19,7 +19,8 @@ def memory_link_segments(setting: Setting) -> None:
     """Segments a second through two stacks in one process, in virtual time, without offload."""
     from synfin.links.memory import MemoryLink
     from synfin.stack.stack import Stack
-    from synfin.tcp.connection import CONNECTED, WRITABLE, Connection
+    from synfin.tcp.connection import Connection
+    from synfin.tcp.turn import CONNECTED, WRITABLE
 
     left = Stack(["10.0.0.1"], entropy=random.Random(1).randbytes)
     right = Stack(["10.0.0.2"], entropy=random.Random(2).randbytes)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from synfin.links.memory import Faults, MemoryLink
 from synfin.stack.stack import Stack
-from synfin.tcp import connection as tcp
 from synfin.tcp import states
+from synfin.tcp import turn as tcp
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection
 from synfin.tcp.trace import Trace

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from synfin.tcp import errors
-from synfin.tcp.connection import EOF, FAILED, GONE
 from synfin.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -17,6 +16,7 @@ from synfin.tcp.states import (
     SYN_RCVD,
     TIME_WAIT,
 )
+from synfin.tcp.turn import EOF, FAILED, GONE
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 from tests.trace.scene import DATA, RTO, SECOND, Host, Peer, Scene, Stage, plain
 

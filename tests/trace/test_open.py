@@ -6,8 +6,8 @@ import pytest
 
 from synfin.tcp import errors
 from synfin.tcp.config import COOKIES_OFF
-from synfin.tcp.connection import CONNECTED, FAILED, GONE, READABLE
 from synfin.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1, LISTEN, SYN_RCVD, SYN_SENT
+from synfin.tcp.turn import CONNECTED, FAILED, GONE, READABLE
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 from tests.trace.scene import DATA, MS, RTT, SECOND, Stage, plain
 

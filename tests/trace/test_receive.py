@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from synfin.tcp.connection import EOF, READABLE
 from synfin.tcp.states import CLOSE_WAIT, ESTABLISHED
+from synfin.tcp.turn import EOF, READABLE
 from synfin.wire.tcp_header import ACK, FIN, SYN, URG
 from tests.trace.scene import DATA, MS, RTT, SECOND, Stage, plain
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from synfin.tcp import errors
-from synfin.tcp.connection import EOF, FAILED, GONE, READABLE
 from synfin.tcp.states import CLOSE_WAIT, CLOSED, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK, SYN_SENT
+from synfin.tcp.turn import EOF, FAILED, GONE, READABLE
 from synfin.wire.key import make_key
 from synfin.wire.segment import Segment, build
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN, URG

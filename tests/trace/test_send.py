@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from synfin.tcp import errors
-from synfin.tcp.connection import FAILED, GONE, WRITABLE
 from synfin.tcp.states import CLOSED, ESTABLISHED
+from synfin.tcp.turn import FAILED, GONE, WRITABLE
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, SECOND, Host, Peer, Scene, Stage, plain
 

@@ -14,7 +14,8 @@ from synfin.aio.tls import TlsTerms
 from synfin.aio.transport import Transport
 from synfin.stack.addresses import check_port
 from synfin.tcp import errors
-from synfin.tcp.connection import CONNECTED, FAILED, Connection
+from synfin.tcp.connection import Connection
+from synfin.tcp.turn import CONNECTED, FAILED
 
 
 class Waiter(User):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from synfin.aio.engine import Engine, User
 from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.tcp import errors
-from synfin.tcp.connection import EOF, FAILED, GONE, READABLE, WRITABLE, Connection
+from synfin.tcp.connection import Connection
+from synfin.tcp.turn import EOF, FAILED, GONE, READABLE, WRITABLE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from synfin.links.memory import Faults, MemoryLink
 from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
-from synfin.tcp.connection import CONNECTED, EOF, Connection
+from synfin.tcp.connection import Connection
 from synfin.tcp.isn import IsnFunction
 from synfin.tcp.states import NAMES
 from synfin.tcp.trace import Event, PacketEvent, TransitionEvent
+from synfin.tcp.turn import CONNECTED, EOF
 from synfin.wire.ip import IpHeader
 from synfin.wire.ip import parse_untrusted as parse_ip
 from synfin.wire.key import make_key

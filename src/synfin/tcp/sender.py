@@ -17,6 +17,7 @@ from synfin.tcp.recovery import FAST, NONE, Recovery
 from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import Scoreboard
 from synfin.tcp.send_buffer import SendBuffer
+from synfin.tcp.send_limits import burst_limit, sendable
 from synfin.tcp.timer import earlier
 from synfin.tcp.timestamps import TICK_US
 from synfin.wire.checksum import Piece
@@ -38,8 +39,6 @@ DISCARDED: Final = 2  # a block that can't be true
 TOO_FINE: Final = 4  # a block that would have cut the scoreboard into too many records
 
 BURST_PIECES: Final = 64
-BURST_BYTES: Final = 65535 - 120  # one IP packet, less the longest headers
-BURST_US: Final = 1000  # a burst holds what this much time carries at the pacing rate
 AFTER_SYN_TIMEOUT_US: Final = 3_000_000  # RFC 6298 5.7
 
 
@@ -363,19 +362,8 @@ class Sender:
         return self.congestion.cwnd - self._pipe()
 
     def _burst_limit(self) -> i64:
-        """Whole segments, at most what one millisecond carries at the pacing rate, at least two (DESIGN, bursts)."""
-        size: i64 = BURST_BYTES
-        if self.rto.srtt > 0:
-            cwnd: i64 = self.congestion.cwnd
-            # The pacing rate is twice cwnd per RTT while the window may still double, 1.2 times after.
-            rate = cwnd * 2 if cwnd < self.congestion.ssthresh else cwnd * 6 // 5
-            carried = rate * BURST_US // self.rto.srtt
-            if carried < size:
-                size = carried
-        segments = size // self.mss
-        if segments < 2:
-            segments = 2 if 2 * self.mss <= BURST_BYTES else 1
-        return segments * self.mss
+        congestion = self.congestion
+        return burst_limit(self.mss, congestion.cwnd, congestion.ssthresh, self.rto.srtt)
 
     def _lost_chunk(self, now: i64, burst: i64, chunk: Chunk) -> bool:
         room = self._room()
@@ -428,18 +416,9 @@ class Sender:
             self._limited_until = self.snd_nxt
         if length > window:
             length = window
-        if length < available:
-            whole = length // mss * mss if length > 0 else 0
-            # Silly-window avoidance (RFC 9293 3.8.6.2.1): less than a segment goes only if it is half of all the peer
-            # ever offered, or nothing else moved for the override timeout.
-            if whole == 0 and length == window and length > 0 and (length * 2 >= self.max_wnd or override):
-                whole = length
-            length = whole
-        else:
-            tail = length % mss
-            # Nagle with Minshall's rule: one short segment in flight at a time (RFC 9293 3.7.4).
-            if tail and not (self.nodelay or fin_waits or override or self._small_end <= self.snd_una):
-                length -= tail
+        # Nagle with Minshall's rule: one short segment in flight at a time (RFC 9293 3.7.4).
+        wait = not (self.nodelay or fin_waits or override or self._small_end <= self.snd_una)
+        length = sendable(length, available, window, mss, self.max_wnd, wait, override)
         # The FIN takes one number of the window, like a byte.
         fin = fin_waits and length == available and (window > length)
         if length <= 0 and not fin:

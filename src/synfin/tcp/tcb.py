@@ -1,0 +1,276 @@
+"""The transmission control block (RFC 9293 3.3.1): the parts of one connection, its state, and how that may end.
+
+What all processing of a connection shares, and decides nothing of: `connection` says when. Here each change of state is
+checked against the table and told to the trace, each segment is filled from the parts, and the one deadline is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp import answers, errors, outgoing, status
+from synfin.tcp.close import Closer
+from synfin.tcp.congestion.base import CongestionControl
+from synfin.tcp.environment import Environment
+from synfin.tcp.handshake import Handshake
+from synfin.tcp.keepalive import KeepAlive
+from synfin.tcp.receiver import Receiver
+from synfin.tcp.sender import Chunk, Sender
+from synfin.tcp.states import CLOSED, CLOSING, FIN_WAIT_2, LAST_ACK, SYN_RCVD, SYN_SENT, TIME_WAIT, check
+from synfin.tcp.syn_options import headers_bytes
+from synfin.tcp.time_wait import TimeWait
+from synfin.tcp.timer import earlier
+from synfin.tcp.timestamps import Timestamps
+from synfin.tcp.turn import EOF, FAILED, GONE, READABLE, Turn
+from synfin.wire.key import reverse_key
+from synfin.wire.segment import Segment
+from synfin.wire.seq import wrap
+from synfin.wire.tcp_header import ACK, RST
+
+MAX_WINDOW_FIELD: Final = 65535
+
+
+class Tcb(Turn):
+    """The parts and the state of a connection under its key (peer | local | peer port | local port, as in a packet)."""
+
+    def __init__(self, env: Environment, key: bytes, iss: i64, mtu: i64, now: i64) -> None:
+        super().__init__()
+        config = env.config
+        self.env: Environment = env
+        self.key: bytes = key
+        self.key_out: bytes = reverse_key(key)
+        self.state: i64 = CLOSED
+        self.iss: i64 = iss  # wire numbers of offset 0, ours and the peer's
+        self.irs: i64 = 0
+        self.mtu: i64 = mtu  # of the path, as far as known
+        self.peer_mss: i64 = 0
+        self.error: int = errors.NONE  # why it failed
+        self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
+        self.want_writable: bool = False
+        self.user: object | None = None  # whoever holds this connection
+        self.sender: Sender = Sender(config, config.congestion_control(mtu - headers_bytes(key)), 536, now)
+        window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
+        self.receiver: Receiver = Receiver(config, window)
+        self.closer: Closer = Closer()
+        self.stamps: Timestamps = Timestamps(config.timestamps, env.ts_offset(key) if config.timestamps else 0, 0, now)
+        self.handshake: Handshake | None = None
+        self.keepalive: KeepAlive | None = None
+        self._snd_wscale: i64 = 0
+        self._orphan: bool = False  # counted in env.orphans
+        self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
+        self._answered_at: i64 = answers.NEVER  # the last answer to what was refused
+        self._due: i64 = 0  # probes that the next poll sends
+
+    # ---- what the user may ask and set ----
+
+    def remind(self) -> None:
+        """Tell the user once more, at the next turn, of what is ready: it can take it now."""
+        event: i64 = 0
+        if self.receiver.ready_bytes:
+            event |= READABLE
+        if self.receiver.fin_reached:
+            event |= EOF
+        if self.error:
+            event |= FAILED
+        if self.state == CLOSED or self.state == TIME_WAIT:
+            event |= GONE
+        if event:
+            self.tell(event)
+
+    def set_keepalive(self, idle_us: i64, interval_us: i64, probes: i64, now: i64) -> None:
+        """Turn keep-alive on (RFC 9293 3.8.4); idle_us 0 turns it off. Raises ValueError for what is no time."""
+        if idle_us < 0 or (idle_us and (interval_us <= 0 or probes <= 0)):
+            raise ValueError("keep-alive needs a positive interval and number of probes, and an idle time or 0")
+        self.keepalive = KeepAlive(idle_us, interval_us, probes, now) if idle_us else None
+        self._update_deadline()
+        self.touch()
+
+    def set_nodelay(self, nodelay: bool) -> None:
+        """Switch Nagle's algorithm off or on (RFC 9293 3.7.4); what it held back goes out when it is off."""
+        self.sender.nodelay = nodelay
+        self.touch()
+
+    def set_user_timeout(self, microseconds: i64) -> None:
+        """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides.
+
+        Raises ValueError for a negative time.
+        """
+        if microseconds < 0:
+            raise ValueError(f"a user timeout is a time or 0, not {microseconds}")
+        self.sender.user_timeout_us = microseconds
+        self._update_deadline()
+        self.touch()
+
+    def set_congestion_control(self, make: Callable[[int], CongestionControl]) -> None:
+        """Exchange the congestion control; the new one goes on with the windows of the old."""
+        old = self.sender.congestion
+        new = make(old.mss)
+        new.cwnd = old.cwnd
+        new.ssthresh = old.ssthresh
+        self.sender.congestion = new
+
+    def queued_bytes(self) -> int:
+        """Bytes written and not acknowledged yet."""
+        return self.sender.queued()
+
+    def write_excess(self) -> int:
+        """Bytes written beyond what the connection itself takes off the user's hands: what a kernel would not buffer.
+
+        The connection's share follows the congestion window, as Linux sizes its send buffer.
+        """
+        return self.sender.excess()
+
+    def snapshot(self) -> status.ConnectionSnapshot:
+        """STATUS."""
+        return status.read(self.state, self.sender, self.receiver, self.stamps.enabled, self._snd_wscale, self.deadline)
+
+    # ---- turns ----
+
+    def touch(self) -> None:
+        """Ask for a turn at the next poll."""
+        if not self.active:
+            self.active = True
+            self.env.active.append(self)
+
+    def tell(self, event: i64) -> None:
+        """Ask for a turn of the user, who is told of `event` then."""
+        self._events |= event
+        if not self.waiting:
+            self.waiting = True
+            self.env.ready.append(self)
+
+    def notify(self) -> None:
+        """A turn for the user even without an event."""
+        self.tell(0)
+
+    # ---- state ----
+
+    def time_wait_record(self, now: i64) -> TimeWait:
+        """What TIME-WAIT has to remember of this connection."""
+        return TimeWait(
+            now + 2 * self.env.config.msl_us,
+            wrap(self.sender.snd_nxt, self.iss),
+            wrap(self.receiver.rcv_nxt, self.irs),
+            self.stamps.recent,
+            self.stamps.offset,
+            min((self.receiver.rcv_adv - self.receiver.rcv_nxt) >> self.receiver.wscale, MAX_WINDOW_FIELD),
+            self.stamps.enabled,
+        )
+
+    def _to_closing_state(self, reason: str, rfc: str, cause: int, now: i64) -> None:
+        """Go where the facts of the close lead."""
+        if self.state in (SYN_SENT, SYN_RCVD):
+            return  # the FIN waits for the handshake
+        after = self.closer.state()
+        if after == self.state:
+            return
+        if after == CLOSED or after == TIME_WAIT:
+            self._end(after, reason, rfc, cause, now)
+            return
+        self._to(after, reason, rfc, cause, now)
+        if after == FIN_WAIT_2 and self.closer.reader_gone:
+            self._linger_deadline = now + self.env.config.fin_timeout_us
+
+    def _to(self, after: int, reason: str, rfc: str, cause: int, now: i64) -> None:
+        before = self.state
+        check(before, after)
+        self.state = after
+        if self.env.tracer is not None:
+            self.env.tracer.transition(now, self.key, before, after, reason, rfc, cause)
+
+    def _end(self, after: int, reason: str, rfc: str, cause: int, now: i64) -> None:
+        """The protocol part is over: CLOSED or TIME-WAIT. What the user has not read stays."""
+        self._to(after, reason, rfc, cause, now)
+        self.sender.stop()
+        self.receiver.acks.on_ack_sent()
+        self.handshake = None
+        self.keepalive = None
+        if self._orphan:
+            self._orphan = False
+            self.env.orphans -= 1
+        self._linger_deadline = 0
+        self.deadline = 0
+        self.tell(GONE)
+        self.touch()
+
+    def _fail(self, error: int, reason: str, rfc: str, cause: int, now: i64) -> None:
+        """The connection ends by an error that its user must hear of."""
+        self.error = error
+        self.receiver.forget_out_of_order()
+        self.tell(FAILED)
+        self._end(CLOSED, reason, rfc, cause, now)
+
+    def _note(self, now: i64, what: str, rfc: str) -> None:
+        if self.env.tracer is not None:
+            self.env.tracer.note(now, self.key, what, rfc)
+
+    def _update_deadline(self) -> None:
+        """The one deadline: the earliest of all that is waited for."""
+        if self.state == CLOSED or self.state == TIME_WAIT:
+            self.deadline = 0
+            return
+        if self.handshake is not None:
+            self.deadline = self.handshake.deadline
+            return
+        due = earlier(self.sender.deadline(), self.receiver.acks.deadline)
+        if self._linger_deadline:
+            due = earlier(due, self._linger_deadline)
+        if self.keepalive is not None:
+            due = earlier(due, self.keepalive.deadline)
+        self.deadline = due
+
+    # ---- segments ----
+
+    def _blank(self, offset: i64, flags: i64, now: i64) -> Segment:
+        """A segment of this connection, to be sent now."""
+        seg = self.env.output.blank(self.key_out)
+        outgoing.fill(seg, self.iss, self.irs, offset, flags, self.sender.mss, self.receiver, self.stamps, now)
+        return seg
+
+    def _send_chunk(self, chunk: Chunk, now: i64) -> None:
+        if chunk.retransmission:
+            self.env.counters.RetransSegs += (chunk.length + chunk.segment - 1) // chunk.segment if chunk.segment else 1
+        seg = self._blank(chunk.offset, outgoing.flags_of(chunk), now)
+        self.env.output.data(seg, chunk.pieces, chunk.length, chunk.segment)
+
+    def _send_ack(self, now: i64) -> None:
+        """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are, and what waits behind holes."""
+        seg = self._blank(self.sender.snd_nxt, ACK, now)
+        if self.receiver.sack:
+            outgoing.fill_sack(seg, self.irs, self.receiver, self.env.counters)
+        self.env.output.reply(seg)
+
+    def _send_syn(self, now: i64) -> None:
+        """SYN in SYN-SENT, SYN,ACK in SYN-RCVD."""
+        assert self.handshake is not None
+        seg = self.env.output.blank(self.key_out)
+        window = self.receiver.rcv_adv - 1
+        self.handshake.fill(seg, self.iss, self.irs, window, self.stamps.value(now), self.stamps.recent)
+        self.env.output.reply(seg)
+
+    def _send_reset(self, now: i64) -> None:
+        """RST at SND.NXT (RFC 9293 3.10.5)."""
+        self.env.counters.OutRsts += 1
+        seg = self._blank(self.sender.snd_nxt, RST | ACK, now)
+        seg.window = 0
+        self.env.output.reply(seg)
+
+    def _is_awaited(self) -> bool:
+        """The peer could be waiting for us, so that the end has to be told by RST (RFC 9293 3.10.5).
+
+        CLOSING and LAST-ACK begin when the user closes (see `close`): until the FIN is sent, their peer still waits.
+        """
+        if self.state == CLOSING or self.state == LAST_ACK:
+            return not self.sender.fin_sent()
+        return self.state not in (CLOSED, SYN_SENT, TIME_WAIT)
+
+    def _challenge(self, now: i64) -> None:
+        """A challenge ACK (RFC 5961 7): rare enough that two confused hosts can't answer each other for ever."""
+        if not self.env.answers.challenge(self._answered_at, now):
+            return
+        self._answered_at = now
+        self._note(now, "challenge ACK", "5961 7")
+        self._send_ack(now)
