@@ -50,17 +50,30 @@ def test_the_delayed_ack_timer_runs_from_the_first_unacknowledged_segment(stage:
     host.emits(ACK, ack=1501)
 
 
-def test_acks_count_bytes_of_the_largest_segment_seen_not_segments(stage: Stage) -> None:
+def test_acks_count_bytes_of_the_largest_segment_seen_lately_not_segments(stage: Stage) -> None:
     # DESIGN: bytes, never segments
     _, host, peer = stage.opened()
     peer.sends(ACK, 1000)
     peer.sends(ACK, 1000)
     host.emits(ACK, ack=2001)
-    for _ in range(3):
-        peer.sends(ACK, 500)
+    for size in (500, 400, 600):
+        peer.sends(ACK, size)
         host.is_silent()
     peer.sends(ACK, 500)
     host.emits(ACK, ack=4001)
+
+
+def test_a_peer_whose_segments_shrink_is_not_left_to_the_delayed_ack_timer(stage: Stage) -> None:
+    # RFC 5681 4.2: the path MTU was 9000 and is 1040 now; and it may grow again
+    _, host, peer = stage.opened(plain(mtu=9000), mss=8960)
+    for size in (8000, 1000, 8000):
+        for _ in range(4):
+            peer.sends(ACK, size)
+            host.is_silent()
+            peer.sends(ACK, size)
+            host.emits(ACK, ack=peer.seq)
+            host.reads(2 * size)
+    host.counted(DelayedACKs=0)
 
 
 def test_a_burst_of_two_segments_is_acknowledged_at_once_and_one_segment_of_it_is_not(stage: Stage) -> None:

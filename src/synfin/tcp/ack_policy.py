@@ -15,7 +15,8 @@ class AckPolicy:
         self.due: bool = False
         self.deadline: i64 = 0
         self._waiting: i64 = 0  # bytes taken in order since the last ACK
-        self._largest: i64 = 0  # the largest segment payload seen: what the peer calls a full segment
+        self._full: i64 = 0  # what the peer calls a full segment, in bytes: the largest payload seen lately
+        self._last: i64 = 0  # payload of the last segment
         self._delay_us: i64 = delay_us
 
     def on_in_order(self, size: i64, segment: i64, push: bool, now: i64) -> None:
@@ -24,14 +25,27 @@ class AckPolicy:
         After PSH the peer has nothing more to say and may be waiting for us: the ACK goes at the poll that runs after
         the reader has run once, with the reader's answer if there is one. So no request, of whatever length, waits for
         the delayed-ACK timer.
+
+        The peer's segments may shrink in mid-connection (a smaller path MTU), so two of one size in a row are full ones
+        whatever was seen before, as Linux has it.
         """
-        if segment > self._largest:
-            self._largest = segment
+        if segment > self._full or segment == self._last:
+            self._full = segment
+        self._last = segment
         self._waiting += size
-        if push or self._waiting >= 2 * self._largest:
+        if push or self._waiting >= 2 * self._full:
             self.due = True
         elif self.deadline == 0:
             self.deadline = now + self._delay_us
+
+    def on_timer(self, now: i64) -> bool:
+        """True: the ACK is late, and due. Perhaps since segments are not as full as they were: begin to learn anew."""
+        if self.deadline == 0 or now < self.deadline:
+            return False
+        self.deadline = 0
+        self.due = True
+        self._full = self._last
+        return True
 
     def on_ack_sent(self) -> None:
         """A segment carried RCV.NXT as it is now."""

@@ -396,10 +396,7 @@ class Connection(Tcb):
         if self.handshake is not None:
             self._on_syn_timer(self.handshake, now)
             return
-        acks = self.receiver.acks
-        if acks.deadline and now >= acks.deadline:
-            acks.deadline = 0
-            acks.due = True
+        if self.receiver.acks.on_timer(now):
             self.env.counters.DelayedACKs += 1
         orphan = self.closer.reader_gone and self.closer.fin_queued
         result = self.sender.on_timer(now, config.orphan_retries if orphan else config.retries, orphan)

@@ -35,6 +35,36 @@ def test_a_burst_counts_by_its_segment_size() -> None:
     assert acks.due
 
 
+def acknowledged(acks: AckPolicy, *segments: int) -> list[int]:
+    """Places of the segments, none of them pushed, at which an ACK was due and sent."""
+    at: list[int] = []
+    for place, size in enumerate(segments):
+        acks.on_in_order(size, size, False, 0)
+        if acks.due:
+            at.append(place)
+            acks.on_ack_sent()
+    return at
+
+
+def test_segments_that_shrink_are_full_ones_from_the_second_of_one_size_on() -> None:
+    # RFC 5681 4.2, after a path MTU has become smaller
+    acks = AckPolicy(40_000)
+    assert acknowledged(acks, 8000, 8000) == [1]
+    assert acknowledged(acks, *[1000] * 8) == [1, 3, 5, 7]
+    assert acknowledged(acks, 8000, 8000) == [1]
+
+
+def test_segments_that_shrink_to_changing_sizes_wait_for_the_timer_once() -> None:
+    acks = AckPolicy(40_000)
+    assert acknowledged(acks, 8000, 8000) == [1]
+    assert acknowledged(acks, 1000, 700, 990, 720) == []
+    assert not acks.on_timer(39_999) and not acks.due
+    assert acks.on_timer(40_000) and acks.due and acks.deadline == 0
+    acks.on_ack_sent()
+    assert acknowledged(acks, 990, 720, 1000, 710, 980, 720) == [2, 5]
+    assert not acks.on_timer(1_000_000)
+
+
 def test_push_makes_it_due_and_an_ack_sent_starts_anew() -> None:
     acks = AckPolicy(40_000)
     acks.on_in_order(1, 1, True, 0)
