@@ -572,6 +572,11 @@ Where synfin departs from the letter of RFC 9293, on purpose:
 - LAST-ACK and FIN-WAIT-1 begin with CLOSE, also while bytes queued before it still have to go out; as Linux does.
 - In TIME-WAIT a segment that takes no number gets no answer, or two hosts that disagree would acknowledge for ever; and
   a RST does not end it (RFC 1337).
+- A peer that has filled our window stands at its right edge: from there its ACK counts and its RST is challenged. At a
+  closed window that is one number more, since its probe may have counted a byte or its FIN.
+- Text and FIN on a SYN or SYN,ACK are not taken (3.10.7.2 and 3.10.7.3 queue or process them): the ACK covers the SYN
+  only. On a SYN since its sender is not proved yet; on a SYN,ACK since hardly any peer sends it, and one way in is
+  enough. The price: such a peer sends them once more, after its retransmission timeout, commonly a second.
 - FIN-WAIT-2 ends after `Config.fin_timeout_us` when nobody is left to read.
 - A SYN into TIME-WAIT that may begin a new incarnation opens a half-open entry; TIME-WAIT ends only when its handshake
   does, and goes on when a RST shows that the SYN was an old duplicate (RFC 9293 3.6.1, MAY-2).

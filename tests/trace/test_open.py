@@ -9,7 +9,7 @@ from synfin.tcp.config import COOKIES_OFF
 from synfin.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1, LISTEN, SYN_RCVD, SYN_SENT
 from synfin.tcp.turn import CONNECTED, FAILED, GONE, READABLE
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
-from tests.trace.scene import DATA, MS, RTT, SECOND, Stage, plain
+from tests.trace.scene import DATA, MS, RTT, SECOND, Stage, plain, text
 
 # ---- active ----
 
@@ -35,6 +35,21 @@ def test_the_third_segment_carries_data_that_was_written_already(stage: Stage) -
     host.emits(SYN, seq=0)  # data never rides on a SYN
     peer.sends(SYN | ACK, mss=1000)
     host.emits(DATA, 5, seq=1, ack=1)
+
+
+@pytest.mark.parametrize("fin", [0, FIN])
+def test_text_and_fin_on_a_syn_ack_are_not_taken_and_cost_a_retransmission(stage: Stage, fin: int) -> None:
+    # docs/states.md: a departure from RFC 9293 3.10.7.3
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.connects()
+    host.emits(SYN, seq=0)
+    peer.sends(SYN | ACK | fin, text(1, 5), mss=1000)
+    host.emits(ACK, seq=1, ack=1)
+    host.reads(0)
+    peer.sends(DATA | fin, 5, seq=1)
+    host.emits(ACK, ack=7 if fin else 6)
+    host.reads(5)
 
 
 def test_a_close_before_the_syn_ack_of_a_half_close_sends_the_fin_after_it(stage: Stage) -> None:

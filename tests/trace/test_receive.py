@@ -376,6 +376,28 @@ def test_data_into_a_closed_window_is_refused_and_its_ack_counts(stage: Stage) -
     host.emits(ACK, ack=4001, win=4000)
 
 
+@pytest.mark.parametrize("text", [0, 1, 500])
+def test_the_ack_of_a_peer_whose_probe_counted_a_byte_is_taken_at_a_closed_window(stage: Stage, text: int) -> None:
+    # RFC 9293 3.10.7.4, first: no number is acceptable, but "special allowance should be made to accept valid ACKs"
+    scene, host, peer = stage.opened(plain(receive_buffer=4000))
+    host.writes(100)
+    host.emits(DATA, 100)
+    peer.sends(DATA, 4000, ack=1, gso=1000)
+    host.emits(ACK, ack=4001, win=0)
+    peer.sends(ACK, text, seq=4002, ack=101, win=5000)
+    if text:
+        host.emits(ACK, ack=4001, win=0)
+    assert (host.status().unacknowledged, host.status().snd_wnd) == (0, 5000)
+    scene.tick(10 * SECOND)
+    peer.sends(ACK, seq=4003, ack=101)  # but not one more
+    host.emits(ACK, ack=4001, win=0)
+    host.reads(4000)
+    host.emits(ACK, ack=4001, win=4000)
+    peer.sends(DATA, 1000, seq=4001)
+    host.emits(ACK, ack=5001)
+    host.reads(1000)
+
+
 def test_the_window_grows_with_what_the_reader_takes_in_a_round_trip(stage: Stage) -> None:
     scene = stage(plain(window_scale=True, receive_buffer=16384, receive_buffer_max=1 << 20))
     host, peer = scene.host, scene.peer

@@ -108,7 +108,7 @@ def test_a_rst_elsewhere_in_the_window_is_challenged(stage: Stage, offset: int) 
     host.is_in(CLOSED)
 
 
-@pytest.mark.parametrize("offset", [-1, 65535, 70000, -70000])
+@pytest.mark.parametrize("offset", [-1, 65536, 70000, -70000])
 def test_a_rst_outside_the_window_is_dropped_silently(stage: Stage, offset: int) -> None:
     _, host, peer = stage.opened()
     peer.sends(RST, seq=1 + offset)
@@ -116,12 +116,28 @@ def test_a_rst_outside_the_window_is_dropped_silently(stage: Stage, offset: int)
     host.is_in(ESTABLISHED)
 
 
+@pytest.mark.parametrize(("filled", "beyond"), [(0, 65535), (2048, 1)])
+def test_a_peer_that_has_filled_the_window_or_probed_it_and_resets_is_asked_where_it_stands(
+    stage: Stage, filled: int, beyond: int
+) -> None:
+    # RFC 9293 3.10.7.4, first: its SND.NXT is the right edge, or the number after the byte that its probe has counted
+    _, host, peer = stage.opened(plain(receive_buffer=filled or 65535))
+    if filled:
+        peer.sends(DATA, filled, gso=1000)
+        host.emits(ACK, win=0)
+    peer.sends(RST, seq=1 + filled + beyond)
+    host.emits(ACK, ack=1 + filled)
+    peer.sends(RST, seq=1 + filled)
+    host.is_in(CLOSED)
+
+
 def test_a_rst_at_a_closed_window_counts_only_at_its_exact_number(stage: Stage) -> None:
     _, host, peer = stage.opened(plain(receive_buffer=2048))
     peer.sends(DATA, 2048, gso=1000)
     host.emits(ACK, win=0)
-    peer.sends(RST, seq=2050)
-    host.is_silent()
+    for seq in (2048, 2051):
+        peer.sends(RST, seq=seq)
+        host.is_silent()
     host.is_in(ESTABLISHED)
     peer.sends(RST, seq=2049)
     host.is_silent()

@@ -27,22 +27,23 @@ def judge(
     rcv_adv is the right edge of our window, ack_limit the highest honest ACK, max_wnd the largest window the peer ever
     offered.
     """
+    # The highest number that an honest peer can stand at: "<=" where RFC 9293 has "<", since a peer that has filled our
+    # window acknowledges, and resets, from its right edge, and nothing else of such a segment could do harm. Linux
+    # accepts it as well. With our window shut, one more: its probe of a byte or FIN may have counted (3.8.6.1).
+    shut = rcv_adv == rcv_nxt
+    edge = rcv_adv + 1 if shut else rcv_adv
     if flags & RST:
         # RFC 5961 3.2: only the exact number resets; within the window it may be blind, so ask; outside, silence.
         if seq == rcv_nxt:
             return RESET
-        if rcv_nxt < seq < rcv_adv:
+        if rcv_nxt < seq <= edge:
             return CHALLENGE
         return DROP
     if flags & SYN:
         return CHALLENGE  # RFC 5961 4.2: whatever its number; a peer that restarted answers with the RST that is right
-    if rcv_adv == rcv_nxt:
-        if seq != rcv_nxt:
-            return UNACCEPTABLE
-    elif length == 0:
-        # "<=" where RFC 9293 has "<": a peer that has filled our window acknowledges from its right edge, and nothing
-        # else of the segment could do harm. Linux accepts it as well.
-        if not rcv_nxt <= seq <= rcv_adv:
+    if shut or length == 0:
+        # A shut window takes no text, but "special allowance should be made to accept valid ACKs" (RFC 9293 3.10.7.4).
+        if not rcv_nxt <= seq <= edge:
             return UNACCEPTABLE
     elif seq >= rcv_adv or seq + length <= rcv_nxt:
         return UNACCEPTABLE
@@ -50,6 +51,6 @@ def judge(
         return DROP  # RFC 9293 3.10.7.4, fifth
     if ack > ack_limit or ack < snd_una - max_wnd:
         return CHALLENGE  # RFC 5961 5.2
-    if length > 0 and rcv_adv == rcv_nxt:
+    if length > 0 and shut:
         return ACCEPT_NO_TEXT
     return ACCEPT

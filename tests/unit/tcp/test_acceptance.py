@@ -39,7 +39,8 @@ TABLE = [
     (RST | ACK, 1000, 0, 9999, RESET),
     (RST, 1001, 0, 0, CHALLENGE),
     (RST, 1499, 0, 0, CHALLENGE),
-    (RST, 1500, 0, 0, DROP),
+    (RST, 1500, 0, 0, CHALLENGE),  # from a peer that has filled our window
+    (RST, 1501, 0, 0, DROP),
     (RST, 999, 0, 0, DROP),
     (RST | SYN | FIN, 1000, 2, 0, RESET),
     # RFC 5961 4.2
@@ -60,13 +61,20 @@ def test_with_an_open_window(flags: int, seq: int, length: int, ack: int, verdic
     ("flags", "seq", "length", "verdict"),
     [
         (ACK, 1000, 0, ACCEPT),
-        (ACK, 1001, 0, UNACCEPTABLE),
+        (ACK, 1001, 0, ACCEPT),  # the peer's probe counted a byte
+        (ACK, 1002, 0, UNACCEPTABLE),
         (ACK, 999, 0, UNACCEPTABLE),
         (ACK, 1000, 10, ACCEPT_NO_TEXT),
         (ACK | FIN, 1000, 1, ACCEPT_NO_TEXT),
+        (ACK, 1001, 10, ACCEPT_NO_TEXT),
+        (ACK | FIN, 1001, 1, ACCEPT_NO_TEXT),
+        (ACK, 1002, 10, UNACCEPTABLE),
         (ACK, 990, 20, UNACCEPTABLE),
+        (ACK, 999, 1, UNACCEPTABLE),
         (RST, 1000, 0, RESET),
-        (RST, 1001, 0, DROP),
+        (RST, 1001, 0, CHALLENGE),
+        (RST, 1002, 0, DROP),
+        (RST, 999, 0, DROP),
     ],
 )
 def test_with_a_closed_window(flags: int, seq: int, length: int, verdict: int) -> None:
