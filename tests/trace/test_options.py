@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synfin.tcp.states import ESTABLISHED
-from synfin.wire.tcp_header import ACK, RST, SYN
+from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, SECOND, START, Host, Peer, Scene, Stage, plain
 
 TICK = START // 1000  # the peer's timestamp clock when a scene begins
@@ -115,6 +115,55 @@ def test_the_window_of_the_third_segment_is_scaled(stage: Stage) -> None:
     peer.sends(ACK, win=100)
     host.accepts()
     assert host.status().snd_wnd == 800
+
+
+def test_the_window_of_a_half_open_entrys_challenge_ack_is_scaled(stage: Stage) -> None:
+    # RFC 7323 2.2 and 2.3: of every segment but a SYN; the stage holds that the right edge never moves left
+    for scale, field in ((7, 512), (-1, 65535)):
+        scene = stage(plain(window_scale=True, receive_buffer=128 * 1024, receive_buffer_max=6 * 1024 * 1024))
+        host, peer = scene.host, scene.peer
+        host.listens()
+        peer.sends(SYN, mss=1000, wscale=scale)
+        host.emits(SYN | ACK, win=65535)
+        peer.sends(ACK, 10, seq=200_000)
+        host.emits(ACK, seq=1, ack=1, win=field)
+        peer.sends(SYN, seq=500, mss=1000, wscale=scale)
+        host.emits(ACK, seq=1, ack=1, win=field)
+
+
+def test_the_window_of_a_challenge_ack_in_a_simultaneous_open_is_scaled_and_of_a_syn_ack_again_not(
+    stage: Stage,
+) -> None:
+    # RFC 7323 2.2 and 2.3
+    for scale, field in ((7, 1024), (-1, 65535)):
+        scene = stage(plain(window_scale=True, receive_buffer=128 * 1024, receive_buffer_max=6 * 1024 * 1024))
+        host, peer = scene.host, scene.peer
+        host.connects()
+        host.emits(SYN, wscale=7, win=65535)
+        peer.sends(SYN, mss=1000, wscale=scale)
+        host.emits(SYN | ACK, seq=0, ack=1, win=65535)
+        scene.tick(10 * MS)
+        peer.sends(ACK, 10, seq=200_000, ack=1)
+        host.emits(ACK, seq=1, ack=1, win=field)
+        scene.tick(SECOND)
+        host.emits(SYN | ACK, seq=0, ack=1, win=65535)
+        peer.sends(ACK, seq=1, ack=1)
+        host.is_in(ESTABLISHED)
+
+
+def test_the_window_of_an_ack_in_time_wait_is_scaled(stage: Stage) -> None:
+    scene = stage(plain(window_scale=True, receive_buffer=128 * 1024, receive_buffer_max=6 * 1024 * 1024))
+    host, peer = scene.host, scene.peer
+    host.connects()
+    host.emits(SYN, wscale=7)
+    peer.sends(SYN | ACK, mss=1000, wscale=7)
+    host.emits(ACK, win=1024)
+    host.closes()
+    host.emits(FIN | ACK, win=1024)
+    peer.sends(FIN | ACK)
+    host.emits(ACK, win=1024)
+    peer.sends(FIN | ACK, seq=1)
+    host.emits(ACK, ack=2, win=1024)
 
 
 def test_a_scale_above_14_is_read_as_14(stage: Stage) -> None:

@@ -114,6 +114,7 @@ class Connection(Tcb):
             self.receiver.acks.due = True
         else:
             handshake.agreed = agreed
+            self.receiver.wscale = agreed.rcv_wscale  # of all that is sent but the SYN,ACK (RFC 7323 2.2)
             handshake.due = True
             self.sender.snd_wnd = seg.window
             self._to(SYN_RCVD, "SYN: simultaneous open", "9293 3.10.7.3", CAUSE_SEGMENT, now)

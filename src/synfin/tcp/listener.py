@@ -17,6 +17,7 @@ from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import fill_syn
+from synfin.tcp.receiver import scaled
 from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
 from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, stamp
 from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
@@ -309,7 +310,8 @@ class Listener(Timed):
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)
         out.flags = ACK
-        out.window = self._window()
+        # Scaled as in any segment but a SYN (RFC 7323 2.3); rounded up, since the right edge never moves left.
+        out.window = scaled(self._window(), entry.agreed.rcv_wscale)
         if entry.agreed.timestamps:
             out.has_ts = True
             out.ts_val = ts_clock(now, env.ts_offset(key))

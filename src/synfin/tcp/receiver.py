@@ -258,10 +258,9 @@ class Receiver:
             step = mss
         if edge - self.rcv_adv >= step:
             self.rcv_adv = edge
-        unit: i64 = 1 << self.wscale
         # Rounded up: rounding down would move the right edge left (RFC 7323 2.4). But a peer that always leaves a crumb
         # of the window moves it right each time, past any buffer; from half a buffer too much on, it has to go left.
-        field = (self.rcv_adv - self.rcv_nxt + unit - 1) >> self.wscale
+        field = scaled(self.rcv_adv - self.rcv_nxt, self.wscale)
         if field > MAX_WINDOW_FIELD:
             field = MAX_WINDOW_FIELD
         rounded = self.rcv_nxt + (field << self.wscale)
@@ -297,3 +296,8 @@ class Receiver:
         self._taken = 0
         self.ready_bytes = 0
         self._reassembly = None
+
+
+def scaled(window: i64, wscale: i64) -> i64:
+    """The field that tells at least this window."""
+    return (window + (1 << wscale) - 1) >> wscale

@@ -247,7 +247,7 @@ class Tcb(Turn):
         """SYN in SYN-SENT, SYN,ACK in SYN-RCVD."""
         assert self.handshake is not None
         seg = self.env.output.blank(self.key_out)
-        window = self.receiver.rcv_adv - 1
+        window = min(self.receiver.rcv_adv - 1, MAX_WINDOW_FIELD)  # a challenge ACK may have told more, scaled
         self.handshake.fill(seg, self.iss, self.irs, window, self.stamps.value(now), self.stamps.recent)
         self.env.output.reply(seg)
 

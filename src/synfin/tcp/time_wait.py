@@ -38,7 +38,7 @@ class TimeWait:
         self.rcv_nxt = rcv_nxt
         self.ts_recent = ts_recent  # never too old to compare (RFC 7323 5.5, 24 days): 2MSL is at most 20 minutes
         self.ts_offset = ts_offset
-        self.window = window  # as we last advertised it, unscaled field
+        self.window = window  # the field, scaled as agreed
         self.timestamps = timestamps
 
     def pack(self) -> bytes:
