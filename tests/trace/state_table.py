@@ -87,7 +87,7 @@ RST in the window             | -          |             | 9293 3.10.7.2
 RST outside the window        | -          |             | 9293 3.10.7.2
 FIN,RST, exact                | -          |             | 9293 3.10.7.2
 SYN,FIN                       | -          |             | Linux
-OPEN                          | SYN        | SYN-SENT    | 9293 3.10.1
+OPEN                          | EADDRINUSE |             | Linux
 SEND                          |
 RECEIVE                       |
 CLOSE of our direction        |
@@ -531,8 +531,6 @@ TABLE: Final = _read(_TEXT)
 COLUMNS: Final = list(dict.fromkeys(cell.state for cell in TABLE))
 EVENTS: Final = list(dict.fromkeys(cell.event for cell in TABLE))
 
-# The 4-tuple of an OPEN beside a listener was CLOSED: the listener goes on listening.
-NOT_OF_ONE_CONNECTION: Final = {(states.LISTEN, states.SYN_SENT)}
 # Played elsewhere, since more than one event leads to them.
 BY_MORE_EVENTS: Final = {
     (states.CLOSED, states.LISTEN),  # passive OPEN: every scene with a listener
@@ -568,6 +566,8 @@ Where synfin departs from the letter of RFC 9293, on purpose:
 
 - A SYN in a synchronized state gets a challenge ACK, and a RST must bear the exact number (RFC 5961).
 - SYN,FIN to a listener is dropped, as Linux does: nobody means it.
+- A port that listens is not opened actively (RFC 9293 3.10.1 lets LISTEN become SYN-SENT), and no port is opened to
+  itself on the own address: EADDRINUSE. Otherwise a client could become its own server.
 - CLOSE in SYN-RCVD waits for the end of the handshake and then goes to FIN-WAIT-1; its FIN could not be sent before.
 - LAST-ACK and FIN-WAIT-1 begin with CLOSE, also while bytes queued before it still have to go out; as Linux does.
 - In TIME-WAIT a segment that takes no number gets no answer, or two hosts that disagree would acknowledge for ever; and

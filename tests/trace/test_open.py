@@ -500,19 +500,21 @@ def test_a_wrong_ack_in_syn_rcvd_is_reset(stage: Stage) -> None:
     host.is_in(SYN_RCVD)
 
 
-def test_a_socket_can_connect_to_itself(stage: Stage) -> None:
-    # RFC 9293 3.5 and 3.9.1.1: source and destination are the same; a simultaneous open with oneself
+def test_two_opens_of_one_stack_may_cross_and_are_one_connection(stage: Stage) -> None:
+    # RFC 9293 3.5, figure 8, with both ends inside
     scene = stage()
     stack = scene.stack
-    connection = stack.connect("10.0.0.1", 4000, scene.now, local_port=4000)
+    left = stack.connect("10.0.0.1", 4001, scene.now, local_port=4000)
+    right = stack.connect("10.0.0.1", 4000, scene.now, local_port=4001)
     scene.host.is_silent()
-    assert connection.snapshot().state == "ESTABLISHED"
-    connection.write(b"to myself")
+    assert left.snapshot().state == right.snapshot().state == "ESTABLISHED"
+    left.write(b"to the other")
     scene.host.is_silent()
-    assert b"".join(connection.read(scene.now)) == b"to myself"
-    connection.close(scene.now)
+    assert b"".join(right.read(scene.now)) == b"to the other"
+    left.close(scene.now)
+    right.close(scene.now)
     scene.host.is_silent()
-    assert connection.snapshot().state == "TIME-WAIT"
+    assert left.snapshot().state == right.snapshot().state == "TIME-WAIT"
     scene.tick(60 * SECOND)
     scene.host.has_forgotten_all()
 

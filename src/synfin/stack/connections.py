@@ -166,15 +166,15 @@ class Connections:
             raise errors.oserror(errors.NO_BUFFERS, f"Config.connection_limit is {env.config.connection_limit}")
 
         def free(candidate: int) -> bool:
-            key = make_key(there, here, port, candidate)
-            if key in self.by_key or key in self.time_wait:
+            """Nobody on this side may be the other end: no listener (as Linux), nor the connection itself."""
+            if self._listener(here, candidate) is not None or (candidate == port and here == there):
                 return False
-            listener = self._listener(here, candidate)
-            return listener is None or not listener.holds(key)
+            key = make_key(there, here, port, candidate)
+            return key not in self.by_key and key not in self.time_wait
 
         if local_port:
             if not free(local_port):
-                raise errors.oserror(errors.ADDRESS_IN_USE, f"port {local_port} to {ip_address(there)}:{port}")
+                raise errors.oserror(errors.ADDRESS_IN_USE, f"port {local_port} for {ip_address(there)} port {port}")
         else:
             local_port = self._ports.choose(here, there, port, free)
             if local_port == 0:

@@ -128,14 +128,17 @@ class Datagrams:
         check_own(self._own, local)
         if remote is not None:
             check_families(local, remote[0])
-        port = self._free_port(local, port)
+        port = self._free_port(local, port, remote)
         opened = DatagramPort(local, port, remote, self._output, self._counters, self.ready, self._mtu)
         self._open[endpoint(local, port)] = opened
         return opened
 
-    def _free_port(self, local: bytes, port: int) -> int:
+    def _free_port(self, local: bytes, port: int, remote: tuple[bytes, int] | None) -> int:
+        def free(candidate: int) -> bool:
+            return endpoint(local, candidate) not in self._open and (local, candidate) != remote
+
         if port == 0:
-            port = self._ports.choose(local, b"udp", 0, lambda candidate: endpoint(local, candidate) not in self._open)
+            port = self._ports.choose(local, b"udp", 0, free)
             if port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free for datagrams")
         elif endpoint(local, port) in self._open:

@@ -13,6 +13,7 @@ from synfin.stack.icmp_input import icmp_errors
 from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.config import Config
+from synfin.tcp.states import TIME_WAIT
 from synfin.wire import icmp
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, IpHeader, build_ipv4, build_ipv6
 from synfin.wire.ip import parse_untrusted as parse_ip
@@ -147,6 +148,43 @@ def test_when_all_ports_to_a_destination_are_taken_connect_says_so() -> None:
     host.connect("10.0.0.3", 80, 0)
 
 
+def test_no_connection_begins_at_a_port_that_listens_on_its_address() -> None:
+    # else a host that talks to a server of its own could get the server's port, and be its own peer
+    host = stack("10.0.0.1", "10.0.0.9", config=Config(port_first=40000, port_last=40002))
+    host.listen(40000)
+    host.listen(40001, "10.0.0.1")
+    for port in (40000, 40001):
+        with pytest.raises(OSError) as raised:
+            host.connect("10.0.0.1", 80, 0, local_port=port)
+        assert raised.value.errno == errno.EADDRINUSE
+    assert host.connect("10.0.0.2", 80, 0, local="10.0.0.1").key[-2:] == (40002).to_bytes(2, "big")
+    with pytest.raises(OSError) as raised:
+        host.connect("10.0.0.2", 80, 0, local="10.0.0.1")
+    assert raised.value.errno == errno.EADDRNOTAVAIL
+    elsewhere = [host.connect("10.0.0.2", 80, 0, local="10.0.0.9").key[-2:] for _ in range(2)]
+    assert sorted(elsewhere) == [(40001).to_bytes(2, "big"), (40002).to_bytes(2, "big")]
+
+
+@pytest.mark.parametrize("own", ["10.0.0.1", "fd00::1"])
+def test_no_connection_is_its_own_peer(own: str) -> None:
+    host = stack(own, config=Config(port_first=40000, port_last=40001))
+    with pytest.raises(OSError) as raised:
+        host.connect(own, 40000, 0, local_port=40000)
+    assert raised.value.errno == errno.EADDRINUSE
+    assert host.connect(own, 40000, 0).key[-2:] == (40001).to_bytes(2, "big")
+    with pytest.raises(OSError) as raised:
+        host.connect(own, 40000, 0)
+    assert raised.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_no_datagram_port_is_chosen_that_is_its_own_remote() -> None:
+    host = stack(config=Config(port_first=40000, port_last=40001))
+    assert host.open_datagrams(remote=("10.0.0.1", 40000)).port == 40001
+    with pytest.raises(OSError) as raised:
+        host.open_datagrams(remote=("10.0.0.1", 40000))
+    assert raised.value.errno == errno.EADDRNOTAVAIL
+
+
 def test_above_the_connection_limit_connect_says_so() -> None:
     host = stack(config=Config(connection_limit=1))
     host.connect("10.0.0.2", 80, 0)
@@ -223,10 +261,12 @@ def test_abort_all_forgets_everything_at_once() -> None:
 
 def test_abort_all_forgets_a_connection_that_has_just_entered_time_wait() -> None:
     host = stack("10.0.0.1")
-    client = host.connect("10.0.0.1", 4000, 0, local_port=4000)
+    both = [host.connect("10.0.0.1", 8001 - port, 0, local_port=port) for port in (4000, 4001)]
     host.poll(0, 1 << 20)
-    client.close(0)
+    for end in both:
+        end.close(0)
     host.poll(0, 1 << 20)
+    assert [end.state for end in both] == [TIME_WAIT, TIME_WAIT]
     host.abort_all(5)
     host.poll(5, 1 << 20)
     assert host.census()["time_wait"] == 0 and host.next_deadline() is None
