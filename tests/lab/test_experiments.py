@@ -152,6 +152,7 @@ def test_a_cookie_is_what_its_definition_says_and_an_altered_one_is_reset() -> N
     assert cookie["number"] == cookie["by_hand"]
     outcomes = dict(cookie["outcomes"])
     assert outcomes.pop("as it should be") == "connected"
+    assert outcomes.pop("later text came first") == "nothing"
     assert set(outcomes.values()) == {"reset"}
 
 

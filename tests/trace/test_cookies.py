@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, COOKIES_WHEN_FULL, Config
@@ -9,7 +11,7 @@ from synfin.tcp.states import ESTABLISHED
 from synfin.tcp.syn_cookies import MSS_IPV4, STEP_US, option_sack, option_wscale
 from synfin.wire.segment import Segment
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
-from tests.trace.scene import DATA, HOST_ISN, MS, RTT, SECOND, Host, Peer, Scene, Stage, plain
+from tests.trace.scene import DATA, HOST_ISN, MS, RTT, SECOND, Host, Peer, Scene, Stage, plain, text
 
 ALWAYS = plain(syn_cookies=COOKIES_ALWAYS)
 FULL_OPTIONS: dict[str, object] = {"timestamps": True, "window_scale": True, "receive_buffer_max": 1 << 20}
@@ -61,12 +63,133 @@ def test_when_the_third_segment_is_lost_the_first_data_brings_the_cookie_again(s
     host.reads(50)
 
 
-def test_what_comes_out_of_order_brings_no_cookie_and_is_reset(stage: Stage) -> None:
-    # The client's number is part of the cookie, and only the first of its numbers tells it. As Linux.
+@pytest.mark.parametrize("options", [{}, {"ts": True, "wscale": 7}])
+def test_text_that_overtakes_the_third_segment_is_dropped_and_what_comes_again_completes_the_handshake(
+    stage: Stage, options: dict[str, int]
+) -> None:
+    # The client's number is part of the cookie, and only the first of its numbers tells it for sure. Linux resets here.
+    scene, host, peer = begins(stage, plain(syn_cookies=COOKIES_ALWAYS, **FULL_OPTIONS), **options)
+    peer.sends(DATA, 1000, seq=1001)
+    peer.sends(DATA | FIN, 1000, seq=2001)
+    host.is_silent()
+    host.has_nothing_to_accept()
+    host.has_forgotten_all()
+    host.counted(SyncookiesOvertaken=2, SyncookiesFailed=0, SyncookiesRecv=0, OutRsts=0)
+    scene.tick(SECOND)
+    peer.sends(DATA, 1000, seq=1)
+    host.emits(ACK, ack=1001)
+    host.accepts()
+    peer.sends(DATA | FIN, 2000, seq=1001)
+    host.emits(ACK, ack=3002)
+    host.reads(3000)
+    host.counted(SyncookiesRecv=1)
+
+
+def test_an_ack_that_answers_a_repeated_syn_ack_is_dropped(stage: Stage) -> None:
+    scene, host, peer = begins(stage)
+    first = peer.heard
+    peer.sends(SYN, seq=0, mss=1460)  # also sent twice, or doubled by the network
+    again = scene.next_packet()
+    assert again is not None and again.flags == SYN | ACK
+    peer.sends(ACK, seq=501, ack=first)  # the client has sent 500 bytes by now: they are late
+    host.is_silent()
+    peer.sends(DATA, 500, seq=1, ack=first)
+    host.emits(ACK, seq=first, ack=501)
+    host.accepts()
+    host.reads(500)
+    host.counted(SyncookiesOvertaken=1, SyncookiesRecv=1)
+
+
+def test_a_client_that_has_filled_the_window_and_probes_it_is_dropped_until_it_begins_again(stage: Stage) -> None:
     _, host, peer = begins(stage)
-    peer.sends(DATA, 50, seq=11)
+    peer.sends(ACK, seq=1 + 65535)
+    peer.sends(DATA, 1, seq=1 + 65535)
+    peer.sends(FIN | ACK, seq=2 + 65535)
+    host.is_silent()
+    host.counted(SyncookiesOvertaken=3)
+    peer.sends(DATA, 10, seq=1)
+    host.emits(ACK, ack=11)
+    host.accepts()
+    host.reads(10)
+
+
+def test_what_a_forgotten_connection_of_a_cookie_sends_is_reset_though_the_cookie_is_still_good(stage: Stage) -> None:
+    # An echo: both have sent as much, so that the distance of the numbers is that of the cookie's.
+    scene, host, peer = begins(stage)
+    peer.sends(DATA, 100)
+    assert scene.next_packet() is not None
+    host.accepts()
+    host.reads(100)
+    host.connection.write(bytes(100))
+    assert scene.next_packet() is not None
+    peer.sends(ACK)
+    host.aborts()
+    assert scene.next_packet() is not None  # is lost
+    peer.sends(DATA, 100)
     host.emits(RST)
-    host.counted(SyncookiesFailed=1)
+    host.has_nothing_to_accept()
+
+
+def test_a_keep_alive_probe_brings_the_cookie_when_the_third_segment_of_a_silent_client_is_lost(stage: Stage) -> None:
+    scene, host, peer = begins(stage)
+    scene.tick(30 * SECOND)
+    peer.sends(ACK, seq=0)
+    host.emits(ACK, ack=1)
+    host.accepts()
+    host.is_in(ESTABLISHED)
+    host.writes(10)
+    host.emits(DATA, text(1, 10), ack=1)
+    peer.sends(DATA, 20, seq=1)
+    assert scene.next_packet() is not None
+    host.reads(20)
+
+
+def test_a_keep_alive_probe_may_carry_a_byte_that_counts_for_nothing(stage: Stage) -> None:
+    _, host, peer = begins(stage)
+    peer.sends(DATA, b"?", seq=0)
+    host.emits(ACK, ack=1)
+    host.accepts()
+    host.reads(0)
+
+
+def test_when_a_repeated_syn_finds_room_the_cookie_that_went_before_is_still_good(stage: Stage) -> None:
+    scene = stage(plain(syn_queue_limit=1, syn_cookies=COOKIES_WHEN_FULL))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    flooder = scene.another_peer()
+    flooder.sends(SYN, mss=1460)
+    host.emits(SYN | ACK, seq=0, to=flooder)
+    cookie(scene, peer)
+    first = peer.heard
+    flooder.sends(RST, seq=1)
+    scene.tick(SECOND)
+    peer.sends(SYN, seq=0, mss=1460)  # the cookie is still on its way
+    host.emits(SYN | ACK, seq=0)
+    host.has(half_open=1)
+    peer.sends(DATA, 100, seq=101, ack=first)
+    host.is_silent()
+    host.counted(SyncookiesOvertaken=1)
+    peer.sends(DATA, 100, seq=1, ack=first)
+    host.emits(ACK, seq=first, ack=101)
+    host.accepts()
+    host.reads(100)
+    host.has(half_open=0)
+    host.counted(SyncookiesRecv=1, PassiveOpens=1)
+
+
+def test_while_cookies_are_out_a_forgotten_connection_is_reset_but_by_one_segment_in_256(
+    stage: Stage,
+) -> None:
+    scene, _, peer = begins(stage)
+    rng = random.Random(1)
+    count = 2560
+    for _ in range(count):
+        peer.sends(DATA, 10, seq=rng.getrandbits(32), ack=rng.getrandbits(32))
+        answer = scene.next_packet()
+        assert answer is None or answer.flags == RST
+    counters = scene.stack.counters
+    assert counters.SyncookiesFailed + counters.SyncookiesOvertaken == count
+    assert counters.SyncookiesOvertaken <= 30  # 10 expected
 
 
 @pytest.mark.parametrize("mss", [*MSS_IPV4, 1459, 700])

@@ -48,6 +48,7 @@ class Counters:
         self.SyncookiesSent: i64 = 0
         self.SyncookiesRecv: i64 = 0
         self.SyncookiesFailed: i64 = 0
+        self.SyncookiesOvertaken: i64 = 0  # by what came before the ACK of a cookie: dropped, it comes again
         self.PAWSEstab: i64 = 0
         self.DelayedACKs: i64 = 0
         self.TCPTimeouts: i64 = 0
@@ -82,7 +83,7 @@ COUNTER_NAMES = (
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
     "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
-    "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed PAWSEstab DelayedACKs "
+    "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab DelayedACKs "
     "TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv "
     "TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge TCPACKSkippedSeq TCPOFOQueue TCPOFODrop "
     "TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"

@@ -19,7 +19,7 @@ from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import fill_syn
 from synfin.tcp.receiver import scaled
 from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
-from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, stamp
+from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, segment_size, stamp
 from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
 from synfin.tcp.timer import Timed
 from synfin.tcp.timestamps import ts_clock
@@ -238,18 +238,30 @@ class Listener(Timed):
         return mode != COOKIES_OFF and self._overflow_at >= 0 and now - self._overflow_at <= 2 * STEP_US
 
     def _on_cookie(self, seg: Segment, mtu: i64, now: i64) -> Connection | None:
-        """Third segment, perhaps of a cookie: it holds all that is known of the first two."""
+        """Third segment, perhaps of a cookie: it holds all that is known of the first two.
+
+        The client's number is part of the cookie, and what has overtaken the third segment, or answers a SYN,ACK that
+        came again, does not tell it. That is dropped: the client sends all again from its first text, which does. So
+        does its keep-alive probe, as long as it has sent no text.
+        """
         env = self._env
         key = seg.key
-        irs = seq_add(seg.seq, -1)
         iss = seq_add(seg.ack, -1)
         bits: i64 = seg.ts_ecr & OPTION_MASK if seg.has_ts and env.config.timestamps else 0
-        mss = env.cookies.check(key, irs, iss, bits, now)
-        if mss < 0:
+        step = env.cookies.step(key, iss, bits, now)
+        if step < 0:
             env.counters.SyncookiesFailed += 1
             self._note(now, key, "no valid SYN cookie: reset")
             env.output.reset_for(seg)
             return None
+        irs = seq_add(seg.seq, -1)
+        if not env.cookies.proves(key, irs, iss, bits, step):
+            irs = seg.seq
+            if not env.cookies.proves(key, irs, iss, bits, step):
+                env.counters.SyncookiesOvertaken += 1
+                self._note(now, key, "dropped: perhaps it overtook the ACK of a SYN cookie")
+                return None
+        mss = segment_size(key, iss)
         timestamps = seg.has_ts and env.config.timestamps
         wscale = option_wscale(bits) if timestamps else -1
         scaling = wscale >= 0
@@ -265,6 +277,9 @@ class Listener(Timed):
             self._on_accept_queue_full(seg, now)  # ignored, the client's data brings the cookie again
             return None
         env.counters.SyncookiesRecv += 1
+        retry = self._find(key)
+        if retry >= 0:  # of the same SYN, come again when there was room: its client had our cookie already
+            self._remove(retry, key)
         self._trace(now, key, LISTEN, SYN_RCVD, "ACK of a SYN cookie", "4987 3.6")
         connection = self._begin(seg, iss, irs, agreed, seg.ts_val, 0, False, mtu, now)
         if timestamps:
@@ -335,6 +350,8 @@ class Listener(Timed):
             env.counters.PAWSEstab += 1
             return None
         if seg.ack != seq_add(entry.iss, 1):
+            if self._cookies_may_be_out(now):
+                return self._on_cookie(seg, mtu, now)
             env.output.reset_for(seg)  # RFC 9293 3.10.7.4, fifth, SYN-RECEIVED
             return None
         if len(self._accept) >= self.backlog:

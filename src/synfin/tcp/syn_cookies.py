@@ -5,11 +5,14 @@ initial sequence number, and what the SYN's options said into the low bits of ou
 
     bit 31      parity of the 64-second counter in which it was made: which of the two that are valid
     bits 30-28  index into a table of eight segment sizes
-    bits 27-0   keyed hash of 4-tuple, counter, the client's ISN, the index and the option bits
+    bits 27-8   proof: keyed hash of 4-tuple, counter, the client's ISN, the index and the option bits
+    bits 7-0    tag: the same without the client's ISN
 
-One guess of a blind attacker is right with probability 2^-28. What is lost: segment sizes between the table's, and all
-other options of a client that sends no timestamps. Nothing here keeps state; keys are drawn anew from the secret every
-64 counter steps, and a cookie is checked with the key of its own step.
+One guess of a blind attacker is right with probability 2^-28. A segment from the middle of the client's text does not
+tell its ISN; the tag still tells one that has overtaken others from one that never had to do with a cookie. It stands
+in the lowest bits, where it does not outlive the first bytes that we send. What is lost: segment sizes between the
+table's, and all other options of a client that sends no timestamps. Nothing here keeps state; keys are drawn anew
+from the secret every 64 counter steps, and a cookie is checked with the key of its own step.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ OPTION_MASK: Final = 63
 NO_SCALE: Final = 15
 _SACK: Final = 16
 _ECN: Final = 32
-_HASH_MASK: Final = 0x0FFFFFFF
+_PROOF_MASK: Final = 0x0FFFFF00
+_TAG_MASK: Final = 0xFF
 
 
 def pack_options(wscale: i64, sack: bool, ecn: bool) -> i64:
@@ -57,6 +61,12 @@ def stamp(ts_now: i64, bits: i64) -> i64:
     return value & 0xFFFFFFFF
 
 
+def segment_size(key: bytes, iss: i64) -> i64:
+    """What a valid cookie says of the client's segment size."""
+    index = int((iss >> 28) & 7)
+    return MSS_IPV4[index] if len(key) == 12 else MSS_IPV6[index]
+
+
 class SynCookies:
     """Makes and checks cookies. `key` names the connection as in an incoming packet; times are microseconds."""
 
@@ -74,25 +84,35 @@ class SynCookies:
             if table[place] <= mss:
                 index = place
         counter = int(now // STEP_US)
-        return self._cookie(key, irs, index, bits, counter)
+        proof = self._proof(key, irs, index, bits, counter) | self._tag(key, index, bits, counter)
+        return ((counter & 1) << 31) | (index << 28) | proof
 
-    def check(self, key: bytes, irs: i64, iss: i64, bits: i64, now: i64) -> i64:
-        """The segment size in a cookie of ours, made in this counter step or the last; -1: it is none."""
+    def step(self, key: bytes, iss: i64, bits: i64, now: i64) -> i64:
+        """The counter step, this one or the last, in which `iss` was made, if its tag says that it is a cookie; -1: no.
+
+        One number in 256 bears the right tag by chance.
+        """
         counter = int(now // STEP_US)
         if (counter & 1) != (iss >> 31) & 1:
             counter -= 1
-        if counter < 0:
+        if counter < 0 or self._tag(key, int((iss >> 28) & 7), bits, counter) != iss & _TAG_MASK:
             return -1
-        index = int((iss >> 28) & 7)
-        if self._cookie(key, irs, index, bits, counter) != iss:
-            return -1
-        return MSS_IPV4[index] if len(key) == 12 else MSS_IPV6[index]
+        return counter
 
-    def _cookie(self, key: bytes, irs: i64, index: int, bits: i64, counter: int) -> i64:
-        text = key + int(irs).to_bytes(4, "big") + counter.to_bytes(8, "big") + bytes((index, int(bits)))
+    def proves(self, key: bytes, irs: i64, iss: i64, bits: i64, step: i64) -> bool:
+        """The cookie `iss`, made in that step, answered a SYN numbered `irs`."""
+        return self._proof(key, irs, int((iss >> 28) & 7), bits, int(step)) == iss & _PROOF_MASK
+
+    def _proof(self, key: bytes, irs: i64, index: int, bits: i64, counter: int) -> i64:
+        return self._hash(key + int(irs).to_bytes(4, "big"), index, bits, counter) & _PROOF_MASK
+
+    def _tag(self, key: bytes, index: int, bits: i64, counter: int) -> i64:
+        return self._hash(key, index, bits, counter) & _TAG_MASK
+
+    def _hash(self, text: bytes, index: int, bits: i64, counter: int) -> i64:
+        text += counter.to_bytes(8, "big") + bytes((index, int(bits)))
         digest = blake2s(text, key=self._key(counter // STEPS_PER_KEY), digest_size=4).digest()
-        proof: i64 = int.from_bytes(digest, "big") & _HASH_MASK
-        return ((counter & 1) << 31) | (index << 28) | proof
+        return int.from_bytes(digest, "big")
 
     def _key(self, period: int) -> bytes:
         found = self._keys.get(period)

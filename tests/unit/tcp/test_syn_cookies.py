@@ -16,6 +16,7 @@ from synfin.tcp.syn_cookies import (
     option_sack,
     option_wscale,
     pack_options,
+    segment_size,
     stamp,
 )
 
@@ -30,6 +31,12 @@ def cookies(secret: bytes = bytes(range(32))) -> SynCookies:
     return SynCookies(secret)
 
 
+def size_in(made: SynCookies, key: bytes, irs: int, iss: int, bits: int, now: int) -> int:
+    """The segment size that the third segment brings back; -1: no cookie."""
+    step = made.step(key, iss, bits, now)
+    return segment_size(key, iss) if step >= 0 and made.proves(key, irs, iss, bits, step) else -1
+
+
 @pytest.mark.parametrize(("key", "table"), [(KEY4, MSS_IPV4), (KEY6, MSS_IPV6)])
 def test_each_of_eight_segment_sizes_comes_back_rounded_down(key: bytes, table: tuple[int, ...]) -> None:
     made = cookies()
@@ -39,14 +46,14 @@ def test_each_of_eight_segment_sizes_comes_back_rounded_down(key: bytes, table: 
         for said in (mss, above):
             iss = made.encode(key, IRS, said, 0, NOW)
             assert (iss >> 28) & 7 == index
-            assert made.check(key, IRS, iss, 0, NOW) == mss
+            assert size_in(made, key, IRS, iss, 0, NOW) == mss
 
 
 def test_a_size_below_the_table_is_taken_for_what_every_host_must_accept() -> None:
     # RFC 791: 576 bytes; RFC 8200: 1280
     made = cookies()
-    assert made.check(KEY4, 7, made.encode(KEY4, 7, 100, 0, NOW), 0, NOW) == 536
-    assert made.check(KEY6, 7, made.encode(KEY6, 7, 100, 0, NOW), 0, NOW) == 1220
+    assert size_in(made, KEY4, 7, made.encode(KEY4, 7, 100, 0, NOW), 0, NOW) == 536
+    assert size_in(made, KEY6, 7, made.encode(KEY6, 7, 100, 0, NOW), 0, NOW) == 1220
 
 
 def test_the_top_bit_is_the_parity_of_the_64_second_counter() -> None:
@@ -61,22 +68,22 @@ def test_a_cookie_is_good_in_its_own_counter_step_and_the_next(made_at: int) -> 
     made = cookies()
     iss = made.encode(KEY4, IRS, 1460, 5, NOW + made_at)
     for age_end in (NOW + made_at, NOW + STEP_US, NOW + 2 * STEP_US - 1):
-        assert made.check(KEY4, IRS, iss, 5, age_end) == 1460
+        assert size_in(made, KEY4, IRS, iss, 5, age_end) == 1460
     for step in range(2, 70):
-        assert made.check(KEY4, IRS, iss, 5, NOW + step * STEP_US) == -1
+        assert size_in(made, KEY4, IRS, iss, 5, NOW + step * STEP_US) == -1
 
 
 def test_a_cookie_from_the_future_is_none() -> None:
     made = cookies()
     iss = made.encode(KEY4, IRS, 1460, 0, NOW)
-    assert made.check(KEY4, IRS, iss, 0, NOW - 1) == -1
-    assert made.check(KEY4, IRS, made.encode(KEY4, IRS, 1460, 0, STEP_US), 0, 0) == -1
+    assert size_in(made, KEY4, IRS, iss, 0, NOW - 1) == -1
+    assert size_in(made, KEY4, IRS, made.encode(KEY4, IRS, 1460, 0, STEP_US), 0, 0) == -1
 
 
 def test_every_altered_bit_of_the_cookie_is_refused() -> None:
     made = cookies()
     iss = made.encode(KEY4, IRS, 1460, 21, NOW)
-    assert [bit for bit in range(32) if made.check(KEY4, IRS, iss ^ (1 << bit), 21, NOW) >= 0] == []
+    assert [bit for bit in range(32) if size_in(made, KEY4, IRS, iss ^ (1 << bit), 21, NOW) >= 0] == []
 
 
 def test_the_cookie_is_bound_to_tuple_number_and_option_bits() -> None:
@@ -85,16 +92,29 @@ def test_the_cookie_is_bound_to_tuple_number_and_option_bits() -> None:
     for place in range(len(KEY4)):
         foreign = bytearray(KEY4)
         foreign[place] ^= 1
-        assert made.check(bytes(foreign), IRS, iss, 21, NOW) == -1
+        assert size_in(made, bytes(foreign), IRS, iss, 21, NOW) == -1
     for bit in range(32):
-        assert made.check(KEY4, IRS ^ (1 << bit), iss, 21, NOW) == -1
+        assert size_in(made, KEY4, IRS ^ (1 << bit), iss, 21, NOW) == -1
     for bit in range(6):
-        assert made.check(KEY4, IRS, iss, 21 ^ (1 << bit), NOW) == -1
+        assert size_in(made, KEY4, IRS, iss, 21 ^ (1 << bit), NOW) == -1
+
+
+def test_the_tag_is_bound_to_tuple_size_step_and_option_bits_and_needs_no_number_of_the_client() -> None:
+    made = cookies()
+    iss = made.encode(KEY4, IRS, 1460, 21, NOW)
+    assert made.step(KEY4, iss, 21, NOW) == made.step(KEY4, iss, 21, NOW + 2 * STEP_US - 1) == NOW // STEP_US
+    assert made.encode(KEY4, IRS - 1, 1460, 21, NOW) & 0xFF == iss & 0xFF
+    others = [made.step(bytes((number, *KEY4[1:])), iss, 21, NOW) for number in range(1, 256)]
+    others += [made.step(KEY4, iss, bits, NOW) for bits in range(64) if bits != 21]
+    others += [made.step(KEY4, iss, 21, NOW + step * STEP_US) for step in range(2, 100)]
+    others += [made.step(KEY4, iss ^ index << 28, 21, NOW) for index in range(1, 8)]
+    assert sum(step >= 0 for step in others) <= 5  # of 423, by chance
+    assert all(made.step(KEY4, iss + sent, 21, NOW) == -1 for sent in range(1, 256))
 
 
 def test_another_stacks_cookie_is_refused() -> None:
     iss = cookies(bytes(32)).encode(KEY4, IRS, 1460, 0, NOW)
-    assert cookies().check(KEY4, IRS, iss, 0, NOW) == -1
+    assert size_in(cookies(), KEY4, IRS, iss, 0, NOW) == -1
 
 
 def test_a_guess_is_right_with_probability_2_to_the_minus_28() -> None:
@@ -103,14 +123,14 @@ def test_a_guess_is_right_with_probability_2_to_the_minus_28() -> None:
     ones = [0] * 28
     count = 2000
     for number in range(count):
-        iss = made.encode(KEY4, number, 1460, 0, NOW)
+        iss = made.encode(number.to_bytes(12, "big"), IRS, 1460, 0, NOW)
         assert iss >> 28 == (NOW // STEP_US & 1) << 3 | 6
         for bit in range(28):
             ones[bit] += iss >> bit & 1
     assert all(abs(seen - count / 2) < 5 * (count / 4) ** 0.5 for seen in ones)
     # Of 10,000 guesses for one tuple none is right, as 10,000 / 2^28 says.
     rng = random.Random(1)
-    assert all(made.check(KEY4, IRS, rng.getrandbits(32), 0, NOW) == -1 for _ in range(10_000))
+    assert all(size_in(made, KEY4, IRS, rng.getrandbits(32), 0, NOW) == -1 for _ in range(10_000))
 
 
 def test_keys_rotate_and_the_last_key_is_good_as_long_as_its_cookies() -> None:
@@ -119,8 +139,8 @@ def test_keys_rotate_and_the_last_key_is_good_as_long_as_its_cookies() -> None:
     old = made.encode(KEY4, IRS, 1460, 0, change - 1)
     new = made.encode(KEY4, IRS, 1460, 0, change)
     for now in (change, change + STEP_US - 1):
-        assert made.check(KEY4, IRS, old, 0, now) == made.check(KEY4, IRS, new, 0, now) == 1460
-    assert made.check(KEY4, IRS, old, 0, change + STEP_US) == -1
+        assert size_in(made, KEY4, IRS, old, 0, now) == size_in(made, KEY4, IRS, new, 0, now) == 1460
+    assert size_in(made, KEY4, IRS, old, 0, change + STEP_US) == -1
     # A step later by one period, parity and all else alike, the hash is another one.
     later = made.encode(KEY4, IRS, 1460, 0, change - 1 + STEPS_PER_KEY * STEP_US)
     assert later != old
