@@ -570,6 +570,10 @@ Where synfin departs from the letter of RFC 9293, on purpose:
   itself on the own address: EADDRINUSE. Otherwise a client could become its own server.
 - CLOSE in SYN-RCVD waits for the end of the handshake and then goes to FIN-WAIT-1; its FIN could not be sent before.
 - LAST-ACK and FIN-WAIT-1 begin with CLOSE, also while bytes queued before it still have to go out; as Linux does.
+- CLOSE with input unread, or after SO_LINGER with no time, sends what the windows let out of what was written, then RST
+  at SND.NXT; the rest is dropped, as by a kernel, which had sent the first part at the write.
+- A RST in CLOSING or LAST-ACK is told to the user as ECONNRESET when text of his is unacknowledged, as in Linux and
+  FreeBSD; the RFC ends these states without a word.
 - In TIME-WAIT a segment that takes no number gets no answer, or two hosts that disagree would acknowledge for ever; and
   a RST does not end it (RFC 1337).
 - A peer that has filled our window stands at its right edge: from there its ACK counts and its RST is challenged. At a

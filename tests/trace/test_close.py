@@ -441,6 +441,30 @@ def test_close_with_unread_data_resets(stage: Stage) -> None:
     host.has_forgotten_all()
 
 
+def test_what_was_written_before_a_close_with_unread_data_goes_before_the_rst(stage: Stage) -> None:
+    # a kernel had sent it at the write: the answer of a server that refuses an upload arrives
+    _, host, peer = stage.opened()
+    peer.sends(DATA, 100)
+    host.emits(ACK, ack=101)
+    host.writes(2000)
+    host.closes()
+    host.emits(ACK, 1000, seq=1, ack=101)
+    host.emits(DATA, 1000, seq=1001, ack=101)
+    host.emits(RST | ACK, seq=2001, ack=101)
+    host.has_forgotten_all()
+
+
+def test_a_close_with_unread_data_sends_no_more_than_the_peers_window_and_drops_the_rest(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    peer.sends(DATA, 100, win=1000)
+    host.emits(ACK, ack=101)
+    host.writes(5000)
+    host.closes()
+    host.emits(ACK, 1000, seq=1, ack=101)
+    host.emits(RST | ACK, seq=1001, ack=101)
+    host.has_forgotten_all()
+
+
 @pytest.mark.parametrize("acked", [False, True])
 def test_data_after_close_is_answered_by_rst(stage: Stage, acked: bool) -> None:
     # RFC 9293 3.6.1: in FIN-WAIT-1 and FIN-WAIT-2

@@ -162,6 +162,30 @@ def reach(stage: Stage, state: int) -> tuple[Scene, Host, Peer]:
     return scene, host, peer
 
 
+@pytest.mark.parametrize("peer_first", [False, True])
+@pytest.mark.parametrize("acked", [0, 99, 100])
+def test_a_rst_while_text_before_our_fin_is_unacknowledged_tells_its_writer(
+    stage: Stage, peer_first: bool, acked: int
+) -> None:
+    # CLOSING and LAST-ACK: RFC 9293 3.10.7.4 is silent, the kernels say ECONNRESET; with the FIN alone nothing is lost
+    _, host, peer = stage.opened()
+    if peer_first:
+        peer.sends(FIN | ACK)
+        host.emits(ACK, ack=2)
+    host.writes(100)
+    host.shuts()
+    host.emits(FIN | DATA, 100, ack=2 if peer_first else 1)
+    if not peer_first:
+        peer.sends(FIN | ACK, ack=1)
+        host.emits(ACK, seq=102, ack=2)
+    if acked:
+        peer.sends(ACK, seq=2, ack=1 + acked)
+    host.is_in(LAST_ACK if peer_first else CLOSING)
+    peer.sends(RST, seq=2)
+    host.is_in(CLOSED)
+    assert host.connection.error == (errors.NONE if acked == 100 else errors.RESET)
+
+
 SYNCHRONIZED = [ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK]
 
 

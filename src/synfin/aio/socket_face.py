@@ -35,6 +35,7 @@ _CONGESTION: Final[int] = getattr(socket, "TCP_CONGESTION", 13)
 _USER_TIMEOUT: Final[int] = getattr(socket, "TCP_USER_TIMEOUT", 18)
 _REUSEPORT: Final[int] = getattr(socket, "SO_REUSEPORT", 15)
 _MAX_KEEPALIVE: Final = 32767  # seconds; and 127 probes: linux/tcp.h
+_MAX_TIMEOUT_MS: Final = (1 << 31) - 1  # an int of the kernel
 _MAX_PROBES: Final = 127
 _ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd takes; any eight bytes for a pipe
 _LINGER: Final = struct.Struct("ii")
@@ -185,7 +186,7 @@ class SocketFace(_Face):
                 self._probes = number
             self._apply_keepalive()
         elif option == _USER_TIMEOUT:
-            if number < 0:
+            if not 0 <= number <= _MAX_TIMEOUT_MS:
                 raise OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)}: {number} milliseconds")
             connection.set_user_timeout(number * 1000)
         else:

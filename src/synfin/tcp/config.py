@@ -18,12 +18,27 @@ COOKIES_OFF = 0
 COOKIES_WHEN_FULL = 1
 COOKIES_ALWAYS = 2
 
+LONGEST_US = 1 << 48
+"""Nine years. No time that is set is longer: added to any `now` it has to fit 64 bits, which wrap when compiled."""
 
-def _within(name: str, value: int, low: int, high: int) -> None:
+
+def _within(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"Config.{name} must be an int, not {type(value).__name__}")
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not low <= value <= high:
-        raise ValueError(f"Config.{name} must be within {low} and {high}, not {value}")
+        raise ValueError(f"{name} must be within {low} and {high}, not {value}")
+
+
+def check_user_timeout(microseconds: object, name: str = "user_timeout_us") -> None:
+    """Raise TypeError or ValueError for what is no time to wait for an ACK (RFC 9293 3.9.1); 0 is none."""
+    _within(name, microseconds, 0, LONGEST_US)
+
+
+def check_keepalive(idle_us: object, interval_us: object, probes: object, prefix: str = "keepalive_") -> None:
+    """Raise TypeError or ValueError for what keep-alive can't work with (RFC 9293 3.8.4); idle_us 0 is off."""
+    _within(prefix + "idle_us", idle_us, 0, LONGEST_US)
+    _within(prefix + "interval_us", interval_us, 1000, LONGEST_US)
+    _within(prefix + "probes", probes, 1, 127)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,24 +125,22 @@ class Config:
     """Ephemeral ports (Linux: ip_local_port_range)."""
 
     def __post_init__(self) -> None:
-        _within("mtu", self.mtu, 576, 65535)
-        _within("receive_buffer", self.receive_buffer, 2048, 1 << 30)
-        _within("receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
-        _within("send_buffer", self.send_buffer, 2048, 1 << 30)
-        _within("send_buffer_max", self.send_buffer_max, self.send_buffer, 1 << 30)
-        _within("initial_window", self.initial_window, 1, 1000)
-        _within("rto_min_us", self.rto_min_us, 1000, 60 * SECOND_US)
-        _within("rto_max_us", self.rto_max_us, self.rto_min_us, 3600 * SECOND_US)
-        _within("rto_initial_us", self.rto_initial_us, 1000, self.rto_max_us)
-        _within("ack_delay_us", self.ack_delay_us, 0, 500_000)
+        _within("Config.mtu", self.mtu, 576, 65535)
+        _within("Config.receive_buffer", self.receive_buffer, 2048, 1 << 30)
+        _within("Config.receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
+        _within("Config.send_buffer", self.send_buffer, 2048, 1 << 30)
+        _within("Config.send_buffer_max", self.send_buffer_max, self.send_buffer, 1 << 30)
+        _within("Config.initial_window", self.initial_window, 1, 1000)
+        _within("Config.rto_min_us", self.rto_min_us, 1000, 60 * SECOND_US)
+        _within("Config.rto_max_us", self.rto_max_us, self.rto_min_us, 3600 * SECOND_US)
+        _within("Config.rto_initial_us", self.rto_initial_us, 1000, self.rto_max_us)
+        _within("Config.ack_delay_us", self.ack_delay_us, 0, 500_000)
         for name in ("syn_retries", "synack_retries", "retries", "orphan_retries"):
-            _within(name, getattr(self, name), 0, 255)
-        for name in ("user_timeout_us", "keepalive_idle_us"):
-            _within(name, getattr(self, name), 0, 1 << 48)
-        _within("keepalive_interval_us", self.keepalive_interval_us, 1000, 1 << 48)
-        _within("keepalive_probes", self.keepalive_probes, 1, 127)
-        _within("msl_us", self.msl_us, 0, 600 * SECOND_US)
-        _within("fin_timeout_us", self.fin_timeout_us, 1000, 1 << 48)
+            _within(f"Config.{name}", getattr(self, name), 0, 255)
+        check_user_timeout(self.user_timeout_us, "Config.user_timeout_us")
+        check_keepalive(self.keepalive_idle_us, self.keepalive_interval_us, self.keepalive_probes, "Config.keepalive_")
+        _within("Config.msl_us", self.msl_us, 0, 600 * SECOND_US)
+        _within("Config.fin_timeout_us", self.fin_timeout_us, 1000, LONGEST_US)
         for name in (
             "syn_queue_limit",
             "half_open_limit",
@@ -139,9 +152,9 @@ class Config:
             "reassembly_limit",
             "scoreboard_limit",
         ):
-            _within(name, getattr(self, name), 1, 1 << 30)
-        _within("syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
-        _within("port_first", self.port_first, 1, 65535)
-        _within("port_last", self.port_last, self.port_first, 65535)
+            _within(f"Config.{name}", getattr(self, name), 1, 1 << 30)
+        _within("Config.syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
+        _within("Config.port_first", self.port_first, 1, 65535)
+        _within("Config.port_last", self.port_last, self.port_first, 65535)
         if not callable(self.congestion_control):
             raise TypeError("Config.congestion_control must be a class or function that makes a CongestionControl")

@@ -14,6 +14,7 @@ from synfin.tcp import acceptance, errors, report
 from synfin.tcp import handshake as opening
 from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
 from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, AFTER_FIN, DROPPED, FIN_REACHED, QUEUED
+from synfin.tcp.send_limits import BURST_BYTES
 from synfin.tcp.sender import ACKED, FIN_ACKED, GIVE_UP, PROBE
 from synfin.tcp.states import (
     CLOSE_WAIT,
@@ -226,9 +227,11 @@ class Connection(Tcb):
         state = self.state
         if state == ESTABLISHED or state == CLOSE_WAIT:
             self.env.counters.EstabResets += 1
-        if (state == LAST_ACK or state == CLOSING) and self.sender.fin_sent():
+        if (state == LAST_ACK or state == CLOSING) and self.sender.only_fin_is_out():
             self._end(CLOSED, "RST", "9293 3.10.7.4", CAUSE_SEGMENT, now)
             return
+        # RFC 9293 ends CLOSING and LAST-ACK without a word; but text that was not acknowledged is lost, and its writer
+        # must learn so (Linux and FreeBSD: ECONNRESET).
         self._fail(errors.RESET, "RST: connection reset by peer", "9293 3.10.7.4", CAUSE_SEGMENT, now)
 
     def _on_sack(self, blocks: list[tuple[int, int]], ack: i64, now: i64) -> None:
@@ -325,7 +328,11 @@ class Connection(Tcb):
         self.touch()
 
     def close(self, now: i64) -> None:
-        """No more will be written or read. With bytes unread the peer is told by RST, as Linux does (RFC 2525 2.17)."""
+        """No more will be written or read. With bytes unread the peer is told by RST, as Linux does (RFC 2525 2.17).
+
+        What cwnd and the peer's window let out of what was written goes before the RST, as a kernel would have sent it
+        when it was written: the answer of a server that refuses an upload arrives.
+        """
         if self.state == CLOSED or self.state == TIME_WAIT or self.closer.reader_gone:
             self.closer.reader_gone = True
             return
@@ -333,6 +340,8 @@ class Connection(Tcb):
             self._end(CLOSED, "CLOSE before the handshake was done", "9293 3.10.4", CAUSE_USER, now)
             return
         if self.receiver.ready_bytes or self.closer.by_reset:
+            while self.handshake is None and self.sender.next_chunk(now, BURST_BYTES, self.env.chunk):
+                self._send_chunk(self.env.chunk, now)
             self.abort(now)
             return
         env = self.env

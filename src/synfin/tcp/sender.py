@@ -162,6 +162,10 @@ class Sender:
         """Our FIN is on its way, or there."""
         return 0 <= self.fin_offset < self.snd_nxt
 
+    def only_fin_is_out(self) -> bool:
+        """All text is acknowledged, and our FIN is on its way."""
+        return 0 <= self.fin_offset < self.snd_nxt and self.snd_una >= self.fin_offset
+
     def ack_limit(self) -> i64:
         """The highest ACK that can be honest: SND.NXT, or one more while a probe is out."""
         return self.snd_nxt + 1 if self._probed else self.snd_nxt

@@ -13,6 +13,7 @@ from mypy_extensions import i64
 
 from synfin.tcp import answers, errors, outgoing, status
 from synfin.tcp.close import Closer
+from synfin.tcp.config import check_keepalive, check_user_timeout
 from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import Handshake
@@ -80,10 +81,9 @@ class Tcb(Turn):
         if event:
             self.tell(event)
 
-    def set_keepalive(self, idle_us: i64, interval_us: i64, probes: i64, now: i64) -> None:
-        """Turn keep-alive on (RFC 9293 3.8.4); idle_us 0 turns it off. Raises ValueError for what is no time."""
-        if idle_us < 0 or (idle_us and (interval_us <= 0 or probes <= 0)):
-            raise ValueError("keep-alive needs a positive interval and number of probes, and an idle time or 0")
+    def set_keepalive(self, idle_us: int, interval_us: int, probes: int, now: i64) -> None:
+        """Turn keep-alive on (RFC 9293 3.8.4); idle_us 0 turns it off. Raises ValueError or TypeError, as Config."""
+        check_keepalive(idle_us, interval_us, probes)
         self.keepalive = KeepAlive(idle_us, interval_us, probes, now) if idle_us else None
         self._update_deadline()
         self.touch()
@@ -93,13 +93,12 @@ class Tcb(Turn):
         self.sender.nodelay = nodelay
         self.touch()
 
-    def set_user_timeout(self, microseconds: i64) -> None:
+    def set_user_timeout(self, microseconds: int) -> None:
         """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides.
 
-        Raises ValueError for a negative time.
+        Raises ValueError or TypeError, as Config does.
         """
-        if microseconds < 0:
-            raise ValueError(f"a user timeout is a time or 0, not {microseconds}")
+        check_user_timeout(microseconds)
         self.sender.user_timeout_us = microseconds
         self._update_deadline()
         self.touch()

@@ -202,16 +202,42 @@ def test_what_is_not_bytes_can_not_be_written(data: Any) -> None:
     assert connection.queued_bytes() == 0
 
 
-@pytest.mark.parametrize(("idle", "interval", "probes"), [(-1, 1000, 1), (1000, 0, 1), (1000, -1, 1), (1000, 1000, 0)])
+BEYOND_I64 = 1 << 63  # what `now + time` would wrap by, compiled
+
+
+@pytest.mark.parametrize(
+    ("idle", "interval", "probes"),
+    [
+        (-1, 1000, 1),
+        (1000, 0, 1),
+        (1000, -1, 1),
+        (1000, 1000, 0),
+        (1000, 1000, 128),
+        ((1 << 48) + 1, 1000, 1),
+        (1000, (1 << 48) + 1, 1),
+        (BEYOND_I64, BEYOND_I64, BEYOND_I64),
+    ],
+)
 def test_a_keep_alive_without_sense_is_refused(idle: int, interval: int, probes: int) -> None:
     connection = stack().connect("10.0.0.2", 80, 0)
-    with pytest.raises(ValueError, match="keep-alive"):
+    with pytest.raises(ValueError, match="keepalive_"):
         connection.set_keepalive(idle, interval, probes, 0)
 
 
-def test_a_negative_user_timeout_is_refused() -> None:
-    with pytest.raises(ValueError, match="user timeout"):
-        stack().connect("10.0.0.2", 80, 0).set_user_timeout(-1)
+@pytest.mark.parametrize("time", [-1, (1 << 48) + 1, BEYOND_I64 - 1, BEYOND_I64])
+def test_a_user_timeout_that_is_no_time_is_refused(time: int) -> None:
+    with pytest.raises(ValueError, match="user_timeout_us must be within 0 and"):
+        stack().connect("10.0.0.2", 80, 0).set_user_timeout(time)
+
+
+def test_the_longest_times_give_deadlines_in_the_future() -> None:
+    host = stack()
+    connection = host.connect("10.0.0.2", 80, 1_000_000)
+    connection.set_user_timeout(1 << 48)
+    connection.set_keepalive(1 << 48, 1 << 48, 127, 1_000_000)
+    host.poll(1_000_000, 1 << 20)
+    deadline = host.next_deadline()
+    assert deadline is not None and deadline > 1_000_000
 
 
 def test_an_isn_secret_without_entropy_is_refused() -> None:
