@@ -1,0 +1,47 @@
+"""What a program sees on synfin is what it sees on the kernel's sockets, in the same Python, in the same run.
+
+`python -m tests.unit.aio.promises PROGRAM` shows both.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+import pytest
+
+import tests.unit.aio.promises.programs.all  # noqa: F401
+from tests.unit.aio.promises.differences import KNOWN, ON_PURPOSE
+from tests.unit.aio.promises.log import as_text
+from tests.unit.aio.promises.net import PROGRAMS, Case
+from tests.unit.aio.promises.worlds import play, play_in_kernel
+
+CASES = [(case, world) for case in PROGRAMS.values() for world in case.worlds if sys.version_info >= case.since]
+
+
+@functools.cache
+def seen_in_kernel(case: Case) -> list[str]:
+    return as_text(play_in_kernel(case.program))
+
+
+def seen(case: Case, world: str) -> list[str]:
+    """What the program saw, or why it ended early; that is a difference as well."""
+    try:
+        return as_text(play(case.program, world))
+    except Exception as error:
+        return [f"{type(error).__name__}: {error}"]
+
+
+@pytest.mark.parametrize(("case", "world"), CASES, ids=[f"{case.name}-{world}" for case, world in CASES])
+def test_a_program_sees_what_it_sees_on_the_kernels_sockets(case: Case, world: str) -> None:
+    subject, worlds = (KNOWN | ON_PURPOSE).get(case.name, ("", ()))
+    if world in worlds:
+        assert seen(case, world) != seen_in_kernel(case), f"no difference any more: take it off the list ({subject})"
+    else:
+        assert seen(case, world) == seen_in_kernel(case)
+
+
+def test_each_difference_is_of_a_program_and_its_worlds() -> None:
+    assert not set(KNOWN) & set(ON_PURPOSE)
+    for name, (_, worlds) in (KNOWN | ON_PURPOSE).items():
+        assert set(worlds) <= set(PROGRAMS[name].worlds), name
