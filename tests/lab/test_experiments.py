@@ -11,7 +11,7 @@ import pytest
 from synfin.lab.catalogue import EXPERIMENTS
 from synfin.lab.experiment import Finding, as_json, report
 from synfin.lab.world import HALF_OPEN_BYTES
-from synfin.tcp import listener
+from synfin.tcp import syn_queue
 
 # Enough to show the outcome, less than what people look at.
 SMALL: dict[str, dict[str, int]] = {
@@ -128,7 +128,7 @@ def test_text_on_syns_is_not_kept() -> None:
 
 
 def test_the_size_of_a_half_open_entry_is_that_of_the_listeners_record() -> None:
-    assert data("syn-data")["flood"]["entry_bytes"] == HALF_OPEN_BYTES == listener._RECORD.size + 12
+    assert data("syn-data")["flood"]["entry_bytes"] == HALF_OPEN_BYTES == syn_queue._RECORD.size + 12
 
 
 def test_cookies_let_honest_clients_through_a_flood() -> None:

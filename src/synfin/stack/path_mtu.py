@@ -6,6 +6,7 @@ that exist keep their segment size; those made later try the link's size again.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
 
 from mypy_extensions import i64
@@ -19,7 +20,7 @@ class PathMtu:
 
     def __init__(self, link: i64) -> None:
         self._link: i64 = link
-        self._learned: dict[bytes, tuple[int, int]] = {}  # size, when it was learned; in that order
+        self._learned: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # size, when it was learned; in that order
 
     def __len__(self) -> int:
         return len(self._learned)
@@ -40,5 +41,5 @@ class PathMtu:
             return
         self._learned.pop(remote, None)
         if len(self._learned) >= LIMIT:
-            del self._learned[next(iter(self._learned))]
+            self._learned.popitem(last=False)
         self._learned[remote] = (size, now)

@@ -1,14 +1,12 @@
 """LISTEN. RFC 9293 3.10.7.2: the SYN queue of half-open entries, the accept queue of finished ones, and their limits.
 
-State is earned: a SYN gets a packed record, a connection begins with the third segment. The SYN queue is one table per
-retry number, in order of arrival and so of deadline: finding what is due, and removing an entry, cost the same however
-many there are.
+State is earned: a SYN gets a packed record (`syn_queue`), a connection begins with the third segment. Whatever happens
+to an entry or to a connection that waits costs the same however many there are.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from struct import Struct
+from collections import OrderedDict
 from typing import Final
 
 from mypy_extensions import i64
@@ -21,6 +19,7 @@ from synfin.tcp.receiver import scaled
 from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
 from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, segment_size, stamp
 from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
+from synfin.tcp.syn_queue import HalfOpen, SynQueue
 from synfin.tcp.timer import Timed
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
@@ -29,42 +28,8 @@ from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 
-_RECORD: Final = Struct("<qqIIIHbB")  # 32 bytes packed; with its bytes object, key and place in the table below 200
-_TIMESTAMPS: Final = 1
-_SACK: Final = 2
-_SCALING: Final = 4
-_REPLACES: Final = 8
-
 MAX_WINDOW_FIELD: Final = 65535
 MAX_OFFERS: Final = 64
-
-
-class HalfOpen:
-    """An entry of the SYN queue, unpacked: all that SYN-RCVD has to remember."""
-
-    def __init__(
-        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated, replaces: bool
-    ) -> None:
-        self.deadline = deadline  # when the SYN,ACK goes again, µs
-        self.sent_at = sent_at  # when it first went
-        self.irs = irs
-        self.iss = iss
-        self.ts_recent = ts_recent
-        self.agreed = agreed
-        self.replaces = replaces  # its SYN came into TIME-WAIT, whose record stays until the third segment
-
-    def pack(self) -> bytes:
-        """The entry as the queue keeps it."""
-        agreed = self.agreed
-        flags = (
-            (_TIMESTAMPS if agreed.timestamps else 0)
-            | (_SACK if agreed.sack else 0)
-            | (_SCALING if agreed.scaling else 0)
-            | (_REPLACES if self.replaces else 0)
-        )
-        return _RECORD.pack(
-            self.deadline, self.sent_at, self.irs, self.iss, self.ts_recent, agreed.peer_mss, agreed.snd_wscale, flags
-        )
 
 
 class Listener(Timed):
@@ -81,19 +46,18 @@ class Listener(Timed):
         self.waiting: bool = False  # stands in the stack's list of listeners with something to accept
         self.closed: bool = False
         self._env: Environment = env
-        self._queues: list[dict[bytes, bytes]] = [{} for _ in range(env.config.synack_retries + 1)]
-        self._half_open: int = 0
-        self._accept: deque[Connection] = deque()
+        self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
+        self._syns: SynQueue = SynQueue(env.config.synack_retries, self._rcv_wscale)
+        self._accept: OrderedDict[Connection, None] = OrderedDict()  # in order of completion
         self._overflow_at: i64 = -1  # when the SYN queue was last found full; cookies may be out since
         self._offers: dict[int, Offer] = {}  # by the size of segments; few, and each SYN needs one twice
-        self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
 
     # ---- the user ----
 
     def accept(self) -> Connection | None:
         """The next finished connection that has not failed meanwhile; None: nobody waits."""
         while self._accept:
-            connection = self._accept.popleft()
+            connection, _ = self._accept.popitem(last=False)
             connection.user = None
             if not connection.error:
                 return connection
@@ -101,8 +65,7 @@ class Listener(Timed):
 
     def forget(self, connection: Connection) -> None:
         """A connection died before anybody accepted it: it is never handed out."""
-        if connection in self._accept:
-            self._accept.remove(connection)
+        self._accept.pop(connection, None)
 
     def pending(self) -> int:
         """Connections that wait to be accepted."""
@@ -110,24 +73,22 @@ class Listener(Timed):
 
     def half_open(self) -> int:
         """Entries of the SYN queue."""
-        return self._half_open
+        return len(self._syns)
 
     def close(self, now: i64) -> None:
         """No more passive opens; what nobody accepted is reset, half-open entries are forgotten."""
         self.closed = True
         while self._accept:
-            self._accept.popleft().abort(now)
-        for queue in self._queues:
-            for key in queue:
-                self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
-            queue.clear()
-        self._env.half_open -= self._half_open
-        self._half_open = 0
+            connection, _ = self._accept.popitem(last=False)
+            connection.abort(now)
+        for key in self._syns.clear():
+            self._env.half_open -= 1
+            self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
         self.deadline = 0
 
     def holds(self, key: bytes) -> bool:
         """The SYN queue has an entry under `key`."""
-        return self._find(key) >= 0
+        return key in self._syns
 
     # ---- segments ----
 
@@ -136,16 +97,15 @@ class Listener(Timed):
 
         iss_above: -1, or SND.NXT of the incarnation in TIME-WAIT that this SYN replaces (RFC 9293 3.6.1, MAY-2).
         """
-        key = seg.key
-        retry = self._find(key)
+        entry = self._syns.get(seg.key)
         flags = seg.flags
         if flags & RST:
-            if retry >= 0:
-                self._on_reset(seg, retry, now)
+            if entry is not None:
+                self._on_reset(seg, entry, now)
             return None
         if flags & SYN:
-            if retry >= 0:
-                self._on_another_syn(seg, self._entry(retry, key), now)
+            if entry is not None:
+                self._on_another_syn(seg, entry, now)
             elif flags & ACK:
                 self._env.output.reset_for(seg)
             elif not flags & FIN:
@@ -153,21 +113,20 @@ class Listener(Timed):
             return None
         if not flags & ACK:
             return None
-        if retry >= 0:
-            return self._on_final_ack(seg, retry, mtu, now)
+        if entry is not None:
+            return self._on_final_ack(seg, entry, mtu, now)
         if self._cookies_may_be_out(now):
             return self._on_cookie(seg, mtu, now)
         self._env.output.reset_for(seg)  # RFC 9293 3.10.7.2: any ACK is bad in LISTEN
         return None
 
-    def _on_reset(self, seg: Segment, retry: int, now: i64) -> None:
+    def _on_reset(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
         """The client never sent that SYN, or does not want it any more. An old duplicate ends where it began, in
         TIME-WAIT (RFC 9293 3.6.1, MAY-2)."""
         key = seg.key
-        entry = self._entry(retry, key)
         if seg.seq != seq_add(entry.irs, 1):
             return
-        self._remove(retry, key)
+        self._remove(key)
         self._env.counters.AttemptFails += 1
         if entry.replaces and now - entry.sent_at < 2 * self._env.config.msl_us:
             self._trace(now, key, SYN_RCVD, TIME_WAIT, "RST: the SYN was an old duplicate", "9293 3.6.1")
@@ -182,7 +141,7 @@ class Listener(Timed):
             env.counters.ListenDrops += 1
             self._note(now, seg.key, "SYN dropped: the accept queue is full")
             return
-        full = self._half_open >= env.config.syn_queue_limit or env.half_open >= env.config.half_open_limit
+        full = len(self._syns) >= env.config.syn_queue_limit or env.half_open >= env.config.half_open_limit
         if full or env.config.syn_cookies == COOKIES_ALWAYS:
             # A new incarnation's number must be above the old one's, and a cookie's can't be chosen (RFC 9293 MAY-2).
             if env.config.syn_cookies != COOKIES_OFF and iss_above < 0:
@@ -198,15 +157,14 @@ class Listener(Timed):
             iss = seq_add(iss_above, 1)
         agreed = agree(self._offer(seg.key, mtu), seg)
         entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed, iss_above >= 0)
-        self._queues[0][seg.key] = entry.pack()
-        self._half_open += 1
+        self._syns.file(seg.key, entry)
         env.half_open += 1
         if iss_above >= 0:
             self._trace(now, seg.key, TIME_WAIT, SYN_RCVD, "SYN of a new incarnation", "6191 2")
         else:
             self._trace(now, seg.key, LISTEN, SYN_RCVD, "SYN", "9293 3.10.7.2")
         self._send_syn_ack(seg.key, entry, mtu, now)
-        self._update_deadline()
+        self.deadline = self._syns.deadline()
 
     def _answer_by_cookie(self, seg: Segment, mtu: i64, full: bool, now: i64) -> None:
         """Second segment without any memory of the first: see `syn_cookies`."""
@@ -277,9 +235,8 @@ class Listener(Timed):
             self._on_accept_queue_full(seg, now)  # ignored, the client's data brings the cookie again
             return None
         env.counters.SyncookiesRecv += 1
-        retry = self._find(key)
-        if retry >= 0:  # of the same SYN, come again when there was room: its client had our cookie already
-            self._remove(retry, key)
+        if key in self._syns:  # of the same SYN, come again when there was room: its client had our cookie already
+            self._remove(key)
         self._trace(now, key, LISTEN, SYN_RCVD, "ACK of a SYN cookie", "4987 3.6")
         connection = self._begin(seg, iss, irs, agreed, seg.ts_val, 0, False, mtu, now)
         if timestamps:
@@ -303,7 +260,7 @@ class Listener(Timed):
         connection.open_passive(irs, agreed, ts_recent, seg.window, rtt, syn_lost, now)
         self._env.counters.PassiveOpens += 1
         connection.user = self  # until somebody accepts it
-        self._accept.append(connection)
+        self._accept[connection] = None
         return connection
 
     def _on_another_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
@@ -333,11 +290,10 @@ class Listener(Timed):
             out.ts_ecr = entry.ts_recent
         env.output.reply(out)
 
-    def _on_final_ack(self, seg: Segment, retry: int, mtu: i64, now: i64) -> Connection | None:
+    def _on_final_ack(self, seg: Segment, entry: HalfOpen, mtu: i64, now: i64) -> Connection | None:
         """Third segment: it must confirm our number. Then the connection begins, with this segment still to be read."""
         env = self._env
         key = seg.key
-        entry = self._entry(retry, key)
         agreed = entry.agreed
         ahead = (seg.seq - entry.irs - 1) & 0xFFFFFFFF
         if ahead >= self._window():
@@ -357,13 +313,13 @@ class Listener(Timed):
         if len(self._accept) >= self.backlog:
             # As Linux: ignored. The SYN,ACK goes again in time, and its ACK or the client's data completes it then.
             if self._on_accept_queue_full(seg, now):
-                self._remove(retry, key)
+                self._remove(key)
                 env.counters.AttemptFails += 1
                 self._trace(now, key, SYN_RCVD, LISTEN, "reset: the accept queue is full", "9293 3.10.7.4")
             return None
-        self._remove(retry, key)
-        rtt = now - entry.sent_at if retry == 0 else 0
-        return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, retry > 0, mtu, now)
+        self._remove(key)
+        rtt = now - entry.sent_at if entry.retry == 0 else 0
+        return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, entry.retry > 0, mtu, now)
 
     def _on_accept_queue_full(self, seg: Segment, now: i64) -> bool:
         """A third segment finds no room. True: it was answered by RST, as the settings want."""
@@ -380,39 +336,32 @@ class Listener(Timed):
 
     def on_timer(self, now: i64) -> None:
         """SYN,ACKs that go again, and entries that have waited long enough."""
-        env = self._env
-        last = len(self._queues) - 1
-        for retry in range(last, -1, -1):
-            queue = self._queues[retry]
-            while queue:
-                key = next(iter(queue))
-                entry = self._entry(retry, key)
-                if entry.deadline > now:
+        syns = self._syns
+        for retry in range(syns.retries, -1, -1):
+            while True:
+                key = syns.due(retry, now)
+                if not key:
                     break
-                del queue[key]
-                if retry == last:
-                    self._half_open -= 1
-                    env.half_open -= 1
-                    env.counters.AttemptFails += 1
+                if retry == syns.retries:
+                    syns.drop(key)
+                    self._env.half_open -= 1
+                    self._env.counters.AttemptFails += 1
                     self._trace(now, key, SYN_RCVD, LISTEN, "no ACK of our SYN,ACK", "9293 3.8.3", CAUSE_TIMER)
-                    continue
-                entry.deadline = now + min(env.config.rto_initial_us << (retry + 1), env.config.rto_max_us)
-                self._queues[retry + 1][key] = entry.pack()
-                env.counters.TCPTimeouts += 1
-                env.counters.RetransSegs += 1
-                self._note(now, key, "retransmission: SYN,ACK timeout")
-                self._send_syn_ack(key, entry, 0, now)
-        self._update_deadline()
+                else:
+                    self._send_again(key, now)
+        self.deadline = syns.deadline()
 
-    def _update_deadline(self) -> None:
-        deadline: i64 = 0
-        for retry in range(len(self._queues)):
-            queue = self._queues[retry]
-            if queue:
-                due = self._entry(retry, next(iter(queue))).deadline
-                if deadline == 0 or due < deadline:
-                    deadline = due
-        self.deadline = deadline
+    def _send_again(self, key: bytes, now: i64) -> None:
+        env = self._env
+        entry = self._syns.get(key)
+        assert entry is not None
+        entry.retry += 1
+        entry.deadline = now + min(env.config.rto_initial_us << entry.retry, env.config.rto_max_us)
+        self._syns.file(key, entry)
+        env.counters.TCPTimeouts += 1
+        env.counters.RetransSegs += 1
+        self._note(now, key, "retransmission: SYN,ACK timeout")
+        self._send_syn_ack(key, entry, 0, now)
 
     # ---- helpers ----
 
@@ -434,6 +383,8 @@ class Listener(Timed):
     def _send_syn_ack(self, key: bytes, entry: HalfOpen, mtu: i64, now: i64, cookie_bits: i64 = -1) -> None:
         """Second segment: our number, and the confirmation of theirs. cookie_bits: for the timestamp."""
         env = self._env
+        if env.output.has_no_room():
+            return  # thousands may be due at once, more than the link takes
         proposal = self._offer(key, mtu if mtu else env.config.mtu)
         out = env.output.blank(reverse_key(key))
         out.seq = entry.iss
@@ -446,26 +397,10 @@ class Listener(Timed):
         fill_syn(out, proposal, entry.agreed, ts_val, entry.ts_recent)
         env.output.reply(out)
 
-    def _find(self, key: bytes) -> int:
-        """The retry number of the entry under `key`; -1: there is none."""
-        if self._half_open:
-            for retry in range(len(self._queues)):
-                if key in self._queues[retry]:
-                    return retry
-        return -1
-
-    def _entry(self, retry: int, key: bytes) -> HalfOpen:
-        deadline, sent_at, irs, iss, ts_recent, mss, snd_wscale, flags = _RECORD.unpack(self._queues[retry][key])
-        scaling = flags & _SCALING != 0
-        rcv_wscale = self._rcv_wscale if scaling else 0
-        agreed = Negotiated(mss, scaling, snd_wscale, rcv_wscale, flags & _TIMESTAMPS != 0, flags & _SACK != 0)
-        return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, flags & _REPLACES != 0)
-
-    def _remove(self, retry: int, key: bytes) -> None:
-        del self._queues[retry][key]
-        self._half_open -= 1
+    def _remove(self, key: bytes) -> None:
+        self._syns.drop(key)
         self._env.half_open -= 1
-        self._update_deadline()
+        self.deadline = self._syns.deadline()
 
     def _trace(
         self, now: i64, key: bytes, before: int, after: int, reason: str, rfc: str, cause: int = CAUSE_SEGMENT

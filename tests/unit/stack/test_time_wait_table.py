@@ -6,6 +6,7 @@ import sys
 
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.tcp.counters import Counters
+from synfin.tcp.record_table import SWEEP_ABOVE
 from synfin.tcp.time_wait import TimeWait
 
 
@@ -61,3 +62,25 @@ def test_a_record_costs_at_most_200_bytes_with_its_table_entry() -> None:
     count = 10_000
     table = {key(n): b"" for n in range(count)}
     assert entry + sys.getsizeof(table) / count <= 200
+
+
+def test_what_made_room_or_ran_out_leaves_no_place_before_the_oldest_record() -> None:
+    table = TimeWaitTable(Counters(), 5000)
+    for n in range(10_000):
+        table.add(key(n), record(n + 1))
+        table.deadline()
+        assert table._records.places() == len(table)
+    assert len(table.expire(9000)) == 4000 and table.deadline() == 9001
+    assert table._records.places() == len(table) == 1000
+
+
+def test_a_peer_that_repeats_its_fin_for_ever_leaves_few_places_behind() -> None:
+    table = TimeWaitTable(Counters(), 100)
+    for n in range(100):
+        table.add(key(n), record(n + 1))
+    most = 0
+    for n in range(10_000):
+        table.add(key(7), record(1000 + n))
+        most = max(most, table._records.places())
+    assert len(table) == 100 and most <= 2 * 100 + SWEEP_ABOVE
+    assert table.deadline() == 1

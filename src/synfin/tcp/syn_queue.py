@@ -1,0 +1,124 @@
+"""THE SYN QUEUE: the half-open entries of one listener, 32 bytes packed each. RFC 9293 3.10.7.2 and 3.8.3.
+
+One queue for each retry number. All that stand in one of them wait equally long, so order of arrival is order of
+deadline, and the first to be due is the first of one of the queues.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from mypy_extensions import i64
+
+from synfin.tcp.record_table import RecordTable
+from synfin.tcp.syn_options import Negotiated
+
+_RECORD: Final = Struct("<qqIIIHBB")
+_SCALE: Final = 0x0F  # shift counts end at 14 (RFC 7323 2.3)
+_TIMESTAMPS: Final = 0x10
+_SACK: Final = 0x20
+_SCALING: Final = 0x40
+_REPLACES: Final = 0x80
+
+
+class HalfOpen:
+    """An entry, unpacked: all that SYN-RCVD has to remember."""
+
+    def __init__(
+        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated, replaces: bool,
+        retry: int = 0,
+    ) -> None:  # fmt: skip
+        self.deadline = deadline  # when the SYN,ACK goes again, µs
+        self.sent_at = sent_at  # when it first went
+        self.irs = irs
+        self.iss = iss
+        self.ts_recent = ts_recent
+        self.agreed = agreed
+        self.replaces = replaces  # its SYN came into TIME-WAIT, whose record stays until the third segment
+        self.retry = retry  # how often the SYN,ACK has gone again by the timer
+
+    def pack(self) -> bytes:
+        """The entry as the queue keeps it."""
+        agreed = self.agreed
+        flags = (
+            (_TIMESTAMPS if agreed.timestamps else 0)
+            | (_SACK if agreed.sack else 0)
+            | (_SCALING if agreed.scaling else 0)
+            | (_REPLACES if self.replaces else 0)
+        )
+        return _RECORD.pack(
+            self.deadline,
+            self.sent_at,
+            self.irs,
+            self.iss,
+            self.ts_recent,
+            agreed.peer_mss,
+            agreed.snd_wscale | flags,
+            self.retry,
+        )
+
+
+def unpack(record: bytes, rcv_wscale: i64) -> HalfOpen:
+    """An entry of the queue. rcv_wscale: ours, if scaling was agreed on."""
+    deadline, sent_at, irs, iss, ts_recent, mss, bits, retry = _RECORD.unpack(record)
+    scaling = bits & _SCALING != 0
+    agreed = Negotiated(
+        mss, scaling, bits & _SCALE, rcv_wscale if scaling else 0, bits & _TIMESTAMPS != 0, bits & _SACK != 0
+    )
+    return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, bits & _REPLACES != 0, retry)
+
+
+def deadline_of(record: bytes) -> int:
+    """When the SYN,ACK of this entry goes again, µs."""
+    return int.from_bytes(record[:8], "little")
+
+
+class SynQueue:
+    """key -> entry. retries: how often the timer sends a SYN,ACK again."""
+
+    def __init__(self, retries: int, rcv_wscale: i64) -> None:
+        self.retries: int = retries
+        self._rcv_wscale: i64 = rcv_wscale
+        self._entries: RecordTable = RecordTable(retries + 1)
+
+    def get(self, key: bytes) -> HalfOpen | None:
+        """The entry under `key`."""
+        record = self._entries.get(key)
+        return None if record is None else unpack(record, self._rcv_wscale)
+
+    def file(self, key: bytes, entry: HalfOpen) -> None:
+        """Keep an entry, or keep it as it is now; its deadline is later than that of all with its retry number."""
+        self._entries.file(key, entry.pack(), entry.retry)
+
+    def drop(self, key: bytes) -> None:
+        """Forget the entry under `key`. KeyError: there is none."""
+        self._entries.drop(key)
+
+    def due(self, retry: int, now: i64) -> bytes:
+        """The key of an entry with this retry number whose deadline has come; b"": none has."""
+        key = self._entries.first(retry)
+        record = self._entries.get(key)
+        return key if record is not None and deadline_of(record) <= now else b""
+
+    def deadline(self) -> i64:
+        """When the next entry is due; 0: there is none."""
+        earliest: i64 = 0
+        if len(self._entries):
+            for retry in range(self.retries + 1):
+                record = self._entries.get(self._entries.first(retry))
+                if record is not None:
+                    due: i64 = deadline_of(record)
+                    if earliest == 0 or due < earliest:
+                        earliest = due
+        return earliest
+
+    def clear(self) -> list[bytes]:
+        """Forget all entries; their keys."""
+        return self._entries.clear()
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
