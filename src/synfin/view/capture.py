@@ -10,7 +10,7 @@ either end; it waits until it has arrived, or counts as lost.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -82,8 +82,9 @@ class AnnotatedCapture:
         self._interfaces: dict[str, int] = {}
         self._queue: deque[_Waiting] = deque()
         self._last: dict[str, tuple[bytes, _Waiting]] = {}  # each host's last packet if it came in, with its key
-        self._next: dict[tuple[str, bytes], list[tuple[int, str]]] = {}  # for outgoing packets: (flag or 0, comment)
-        self._flights: dict[bytes, Flight[_Waiting]] = {}  # by the receiver's key
+        # for outgoing packets: (flag or 0, comment)
+        self._next: OrderedDict[tuple[str, bytes], list[tuple[int, str]]] = OrderedDict()
+        self._flights: OrderedDict[bytes, Flight[_Waiting]] = OrderedDict()  # by the receiver's key
 
     def __call__(self, event: Event) -> None:
         if self.error is not None:
@@ -159,7 +160,7 @@ class AnnotatedCapture:
         flight = self._flights.get(key)
         if flight is None:
             if len(self._flights) >= _MAX_CONNECTIONS:
-                del self._flights[next(iter(self._flights))]
+                self._flights.popitem(last=False)
             flight = self._flights[key] = Flight()
         return flight
 
@@ -205,7 +206,7 @@ class AnnotatedCapture:
 
     def _comment_next(self, host: str, key: bytes, flag: int, comment: str) -> None:
         if len(self._next) >= _MAX_CONNECTIONS and (host, key) not in self._next:
-            del self._next[next(iter(self._next))]
+            self._next.popitem(last=False)
         self._next.setdefault((host, key), []).append((flag, comment))
 
     def _write_ready(self, now: int) -> None:

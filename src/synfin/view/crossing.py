@@ -40,7 +40,7 @@ class Pen(Protocol):
 
 
 class _Item:
-    __slots__ = ("at", "event", "fate", "kind", "packet", "serial", "tag", "twin")
+    __slots__ = ("at", "drawn", "event", "fate", "kind", "packet", "serial", "tag", "twin")
 
     def __init__(self, kind: int, at: int, serial: int, packet: Packet | None, event: Event | None) -> None:
         self.kind = kind
@@ -51,6 +51,7 @@ class _Item:
         self.fate = _UNKNOWN
         self.tag = 0  # under which it departed
         self.twin: _Item | None = None  # of a departure its arrival and the other way round
+        self.drawn = False  # with its departure, while it stood behind others in its queue
 
 
 class Crossing:
@@ -67,8 +68,11 @@ class Crossing:
 
     def happened(self, end: int, event: Event, about_arrival: bool) -> None:
         """A transition or a note; `about_arrival`: of the segment that came in last, which then is not plain."""
-        if about_arrival and self._queues[end]:
-            last = self._queues[end][-1]
+        queue = self._queues[end]
+        while queue and queue[-1].drawn:
+            queue.pop()
+        if about_arrival and queue:
+            last = queue[-1]
             if last.kind == _ARRIVED and last.packet is not None:
                 last.packet.plain = False
         self._add(end, _Item(_HAPPENED, event.at, self._serial, None, event))
@@ -131,6 +135,9 @@ class Crossing:
             pass
 
     def _draw_one(self) -> bool:
+        for queue in self._queues:
+            while queue and queue[0].drawn:
+                queue.popleft()
         heads = [(end, queue[0]) for end, queue in enumerate(self._queues) if queue]
         ready = [(item.at, item.serial, end) for end, item in heads if self._is_ready(item, end)]
         if ready:
@@ -147,7 +154,7 @@ class Crossing:
         assert arrival is not None and packet is not None
         everything_plain = all(item.packet is not None and item.packet.plain for _, item in heads)
         if packet.plain and (everything_plain or self._is_bulk(end)):
-            self._queues[1 - end].remove(arrival)
+            arrival.drawn = True
             self._pen.draw_packet(packet, WHOLE)
         else:
             self._tags += 1
@@ -158,7 +165,7 @@ class Crossing:
     def _is_bulk(self, end: int) -> bool:
         """Is the plain segment that has just left this queue one of many?"""
         if not self._bulk[end]:
-            following = islice(self._queues[end], _BULK - 1)
+            following = islice((item for item in self._queues[end] if not item.drawn), _BULK - 1)
             self._bulk[end] = sum(item.kind == _SENT and _is_plain(item) for item in following) == _BULK - 1
         return self._bulk[end]
 

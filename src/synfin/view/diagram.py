@@ -9,6 +9,7 @@ and a bulk transfer that counts up in place.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
@@ -52,7 +53,9 @@ class Rows:
         self._fold = fold
         self._names = names or {}
         self._patience_us = patience_us
-        self._conversations: dict[bytes, Conversation | None] = {}
+        # In order of their first events, by the lesser of both keys; None: not wanted.
+        self._conversations: OrderedDict[bytes, Conversation | None] = OrderedDict()
+        self._over: OrderedDict[bytes, None] = OrderedDict()  # the names of those that are over, in that order
         self._count = 0
         self._began: int | None = None
 
@@ -66,9 +69,14 @@ class Rows:
             event = NoteEvent(event.at, event.host, key, text, "")
         if not is_key(event.key) or _is_about_a_listener(event):
             return
-        conversation = self._find(event.key)
+        name = min(event.key, reverse_key(event.key))
+        conversation = self._find(name, event.key)
         if conversation is not None:
             conversation.feed(event)
+            if conversation.over:
+                self._over[name] = None
+            else:
+                self._over.pop(name, None)
 
     def flush(self) -> None:
         """Emit what is held back only because more plain data may follow."""
@@ -92,15 +100,15 @@ class Rows:
     def _each(self) -> list[Conversation]:
         return [c for c in self._conversations.values() if c is not None]
 
-    def _find(self, key: bytes) -> Conversation | None:
-        other = reverse_key(key)
-        name = min(key, other)
+    def _find(self, name: bytes, key: bytes) -> Conversation | None:
         if name in self._conversations:
             return self._conversations[name]
         if len(self._conversations) >= _MAX_CONVERSATIONS:
             self._forget()
         conversation: Conversation | None = None
-        if self._wanted(key) or self._wanted(other):
+        if not self._wanted(key) and not self._wanted(reverse_key(key)):
+            self._over[name] = None
+        else:
             self._count += 1
             number = self._count
 
@@ -115,11 +123,13 @@ class Rows:
 
     def _forget(self) -> None:
         """Make room: connections that are over go first, then the oldest."""
-        over = [name for name, c in self._conversations.items() if c is None or c.over]
-        for name in over[: len(over) // 2 + 1] or list(self._conversations)[:1]:
+        if self._over:
+            name, _ = self._over.popitem(last=False)
             conversation = self._conversations.pop(name)
-            if conversation is not None:
-                conversation.finish()
+        else:
+            _, conversation = self._conversations.popitem(last=False)
+        if conversation is not None:
+            conversation.finish()
 
 
 class Diagram:
@@ -146,7 +156,7 @@ class Diagram:
         self._write_spans = write_spans
         self._width = width
         self._ascii_only = ascii_only
-        self._pages: dict[int, tuple[Page, Opening]] = {}
+        self._pages: OrderedDict[int, tuple[Page, Opening]] = OrderedDict()
         self._last = 0
         self._rows = Rows(self._draw, only=only, both_ends=both_ends, fold=fold, names=names, patience_us=patience_us)
 
@@ -173,7 +183,7 @@ class Diagram:
         if isinstance(row, Opening):
             self._pages[number] = Page(self._width, self._ascii_only), row
             if len(self._pages) > _MAX_CONVERSATIONS:
-                del self._pages[next(iter(self._pages))]
+                self._pages.popitem(last=False)
         elif number != self._last:
             opening = self._pages[number][1]
             self._put(number, Resumed(number, opening.left, opening.right))

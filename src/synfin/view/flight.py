@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Final, Generic, TypeVar
 
 from synfin.view.events import Fields
@@ -22,13 +22,13 @@ class Flight(Generic[Item]):
     """The segments on their way in one direction."""
 
     def __init__(self) -> None:
-        self._flying: dict[Signature, deque[tuple[int, Item]]] = {}
-        self._arrived: dict[Signature, None] = {}
+        self._flying: OrderedDict[Signature, deque[tuple[int, Item]]] = OrderedDict()
+        self._arrived: OrderedDict[Signature, None] = OrderedDict()
         self._delay = 0  # of the last arrival
 
     def sent(self, fields: Fields, at: int, item: Item) -> None:
         if len(self._flying) > 4 * _REMEMBERED:
-            del self._flying[next(iter(self._flying))]
+            self._flying.popitem(last=False)
         self._flying.setdefault(signature_of(fields), deque()).append((at, item))
 
     def arrived(self, fields: Fields, at: int) -> Item | None:
@@ -45,7 +45,7 @@ class Flight(Generic[Item]):
         self._delay = at - sent_at
         self._arrived[signature] = None
         if len(self._arrived) > _REMEMBERED:
-            del self._arrived[next(iter(self._arrived))]
+            self._arrived.popitem(last=False)
         return item
 
     def has_arrived(self, fields: Fields) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from synfin.tcp.trace import NoteEvent, PacketEvent
-from synfin.view.diagram import Diagram, draw
+from synfin.tcp import states
+from synfin.tcp.trace import CAUSE_SEGMENT, NoteEvent, PacketEvent, TransitionEvent
+from synfin.view.diagram import Diagram, Rows, draw
 from synfin.wire import icmp
+from synfin.wire.key import make_key
 from synfin.wire.segment import Burst, build, build_head
 from tests.unit.view.script import Script, closed, opened
 
@@ -551,3 +553,28 @@ def test_relative_numbers_do_not_wrap() -> None:
     script.send(50, "client", "PSH,ACK", 1, 1, 100)
     script.send(70, "client", "PSH,ACK", 101, 1, 100)
     assert "seq=101 (85)" in draw(script.events())[-1]
+
+
+def test_with_too_many_connections_those_that_are_over_make_room_before_the_oldest() -> None:
+    numbers: list[int] = []
+    rows = Rows(lambda number, row: numbers.append(number))
+    limit = 4096
+
+    def happens(peer: int, before: int, after: int) -> None:
+        key = make_key((0x0A010000 + peer).to_bytes(4, "big"), b"\x0a\0\0\x01", 40000, 80)
+        rows(TransitionEvent(peer, "server", key, before, after, "reason", "", CAUSE_SEGMENT))
+        rows.flush()
+
+    for peer in range(limit):
+        happens(peer, states.LISTEN, states.SYN_RCVD)
+    happens(7, states.SYN_RCVD, states.CLOSED)
+    happens(5, states.SYN_RCVD, states.CLOSED)
+    for peer in range(limit, limit + 3):  # in the places of 7, 5 and 0
+        happens(peer, states.LISTEN, states.SYN_RCVD)
+    numbers.clear()
+    for peer in (1, 2, 3, 4, 6, 8):
+        happens(peer, states.SYN_RCVD, states.ESTABLISHED)
+    assert set(numbers) == {2, 3, 4, 5, 7, 9}
+    numbers.clear()
+    happens(7, states.LISTEN, states.SYN_RCVD)
+    assert set(numbers) == {limit + 4}
