@@ -208,7 +208,7 @@ def test_congestion_control_learns_what_was_in_flight_and_what_arrived_of_it(sta
 
     class Recorder(CongestionControl):
         def on_ack(self, sample: AckSample) -> None:
-            seen.append((sample.in_flight, sample.acked))
+            seen.append((sample.prior_in_flight, sample.acked))
 
     scene = stage(plain(congestion_control=Recorder))
     host, peer = scene.host, scene.peer

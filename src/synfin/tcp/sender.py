@@ -237,7 +237,7 @@ class Sender:
         result: i64 = ACKED
         recovery = self.recovery
         credited = recovery.dup_bytes
-        sample.in_flight = self.board.in_flight + sacked - credited
+        sample.prior_in_flight = self.board.in_flight + sacked - credited
         newly = self.board.ack(ack, now) + sacked
         if self.snd_nxt < ack:  # the peer took our zero-window probe
             self.snd_nxt = ack
@@ -276,9 +276,10 @@ class Sender:
             sample.acked = newly
             sample.lost = lost
             sample.delivered = self.board.delivered
-            sample.rate = self.board.rate
+            sample.rate = float(self.board.rate)
             sample.rtt = rtt
-            sample.app_limited = ack > self._limited_until
+            sample.cwnd_limited = ack <= self._limited_until
+            sample.recovery = recovery.phase
             self.congestion.on_ack(sample)
         # Losses that the SACK blocks of this or, above the end of the last recovery, of earlier ACKs have shown.
         if recovery.phase == NONE and self.board.lost:

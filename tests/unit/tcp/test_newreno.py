@@ -22,8 +22,8 @@ def acked(size: int, *, app_limited: bool = False, in_flight: int = 0) -> AckSam
     """A sample of an ACK."""
     sample = AckSample()
     sample.acked = size
-    sample.app_limited = app_limited
-    sample.in_flight = in_flight
+    sample.cwnd_limited = not app_limited
+    sample.prior_in_flight = in_flight
     return sample
 
 

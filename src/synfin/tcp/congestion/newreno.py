@@ -22,14 +22,14 @@ class NewReno(CongestionControl):
         """RFC 5681 3.1: exponential below ssthresh, one MSS a window above."""
         if self.cwnd < self.ssthresh:
             # A window that the sender does not fill says nothing about the path; half full may still be catching up.
-            if sample.app_limited and sample.in_flight * 2 < self.cwnd:
+            if not sample.cwnd_limited and sample.prior_in_flight * 2 < self.cwnd:
                 return
             growth = sample.acked
             if self.cwnd + growth > self.ssthresh:
                 growth = self.ssthresh - self.cwnd
             self.cwnd += growth
             return
-        if sample.app_limited:
+        if not sample.cwnd_limited:
             return
         self._credit += sample.acked
         if self._credit >= self.cwnd:
