@@ -582,6 +582,9 @@ Where synfin departs from the letter of RFC 9293, on purpose:
   only. On a SYN since its sender is not proved yet; on a SYN,ACK since hardly any peer sends it, and one way in is
   enough. The price: such a peer sends them once more, after its retransmission timeout, commonly a second.
 - FIN-WAIT-2 ends after `Config.fin_timeout_us` when nobody is left to read.
+- A segment without the timestamp that was agreed on is taken, as Linux does: without PAWS, TS.Recent unchanged
+  (`Config.timestamps_required` drops it, as RFC 7323 3.2 recommends). The third segment after a SYN cookie is not: the
+  options of the SYN travel in that timestamp.
 - A SYN into TIME-WAIT that may begin a new incarnation opens a half-open entry; TIME-WAIT ends only when its handshake
   does, and goes on when a RST shows that the SYN was an old duplicate (RFC 9293 3.6.1, MAY-2).
 """

@@ -233,6 +233,20 @@ def test_a_client_that_alters_the_option_bits_is_refused(stage: Stage) -> None:
     scene.host.accepts()
 
 
+def test_after_a_cookie_a_third_segment_without_the_agreed_timestamp_is_reset_for_the_options_are_in_it(
+    stage: Stage,
+) -> None:
+    scene = stage(plain(syn_cookies=COOKIES_ALWAYS, **FULL_OPTIONS))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    cookie(scene, peer, wscale=7, ts=True)
+    peer.sends(ACK, ts=False)
+    host.emits(RST)
+    host.counted(SyncookiesFailed=1)
+    peer.sends(ACK)
+    host.accepts()
+
+
 def test_no_later_timestamp_is_below_the_stamped_one(stage: Stage) -> None:
     scene = stage(plain(syn_cookies=COOKIES_ALWAYS, **FULL_OPTIONS))
     host, peer = scene.host, scene.peer

@@ -218,15 +218,103 @@ def test_a_peer_without_timestamps_gets_none(stage: Stage) -> None:
     assert not host.emits(DATA, 10, seq=1).has_ts
 
 
-def test_a_segment_without_the_agreed_timestamp_is_dropped_unless_it_is_a_rst(stage: Stage) -> None:
-    # RFC 7323 3.2
+# Some televisions leave the agreed timestamps off their keep-alives, some proxies off everything after the handshake.
+
+
+def test_text_and_fin_without_the_agreed_timestamp_are_taken_and_ts_recent_stays(stage: Stage) -> None:
+    # As Linux; RFC 7323 3.2 recommends to drop it
     _, host, peer = opened_with_timestamps(stage)
+    peer.sends(DATA, 10, seq=1, ts=(TICK + 100, 0))
+    assert host.emits(ACK, ack=11).ts_ecr == TICK + 100
+    peer.sends(DATA, 10, seq=11, ts=False)
+    assert host.emits(ACK, ack=21).ts_ecr == TICK + 100
+    peer.sends(FIN | ACK, seq=21, ts=False)
+    assert host.emits(ACK, ack=22).ts_ecr == TICK + 100
+    host.reads(20)
+    host.counted(PAWSEstab=0)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"?"])
+def test_a_keep_alive_probe_without_the_agreed_timestamp_is_answered(stage: Stage, garbage: bytes) -> None:
+    scene, host, peer = opened_with_timestamps(stage)
+    scene.tick(30 * SECOND)
+    peer.sends(ACK, garbage, seq=0, ts=False)
+    host.emits(ACK, ack=1)
+
+
+def test_an_ack_without_the_agreed_timestamp_counts_and_gives_an_rtt_only_of_what_was_sent_once(stage: Stage) -> None:
+    # RFC 6298 3: without an echo Karn's rule binds
+    scene, host, peer = opened_with_timestamps(stage)
+    before = host.status().srtt_us
+    host.writes(100)
+    host.emits(DATA, 100)
+    scene.tick(RTO)
+    host.emits(DATA, 100, seq=1)
+    scene.tick(30 * MS)
+    peer.sends(ACK, ts=False)
+    host.is_silent()
+    assert (host.status().unacknowledged, host.status().srtt_us) == (0, before)
+    host.writes(100)
+    host.emits(DATA, 100)
+    scene.tick(50 * MS)
+    peer.sends(ACK, ts=False)
+    host.is_silent()
+    assert host.status().srtt_us == before + (50 * MS - before) // 8
+
+
+def test_a_segment_without_a_timestamp_is_taken_whatever_the_last_one_said(stage: Stage) -> None:
+    _, host, peer = opened_with_timestamps(stage)
+    peer.sends(DATA, 10, seq=1, ts=(TICK + 0x7FFFFFFF, 0))
+    host.emits(ACK, ack=11)
+    peer.sends(DATA, 10, seq=11, ts=False)
+    host.emits(ACK, ack=21)
+    peer.sends(DATA, 10, seq=21, ts=(TICK, 0))  # PAWS goes on
+    host.emits(ACK, ack=21)
+    host.counted(PAWSEstab=1)
+    host.reads(20)
+
+
+def test_a_third_segment_without_the_agreed_timestamp_completes_the_handshake(stage: Stage) -> None:
+    scene = stage(plain(timestamps=True))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, ts=(5000, 0))
+    host.emits(SYN | ACK, ack=1)
+    peer.sends(DATA, 10, ts=False)
+    assert host.emits(ACK, ack=11).ts_ecr == 5000
+    host.accepts()
+    host.reads(10)
+    assert host.status().timestamps
+
+
+def test_timestamps_required_drops_and_counts_what_comes_without_them_unless_it_is_a_rst(stage: Stage) -> None:
+    # RFC 7323 3.2
+    scene = stage(plain(timestamps=True, timestamps_required=True))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, ts=True)
+    host.emits(SYN | ACK, ack=1)
+    peer.sends(ACK, ts=False)
+    host.is_silent()
+    host.has_nothing_to_accept()
+    host.counted(TSMissing=1, PAWSEstab=0)
+    peer.sends(ACK)
+    host.accepts()
     peer.sends(DATA, 10, seq=1, ts=False)
     host.is_silent()
     host.reads(0)
+    host.counted(TSMissing=2)
     peer.sends(RST, seq=1, ts=False)
     host.is_silent()
     host.has_forgotten_all()
+
+
+def test_timestamps_required_asks_none_of_a_peer_that_did_not_agree_on_them(stage: Stage) -> None:
+    _, host, peer = stage.opened(plain(timestamps=True, timestamps_required=True))
+    peer.sends(DATA, 10)
+    host.emits(ACK, ack=11)
+    host.reads(10)
+    host.counted(TSMissing=0)
 
 
 def test_an_old_timestamp_is_refused_with_an_ack(stage: Stage) -> None:

@@ -52,6 +52,9 @@ class Config:
     """Largest IP packet the link carries (576 to 65535; IPv6 needs 1280, RFC 8200 5)."""
     timestamps: bool = True
     """Offer RFC 7323 timestamps: PAWS, and an RTT sample from every ACK."""
+    timestamps_required: bool = False
+    """Drop what comes without the timestamps that were agreed on, as RFC 7323 3.2 recommends. Some televisions and
+    proxies leave them off, so that by default it is taken, as in Linux, without the protection that PAWS gives."""
     window_scale: bool = True
     """Offer RFC 7323 window scaling."""
     sack: bool = True

@@ -142,15 +142,17 @@ class Connection(Tcb):
         if self.state == SYN_RCVD and not self._on_syn_rcvd(seg, seq, ack, now):
             self._update_deadline()
             return
-        if stamps.enabled and not flags & RST:
-            if not seg.has_ts:
-                self._note(now, "dropped: no timestamp although agreed", "7323 3.2")
-                return
-            if stamps.is_old(seg.ts_val, now):
+        stamped = stamps.enabled and seg.has_ts
+        if stamped:
+            if stamps.is_old(seg.ts_val, now) and not flags & RST:
                 self.env.counters.PAWSEstab += 1
                 self._note(now, "dropped: PAWS", "7323 5.3")
                 self._acknowledge_refused(seq, len(seg.payload), flags & (SYN | FIN) != 0, now)
                 return
+        elif stamps.enabled and self.env.config.timestamps_required and not flags & RST:
+            self.env.counters.TSMissing += 1
+            self._note(now, "dropped: no timestamp although agreed", "7323 3.2")
+            return
         size: i64 = len(seg.payload)
         length = size
         if flags & (FIN | SYN):
@@ -164,7 +166,7 @@ class Connection(Tcb):
             self._update_deadline()
             return
         ts_rtt: i64 = -1
-        if stamps.enabled:
+        if stamped:
             stamps.update(seg.ts_val, seq, now)
             ts_rtt = stamps.rtt_us(seg.ts_ecr, now)
             if size >= 512 and ts_rtt > 0:

@@ -50,6 +50,7 @@ class Counters:
         self.SyncookiesFailed: i64 = 0
         self.SyncookiesOvertaken: i64 = 0  # by what came before the ACK of a cookie: dropped, it comes again
         self.PAWSEstab: i64 = 0
+        self.TSMissing: i64 = 0  # dropped, as Config.timestamps_required wants
         self.DelayedACKs: i64 = 0
         self.TCPTimeouts: i64 = 0
         self.TCPFastRetrans: i64 = 0
@@ -83,8 +84,9 @@ COUNTER_NAMES = (
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
     "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
-    "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab DelayedACKs "
-    "TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv "
-    "TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge TCPACKSkippedSeq TCPOFOQueue TCPOFODrop "
-    "TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW TWRecycled"
+    "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab TSMissing "
+    "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig "
+    "TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge TCPACKSkippedSeq TCPOFOQueue "
+    "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
+    "TWRecycled"
 ).split()

@@ -302,8 +302,12 @@ class Listener(Timed):
             if seg.payload or seg.flags & FIN:
                 self._challenge(key, entry, now)
             return None
-        if agreed.timestamps and (not seg.has_ts or seq_gt(entry.ts_recent, seg.ts_val)):
+        if agreed.timestamps and seg.has_ts and seq_gt(entry.ts_recent, seg.ts_val):
             env.counters.PAWSEstab += 1
+            return None
+        if agreed.timestamps and not seg.has_ts and env.config.timestamps_required:
+            env.counters.TSMissing += 1
+            self._note(now, key, "dropped: no timestamp although agreed")
             return None
         if seg.ack != seq_add(entry.iss, 1):
             if self._cookies_may_be_out(now):
