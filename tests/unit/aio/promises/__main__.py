@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 import tests.unit.aio.promises.programs.all  # noqa: F401
-from tests.unit.aio.promises.differences import KNOWN
+from tests.unit.aio.promises.differences import why_different
 from tests.unit.aio.promises.log import Seen, as_text
 from tests.unit.aio.promises.net import PROGRAMS, WORLDS, Case
 from tests.unit.aio.promises.worlds import play, play_in_kernel
@@ -25,7 +25,7 @@ def main(words: list[str]) -> None:
 def show(case: Case, worlds: list[str], whole: bool) -> None:
     """Worlds that see the same are told of together."""
     reference = seen_by(lambda: play_in_kernel(case.program))
-    print(f"== {case.name} {KNOWN.get(case.name, '')}")
+    print(f"== {case.name}")
     if whole:
         print("\n".join(f"   {line}" for line in reference))
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -34,7 +34,7 @@ def show(case: Case, worlds: list[str], whole: bool) -> None:
         groups.setdefault(tuple(seen), []).append(world)
     for lines, same in groups.items():
         if list(lines) != reference:
-            print(f" - {', '.join(same)}:")
+            print(f" - {', '.join(same)}: {why_different(case.name, same[0]) or 'AS NOBODY EXPECTS'}")
             changes = list(difflib.unified_diff(reference, lines, lineterm="", n=1))[3:]
             print("\n".join(f"     {line}" for line in changes))
 

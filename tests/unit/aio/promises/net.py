@@ -83,6 +83,7 @@ class End:
         self.name = name
         self.address, self.address6 = addresses
         self.made: list[Any] = []
+        self._writers: list[asyncio.StreamWriter] = []  # kept, since one that is forgotten closes
         self._calls = calls
         self._perform = perform
 
@@ -105,18 +106,22 @@ class End:
         self, *arguments: Any, **options: Any
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         made = await self._perform(lambda: self._calls.open_connection(*arguments, **options))
-        self.made.append(made[1].transport)
+        self._keep(made[1])
         return cast(tuple[asyncio.StreamReader, asyncio.StreamWriter], made)
 
     async def start_server(self, handler: Any, *arguments: Any, **options: Any) -> Any:
         def watched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Any:
-            self.made.append(writer.transport)
+            self._keep(writer)
             return handler(reader, writer)
 
         given = watched if callable(handler) else handler
         made = await self._perform(lambda: self._calls.start_server(given, *arguments, **options))
         self.made.append(made)
         return made
+
+    def _keep(self, writer: asyncio.StreamWriter) -> None:
+        self.made.append(writer.transport)
+        self._writers.append(writer)
 
 
 @dataclass
@@ -136,11 +141,14 @@ class Net:
         return Told(self, name, **options)
 
     def address(self, name: Any) -> str:
-        """A socket's name as text: near:port, far6:port+1, near:free (4 fields for IPv6's)."""
-        ends = {"0.0.0.0": "any", "::": "any6"}
+        """A socket's name as text, with the number of its fields: near:port/2, far:port+1/2, any6:free/4.
+
+        The kernel has one loopback address of IPv6, so the two ends' are told alike.
+        """
+        ends = {"0.0.0.0": "any", "::": "any6", self.near.address: "near", self.far.address: "far"}
+        ends |= {self.near.address6: "end6", self.far.address6: "end6"}
         for end in (self.near, self.far):
-            ends.setdefault(end.address, end.name)
-            ends.setdefault(end.address6, f"{end.name}6" if self.near.address6 != self.far.address6 else "own6")
+            ends[f"::ffff:{end.address}"] = f"mapped {end.name}"
         number = name[1] - self.port
         port = "free" if not 0 <= number < 100 else f"port+{number}" if number else "port"
         return f"{ends.get(name[0], name[0])}:{port}/{len(name)}"
