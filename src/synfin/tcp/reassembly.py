@@ -3,6 +3,8 @@
 Runs of adjacent bytes, sorted, never touching each other: as many runs as there are holes. What came first stays.
 Its memory is bounded by two limits: the window (no byte is kept outside it), and the cost of small pieces, which a
 peer could otherwise make a hundred times larger than their bytes (scattered one-byte segments).
+The pieces of all runs are in one dict, by the offset of their first byte: to put one before a run, after it or between
+two of them moves no other, in whatever order a peer makes a run of thousands.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ NO_ROOM: Final = 2  # a limit forbids it; nothing was kept
 
 REPORTED: Final = 4  # no SACK option has room for more blocks
 # Bytes of memory besides the payload, as the allocator gives them (multiples of 16; tests/unit measures both).
-PIECE_COST: Final = 64  # a bytes object and its place in the run's list
-RUN_COST: Final = 160  # that list, two int objects, a place in each of three lists that grow by an eighth
-JOIN_BELOW: Final = 2048
+PIECE_COST: Final = 144  # a bytes object, its offset, and their place in a dict
+# What a segment adds when it joins runs, it adds in the places of runs that end: no less than a piece, then.
+RUN_COST: Final = 144  # three int objects, a place in each of three lists that grow by an eighth
+JOIN_BELOW: Final = 8192  # pieces up to this size together are one: five segments of Ethernet cost as much as one
 
 
 class Reassembly:
@@ -35,7 +38,8 @@ class Reassembly:
         # Runs never touch, so the first run that the segment meets holds all of that part (RFC 2883 4.2).
         self.known_start: i64 = 0
         self.known_end: i64 = 0
-        self._runs: list[list[bytes]] = []
+        self._lasts: list[int] = []  # where the last piece of each run begins
+        self._pieces: dict[int, bytes] = {}
         self._recent: list[int] = []  # a byte in each of the runs that grew last, the latest first (RFC 2018 4)
 
     def insert(self, start: i64, data: bytes, max_runs: i64, max_memory: i64) -> i64:
@@ -49,7 +53,8 @@ class Reassembly:
                 return NO_ROOM
             self.starts.insert(index, start)
             self.ends.insert(index, end)
-            self._runs.insert(index, [data])
+            self._lasts.insert(index, start)
+            self._pieces[start] = data
             self.memory += len(data) + PIECE_COST + RUN_COST
             self._report_first(index)
             return NEW
@@ -102,61 +107,71 @@ class Reassembly:
         if self.starts and self.starts[0] < next_offset:
             self.known_start = self.starts[0]
             self.known_end = self.ends[0] if self.ends[0] < next_offset else next_offset
-        while self.starts and self.starts[0] <= next_offset:
-            end: i64 = self.ends[0]
-            skip: i64 = next_offset - self.starts[0]
-            for piece in self._runs[0]:
+        taken: i64 = 0
+        while taken < len(self.starts) and self.starts[taken] <= next_offset:
+            at: i64 = self.starts[taken]
+            end: i64 = self.ends[taken]
+            while at < end:
+                piece = self._pieces.pop(at)
                 size: i64 = len(piece)
+                if at >= next_offset:
+                    into.append(piece)
+                elif at + size > next_offset:
+                    into.append(piece[next_offset - at :])
+                at += size
                 self.memory -= size + PIECE_COST
-                if skip >= size:
-                    skip -= size
-                    continue
-                into.append(piece[skip:] if skip else piece)
-                skip = 0
             if end > next_offset:
                 next_offset = end
-            del self.starts[0]
-            del self.ends[0]
-            del self._runs[0]
             self.memory -= RUN_COST
+            taken += 1
+        del self.starts[:taken]
+        del self.ends[:taken]
+        del self._lasts[:taken]
         return next_offset
 
     def _extend(self, index: i64, start: i64, data: bytes) -> None:
         """`data` touches or overlaps the run at `index`, and perhaps runs after it: make them one."""
         end: i64 = start + len(data)
-        pieces: list[bytes] = []
         first: i64 = self.starts[index]
+        tail: i64 = -1  # where the last piece of what is one so far begins
         at = start
+        last = index
         if first <= start:
-            pieces = self._runs[index]
             at = self.ends[index]
+            tail = self._lasts[index]
             last = index + 1
         else:
             first = start
-            last = index
         # Walk the runs that follow, filling the gaps before them from `data`.
         while last < len(self.starts) and self.starts[last] <= end:
             gap_end: i64 = self.starts[last]
             if gap_end > at:
-                self._keep(pieces, data[at - start : gap_end - start])
-            pieces.extend(self._runs[last])
+                tail = self._keep(tail, at, data[at - start : gap_end - start])
+            tail = self._join(tail, gap_end, self._lasts[last])
             at = self.ends[last]
             last += 1
         if end > at:
-            self._keep(pieces, data[at - start :] if at > start else data)
+            tail = self._keep(tail, at, data[at - start :] if at > start else data)
             at = end
         self.memory -= (last - index - 1) * RUN_COST
-        del self.starts[index:last]
-        del self.ends[index:last]
-        del self._runs[index:last]
-        self.starts.insert(index, first)
-        self.ends.insert(index, at)
-        self._runs.insert(index, pieces)
+        self.starts[index:last] = [first]
+        self.ends[index:last] = [at]
+        self._lasts[index:last] = [tail]
 
-    def _keep(self, pieces: list[bytes], data: bytes) -> None:
+    def _keep(self, tail: i64, at: i64, data: bytes) -> i64:
+        """`data` follows the piece at `tail` (-1: none): as a part of it if both are small. The last piece then."""
         self.memory += len(data)
-        if pieces and len(pieces[-1]) + len(data) <= JOIN_BELOW:
-            pieces[-1] += data
-            return
-        pieces.append(data)
+        if tail >= 0 and len(self._pieces[tail]) + len(data) <= JOIN_BELOW:
+            self._pieces[tail] += data
+            return tail
+        self._pieces[at] = data
         self.memory += PIECE_COST
+        return at
+
+    def _join(self, tail: i64, first: i64, last: i64) -> i64:
+        """The run whose pieces begin at `first` and `last` follows the piece at `tail`. The last piece then."""
+        if tail < 0 or len(self._pieces[tail]) + len(self._pieces[first]) > JOIN_BELOW:
+            return last
+        self._pieces[tail] += self._pieces.pop(first)
+        self.memory -= PIECE_COST
+        return tail if last == first else last

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
 
-from synfin.tcp.reassembly import KNOWN, NEW, NO_ROOM, PIECE_COST, RUN_COST, Reassembly
+from synfin.tcp.reassembly import JOIN_BELOW, KNOWN, NEW, NO_ROOM, PIECE_COST, RUN_COST, Reassembly
 
 RUNS = 100
 MEMORY = 1 << 20
@@ -86,11 +88,51 @@ def test_a_piece_counts_with_its_overhead_against_the_limit() -> None:
 
 
 def test_runs_that_become_one_are_charged_as_one() -> None:
-    held = filled((10, b"." * 2000), (3010, b"." * 2000), (6010, b"." * 2000))
-    assert held.memory == 3 * (2000 + PIECE_COST + RUN_COST)
-    held.insert(2010, b"-" * 4000, RUNS, MEMORY)
+    size = JOIN_BELOW - 500
+    held = filled((10, b"." * size), (size + 1010, b"." * size), (2 * size + 2010, b"." * size))
+    assert held.memory == 3 * (size + PIECE_COST + RUN_COST)
+    held.insert(size + 10, b"-" * (size + 2000), RUNS, MEMORY)
     assert held.starts == [10]
-    assert held.memory == 8000 + 5 * PIECE_COST + RUN_COST
+    assert held.memory == 3 * size + 2000 + 5 * PIECE_COST + RUN_COST
+
+
+def test_small_pieces_that_become_neighbours_become_one_piece() -> None:
+    held = filled((10, b"a"), (12, b"c"), (14, b"e"), (13, b"d"), (11, b"b"), (9, b"."), (15, b"f"))
+    assert held.memory == 7 + PIECE_COST + RUN_COST
+    into: list[bytes] = []
+    assert held.take(9, into) == 16 and into == [b".abcdef"]
+
+
+def largest_allocations(steps: Iterable[tuple[int, bytes]], held: Reassembly) -> list[int]:
+    """For each insertion, the memory that it had beyond what was there before: a list that is copied shows."""
+    peaks = []
+    tracemalloc.start()
+    try:
+        for start, data in steps:
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            assert held.insert(start, data, 1 << 20, 1 << 40) == NEW
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    finally:
+        tracemalloc.stop()
+    return peaks
+
+
+@pytest.mark.parametrize("size", [1, 1448, JOIN_BELOW])
+def test_a_run_of_thousands_grows_at_either_end_and_between_without_a_copy_of_what_it_has(size: int) -> None:
+    count = 4000
+    held = Reassembly()
+    data = b"." * size
+    steps = [(1 + n * size, data) for n in reversed(range(count))]  # towards the front
+    steps += [(1 + n * size, data) for n in range(count, 2 * count)]  # towards the end
+    for n in range(2 * count, 3 * count, 2):  # a run of its own, then what joins it to all before
+        steps += [(1 + (n + 1) * size, data), (1 + n * size, data)]
+    for n in range(-1, -count, -2):
+        steps += [(1 + (n - 1) * size, data), (1 + n * size, data)]
+    peaks = largest_allocations(steps, held)
+    assert len(held.starts) == 1
+    # The dict grows by doubling, and then all of it is copied: seldom enough.
+    assert sum(peak > 2 * JOIN_BELOW + 4096 for peak in peaks) <= 24
 
 
 def test_any_order_of_any_cuts_gives_the_same_bytes_and_no_memory_is_left() -> None:
