@@ -148,8 +148,8 @@ class Peer:
         """This peer's timestamp clock, a tick a millisecond."""
         return self._scene.now // MS & 0xFFFFFFFF
 
-    def sends_icmp(self, kind: int, code: int, *, seq: int, mtu: int = 0) -> None:
-        """An ICMP error about the host's segment with that number, as a router on the way would send it."""
+    def sends_icmp(self, kind: int, code: int, *, seq: int, mtu: int = 0, size: int = 1460) -> None:
+        """An ICMP error about the host's segment with that number and so much text, as a router would send it."""
         scene = self._scene
         scene.nothing_unclaimed("before ICMP")
         quoted = Segment()
@@ -157,6 +157,7 @@ class Peer:
         quoted.key = make_key(local, self.address, self.host_port, self.port)
         quoted.seq = (HOST_ISN + seq) & 0xFFFFFFFF
         quoted.flags = ACK
+        quoted.payload = bytes(size)
         version = 4 if len(local) == 4 else 6
         scene.say(f"a router sends ICMP type {kind} code {code} about seq={seq} mtu={mtu}")
         packet = icmp.build_error(version, kind, code, self.address, local, build(quoted), mtu)

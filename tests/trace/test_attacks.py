@@ -343,6 +343,29 @@ def test_a_forged_packet_too_big_needs_a_number_in_flight_and_ends_at_a_floor(st
     host.emits(DATA, 436, seq=1025)
 
 
+def test_a_packet_too_big_about_a_packet_that_was_not_is_no_more_believed_than_one_about_none(stage: Stage) -> None:
+    # RFC 5927 7.2: the quoted packet passes by the size that is claimed, or nothing so large is in flight
+    _, host, peer = stage.opened(mss=1460)
+    host.writes(1460)
+    host.emits(DATA, 1460)
+    peer.sends_icmp(3, 4, seq=1, mtu=600, size=600 - 40)
+    host.counted(OutOfWindowIcmps=1)
+    peer.sends(ACK, ack=1461)
+    host.writes(400)
+    host.emits(DATA, 400)
+    peer.sends_icmp(3, 4, seq=1461, mtu=552)
+    host.counted(OutOfWindowIcmps=2)
+    assert host.status().mss == 1460
+    peer.sends(ACK, ack=1861)
+    host.writes(1460)
+    host.emits(DATA, 1460)
+    peer.sends_icmp(3, 4, seq=1861, mtu=600, size=600 - 39)
+    assert host.status().mss == 560
+    host.emits(ACK, 560, seq=1861)
+    host.emits(ACK, 560, seq=2421)
+    host.emits(DATA, 340, seq=2981)
+
+
 # ---- memory and work ----
 
 

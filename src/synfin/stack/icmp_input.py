@@ -1,4 +1,5 @@
-"""ICMP and ICMPv6 that come in: echo is answered, errors are read with suspicion. RFC 1122 3.2.2, RFC 4443, RFC 5927.
+"""ICMP and ICMPv6 of a stack: echo is answered, errors that come in are read with suspicion, those that go out are few.
+RFC 1122 3.2.2, RFC 4443, RFC 5927.
 
 What an error means for a connection or a port is returned as numbers; whoever knows the connection acts on them.
 """
@@ -9,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.stack.icmp_limits import IcmpLimits
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
 from synfin.tcp.output import Output
@@ -20,15 +22,17 @@ from synfin.wire.seq import unwrap
 
 MIN_PATH_MTU_IPV4: Final = 552  # below this a "packet too big" is an attack rather than a path (Linux: min_pmtu)
 MIN_PATH_MTU_IPV6: Final = 1280  # RFC 8200 5
+MAX_HEADERS: Final = 100  # of IPv6 without extensions and TCP with all options
 
 
 class IcmpInput:
     """ICMP of one stack, whose addresses are `own`."""
 
-    def __init__(self, own: set[bytes], output: Output, counters: Counters) -> None:
+    def __init__(self, own: set[bytes], output: Output, counters: Counters, limits: IcmpLimits) -> None:
         self._own = own
         self._output = output
         self._counters = counters
+        self._limits = limits
 
     def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> IcmpMessage | None:
         """A message to this stack. Returns an error that quotes a TCP or UDP packet, for whoever sent that."""
@@ -43,7 +47,7 @@ class IcmpInput:
             counters.InErrs += 1
             return None
         if icmp.is_echo_request(message):
-            counters.InEchos += 1
+            counters.InEchos += 1  # no answer is larger than its question: the outbox is limit enough, as in Linux
             counters.OutEchoReps += 1
             self._output.raw(icmp.build_echo_reply(packet, ip))
             return None
@@ -53,13 +57,14 @@ class IcmpInput:
             return message if message.quoted_seq >= 0 else None
         return message if message.quoted_protocol == PROTO_UDP else None
 
-    def port_unreachable(self, packet: bytes, ip: IpHeader) -> None:
-        """Tell the sender of `packet` that nobody listens where it went (RFC 1122 4.1.3.1)."""
+    def port_unreachable(self, packet: bytes, ip: IpHeader, now: i64) -> None:
+        """Tell the sender of `packet` that nobody listens where it went (RFC 1122 4.1.3.1), unless he hears enough."""
         if ip.version == 4:
             kind, code, local, remote = icmp.V4_UNREACHABLE, icmp.V4_PORT_UNREACHABLE, packet[16:20], packet[12:16]
         else:
             kind, code, local, remote = icmp.V6_UNREACHABLE, icmp.V6_PORT_UNREACHABLE, packet[24:40], packet[8:24]
-        self._output.raw(icmp.build_error(ip.version, kind, code, local, remote, packet))
+        if remote in self._own or self._limits.take(remote, now):  # as Linux: no limit towards oneself
+            self._output.raw(icmp.build_error(ip.version, kind, code, local, remote, packet))
 
 
 def quotes_flight(message: IcmpMessage, iss: i64, snd_una: i64, snd_nxt: i64) -> bool:
@@ -78,6 +83,14 @@ def path_mtu_of(message: IcmpMessage) -> i64:
             return 0
         return max(message.mtu, MIN_PATH_MTU_IPV4)
     return max(message.mtu, MIN_PATH_MTU_IPV6) if message.type == icmp.V6_PACKET_TOO_BIG else 0
+
+
+def was_too_big(message: IcmpMessage, mtu: i64, in_flight: i64) -> bool:
+    """The quoted packet is larger than the `mtu` it is said not to pass, and `in_flight` bytes may have one so large.
+
+    RFC 5927 7.2: else the error can't be true. Nothing smaller than that can be harmed: a user who types, an idle one.
+    """
+    return message.quoted_len > mtu and in_flight + MAX_HEADERS > mtu
 
 
 def icmp_errors(version: i64, kind: i64, code: i64) -> tuple[int, bool]:

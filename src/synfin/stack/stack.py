@@ -17,6 +17,7 @@ from synfin.stack.addresses import Address, check_backlog, check_port, own_addre
 from synfin.stack.connections import Connections
 from synfin.stack.datagrams import DatagramPort, Datagrams
 from synfin.stack.icmp_input import IcmpInput
+from synfin.stack.icmp_limits import IcmpLimits
 from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.timers import TimerQueue
@@ -65,7 +66,15 @@ class Stack:
         offset = TimestampOffset(entropy(32))
         cookies = SynCookies(entropy(32))
         ports = EphemeralPorts(entropy(32), self.config.port_first, self.config.port_last)
-        challenges = ChallengeBudget(entropy(32), self.config.challenge_ack_limit)
+        secret = entropy(32)  # each of its users hashes with a name of his own
+        challenges = ChallengeBudget(secret, self.config.challenge_ack_limit)
+        limits = IcmpLimits(
+            secret,
+            self.config.icmp_msgs_per_sec,
+            self.config.icmp_msgs_burst,
+            self.config.icmp_ratelimit_us,
+            self.counters,
+        )
         self._env: Environment = Environment(
             self.config, self.counters, self._output, number, offset, cookies, challenges
         )
@@ -73,7 +82,7 @@ class Stack:
         self._path_mtu: PathMtu = PathMtu(self.config.mtu)
         self._connections: Connections = Connections(self.addresses, self._env, ports, self._path_mtu, self._timers)
         self._datagrams: Datagrams = Datagrams(self.addresses, self._output, self.counters, ports, self.config.mtu)
-        self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters)
+        self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters, limits)
         self._ip: IpHeader = IpHeader()  # reused
         self._seg: Segment = Segment()  # reused
         self.set_trace(trace)
@@ -131,7 +140,7 @@ class Stack:
         """UDP and ICMP; other protocols are counted."""
         if ip.protocol == PROTO_UDP:
             if not self._datagrams.on_packet(packet, ip, checksum_ok):
-                self._icmp.port_unreachable(packet, ip)
+                self._icmp.port_unreachable(packet, ip, now)
         elif ip.protocol == PROTO_ICMP or ip.protocol == PROTO_ICMPV6:
             message = self._icmp.on_packet(packet, ip, checksum_ok)
             if message is not None:
@@ -150,12 +159,14 @@ class Stack:
         if connection is None:
             return
         self.counters.InDestUnreachs += 1
+        snd_una = connection.sender.snd_una
         snd_nxt = connection.sender.snd_nxt if connection.state != SYN_SENT else 1
-        if not icmp_input.quotes_flight(message, connection.iss, connection.sender.snd_una, snd_nxt):
-            self.counters.OutOfWindowIcmps += 1
-            return
         mtu = icmp_input.path_mtu_of(message)
-        if mtu:
+        if not icmp_input.quotes_flight(message, connection.iss, snd_una, snd_nxt) or (
+            mtu and not icmp_input.was_too_big(message, mtu, snd_nxt - snd_una)
+        ):
+            self.counters.OutOfWindowIcmps += 1
+        elif mtu:
             self._path_mtu.learn(key_src(connection.key), mtu, now)
             connection.on_path_mtu(mtu, now)
         elif code:

@@ -117,6 +117,12 @@ class Config:
     tcp_max_orphans)."""
     challenge_ack_limit: int = 1000
     """Challenge ACKs of a stack in a second, on average (RFC 5961 7; Linux: tcp_challenge_ack_limit)."""
+    icmp_msgs_per_sec: int = 1000
+    """ICMP errors of a stack in a second, on average (RFC 4443 2.4 (f); Linux: icmp_msgs_per_sec)."""
+    icmp_msgs_burst: int = 50
+    """How many of them may go at once, about (Linux: icmp_msgs_burst)."""
+    icmp_ratelimit_us: int = 1 * SECOND_US
+    """Time between two ICMP errors to one destination, which may save up six (Linux: icmp_ratelimit); 0: no limit."""
     outbox_limit: int = 4096
     """Replies (ACK, RST, SYN,ACK, echo) that may wait for the link; more are dropped, as a full device queue would."""
     reassembly_limit: int = 1024
@@ -151,11 +157,14 @@ class Config:
             "connection_limit",
             "orphan_limit",
             "challenge_ack_limit",
+            "icmp_msgs_burst",
             "outbox_limit",
             "reassembly_limit",
             "scoreboard_limit",
         ):
             _within(f"Config.{name}", getattr(self, name), 1, 1 << 30)
+        _within("Config.icmp_msgs_per_sec", self.icmp_msgs_per_sec, 1, SECOND_US)
+        _within("Config.icmp_ratelimit_us", self.icmp_ratelimit_us, 0, 3600 * SECOND_US)
         _within("Config.syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
         _within("Config.port_first", self.port_first, 1, 65535)
         _within("Config.port_last", self.port_last, self.port_first, 65535)

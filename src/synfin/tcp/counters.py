@@ -24,6 +24,8 @@ class Counters:
         self.OutEchoReps: i64 = 0
         self.InDestUnreachs: i64 = 0
         self.OutOfWindowIcmps: i64 = 0  # quoted nothing that we have in flight (RFC 5927 4.1)
+        self.OutRateLimitGlobal: i64 = 0  # errors not sent: the stack's limit
+        self.OutRateLimitHost: i64 = 0  # ... their destination's
         # Udp
         self.InDatagrams: i64 = 0
         self.OutDatagrams: i64 = 0
@@ -82,7 +84,8 @@ class Counters:
 
 COUNTER_NAMES = (
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
-    "OutOfWindowIcmps InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
+    "OutOfWindowIcmps OutRateLimitGlobal OutRateLimitHost "
+    "InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab TSMissing "
     "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig "

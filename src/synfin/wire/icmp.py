@@ -61,6 +61,7 @@ class IcmpMessage:
         self.code: i64 = 0
         self.mtu: i64 = 0  # of the next hop, if this is "packet too big"; 0: none stated
         self.quoted_protocol: i64 = -1  # of the quoted packet; -1: absent
+        self.quoted_len: i64 = -1  # bytes of the whole packet, by its header, of which the quote may be a part
         self.quoted_key: bytes = b""  # src | dst | src_port | dst_port as we sent it (TCP, UDP); b"": absent
         self.quoted_seq: i64 = -1  # SEQ of a quoted TCP segment; -1: absent
 
@@ -104,6 +105,7 @@ def _read_quote4(packet: bytes, at: i64, end: i64, into: IcmpMessage) -> None:
     if words < 5:
         return
     into.quoted_protocol = packet[at + 9]
+    into.quoted_len = read_u16(packet, at + 2)
     if read_u16(packet, at + 6) & 0x1FFF == 0:  # only the first fragment has ports
         _read_ports(packet, packet[at + 12 : at + 20], at + 4 * words, end, into)
 
@@ -121,6 +123,7 @@ def _read_quote6(quote: bytes, into: IcmpMessage) -> None:
     except WireError:
         return
     into.quoted_protocol = header.protocol
+    into.quoted_len = 40 + read_u16(quote, 4)
     _read_ports(quote, quote[8:40], header.header_len, header.total_len, into)
 
 

@@ -112,6 +112,7 @@ def test_of_a_short_ipv4_quote_what_is_there_is_read(quoted_len: int, has_key: b
     assert message.quoted_key == (A4 + B4 + PORTS if has_key else b"")
     assert message.quoted_seq == (0xFFFFFFFE if has_seq else -1)
     assert message.quoted_protocol == (PROTO_TCP if quoted_len >= 20 else -1)
+    assert message.quoted_len == (len(tcp(A4 + B4 + PORTS)) if quoted_len >= 20 else -1)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,7 @@ def test_of_a_short_ipv6_quote_what_is_there_is_read(quoted_len: int, has_key: b
     assert message.quoted_key == (A6 + B6 + PORTS if has_key else b"")
     assert message.quoted_seq == (0xFFFFFFFE if has_seq else -1)
     assert message.quoted_protocol == (PROTO_TCP if quoted_len >= 40 else -1)
+    assert message.quoted_len == (len(tcp(A6 + B6 + PORTS)) if quoted_len >= 40 else -1)
 
 
 def test_a_quoted_datagram_has_ports_and_no_seq() -> None:
