@@ -398,20 +398,61 @@ def test_the_ack_of_a_peer_whose_probe_counted_a_byte_is_taken_at_a_closed_windo
     host.reads(1000)
 
 
-def test_the_window_grows_with_what_the_reader_takes_in_a_round_trip(stage: Stage) -> None:
-    scene = stage(plain(window_scale=True, receive_buffer=16384, receive_buffer_max=1 << 20))
+@pytest.mark.parametrize("timestamps", [True, False])
+@pytest.mark.parametrize("path", [5 * MS, 200 * MS, 900 * MS])
+def test_the_window_grows_to_what_the_path_holds_whatever_its_round_trip(
+    stage: Stage, timestamps: bool, path: int
+) -> None:
+    # Without timestamps the round trip is measured by windows: a peer that waits for ours needs one for each.
+    scene = stage(plain(window_scale=True, timestamps=timestamps, receive_buffer=16384, receive_buffer_max=1 << 20))
     host, peer = scene.host, scene.peer
     host.listens()
-    peer.sends(SYN, mss=1000, wscale=0)
-    host.emits(SYN | ACK)
+    peer.sends(SYN, mss=1000, wscale=0, ts=timestamps)
+    window = host.emits(SYN | ACK, wscale=5).window
+    scene.tick(path)
     peer.sends(ACK)
     host.accepts()
-    largest = 0
-    for _ in range(30):
-        peer.sends(DATA, 16000, gso=1000)
-        host.reads(16000)
-        seen = scene.next_packet()
-        assert seen is not None
-        largest = max(largest, seen.window << 5)
+    rounds = 0
+    while window < 1 << 20:
+        rounds += 1
+        assert rounds < 12, f"the window is {window} bytes"
+        for at in range(0, window, 50_000):
+            size = min(window - at, 50_000)
+            peer.sends(DATA if at + size == window else ACK, size, gso=1000)
+        host.reads(window)
+        while (seen := scene.next_packet()) is not None:
+            window = seen.window << 5
+        scene.tick(path)
+
+
+def test_a_burst_into_a_window_that_was_open_long_before_tells_no_round_trip(stage: Stage) -> None:
+    scene, host, peer = stage.opened(plain(receive_buffer=10_000))
+    for _ in range(10):
+        for _ in range(10):
+            peer.sends(ACK, 1000)
+        host.emits(ACK, win=0)
+        host.reads(10_000)
+        host.emits(ACK, win=10_000)
         scene.tick(RTT)
-    assert 100_000 < largest <= 1 << 20
+    assert host.connection.receiver.rtt.us == RTT
+
+
+def test_a_slow_path_or_reader_does_not_make_its_own_window_grow(stage: Stage) -> None:
+    # 1 MB/s and a round trip of 10 ms: however long the growing window takes, it holds some round trips and no more
+    for timestamps in (True, False):
+        scene = stage(plain(window_scale=True, timestamps=timestamps, receive_buffer=16384, receive_buffer_max=1 << 20))
+        host, peer = scene.host, scene.peer
+        host.listens()
+        peer.sends(SYN, mss=1000, wscale=0, ts=timestamps)
+        host.emits(SYN | ACK)
+        scene.tick(RTT)
+        peer.sends(ACK)
+        host.accepts()
+        window = 0
+        for _ in range(5000):
+            peer.sends(ACK, 1000)
+            host.reads(1000)
+            while (seen := scene.next_packet()) is not None:
+                window = max(window, seen.window << 5)
+            scene.tick(MS)
+        assert window < 65536

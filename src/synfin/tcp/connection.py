@@ -76,6 +76,7 @@ class Connection(Tcb):
         self._snd_wscale = agreed.snd_wscale
         self.receiver.wscale = agreed.rcv_wscale
         self.receiver.sack = agreed.sack
+        self.receiver.rtt.establish(rtt, agreed.timestamps)
         self.sender.sack = agreed.sack
         mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
         self.sender.establish(mss, window, 0, 1, rtt, syn_lost, now)
@@ -170,7 +171,7 @@ class Connection(Tcb):
             stamps.update(seg.ts_val, seq, now)
             ts_rtt = stamps.rtt_us(seg.ts_ecr, now)
             if size >= 512 and ts_rtt > 0:
-                receiver.on_rtt(ts_rtt)
+                receiver.rtt.on_echo(ts_rtt)
         if ack >= sender.snd_una:
             if seg.sack is not None and sender.sack:
                 self._on_sack(seg.sack, ack, now)
@@ -385,7 +386,11 @@ class Connection(Tcb):
             self.soft_error = code
 
     def on_path_mtu(self, mtu: i64, now: i64) -> None:
-        """The path carries less (RFC 1191, RFC 8201): what was too big goes again in smaller segments."""
+        """The path carries less (RFC 1191, RFC 8201): what was too big goes again in smaller segments.
+
+        It never rises again while the connection lasts: only new ones try whether the path is better by now (RFC 1191
+        6.3 asks for no more; a too large segment costs a loss).
+        """
         if mtu >= self.mtu:
             return
         self.mtu = mtu

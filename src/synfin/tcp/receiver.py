@@ -13,6 +13,7 @@ from mypy_extensions import i64
 from synfin.tcp.ack_policy import AckPolicy
 from synfin.tcp.config import Config
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
+from synfin.tcp.receive_rtt import ReceiveRtt
 
 # what on_data() says
 ADVANCED: Final = 1  # RCV.NXT moved
@@ -27,8 +28,6 @@ SMALL_PIECE: Final = 16 * 1024
 JOINED_AT_MOST: Final = 256 * 1024
 MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
-MAX_RTT_US: Final = 60_000_000  # longer is no path but a lie; times what is read meanwhile it must fit i64
-MIN_RTT_US: Final = 1000  # one timestamp tick; a window too large for a shorter path does no harm
 
 
 class Receiver:
@@ -43,6 +42,7 @@ class Receiver:
         self.sack: bool = False  # agreed on: ACKs tell what waits behind a hole (RFC 2018)
         self.ready_bytes: i64 = 0
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
+        self.rtt: ReceiveRtt = ReceiveRtt()
         self._ready: list[bytes] = []
         self._taken: i64 = 0  # pieces at the front of it that are gone already
         self._buffer: i64 = config.receive_buffer
@@ -51,7 +51,6 @@ class Receiver:
         self._reassembly: Reassembly | None = None
         self._twice_start: i64 = 0  # what came twice, for the next ACK to tell (RFC 2883); empty: nothing did
         self._twice_end: i64 = 0
-        self._rtt: i64 = 0  # of the path, as the receiver sees it; 0 unknown
         self._round_at: i64 = 0  # when the present measure of the reader's speed began
         self._round_bytes: i64 = 0  # what was read since then
 
@@ -100,6 +99,8 @@ class Receiver:
             result |= FIN_REACHED | ADVANCED
         else:
             self.acks.on_in_order(self.rcv_nxt - before, segment if segment else whole, push, now)
+            if self.rcv_nxt > self.rtt.edge:
+                self.rtt.on_window(self.rcv_nxt, self.rcv_adv, self._buffer, now)
         return result
 
     def _highest(self) -> i64:
@@ -224,24 +225,15 @@ class Receiver:
         self._tune(limit, now)
         return taken
 
-    def on_rtt(self, sample: i64) -> None:
-        """An RTT told by the echo in a data segment. Too large while the peer was idle: it counts at most double."""
-        if sample > MAX_RTT_US:
-            sample = MAX_RTT_US
-        if self._rtt == 0:
-            self._rtt = sample
-        else:
-            if sample > 2 * self._rtt:
-                sample = 2 * self._rtt
-            self._rtt += (sample - self._rtt) // 8
-        if self._rtt < MIN_RTT_US:
-            self._rtt = MIN_RTT_US
-
     def _tune(self, size: i64, now: i64) -> None:
-        """Dynamic right-sizing: a window of twice what the reader takes in a round trip, never smaller than before."""
+        """Dynamic right-sizing: a window of twice what the reader takes in a round trip.
+
+        Never smaller than before: what was offered cannot be taken back (RFC 9293 3.8.6, SHLD-14), and what the peer
+        does not send takes no memory.
+        """
         self._round_bytes += size
         elapsed = now - self._round_at
-        rtt = self._rtt if self._rtt else UNKNOWN_RTT_US
+        rtt = self.rtt.us if self.rtt.us else UNKNOWN_RTT_US
         if elapsed < rtt:
             return
         wanted = 2 * (self._round_bytes * rtt // elapsed)

@@ -19,7 +19,6 @@ class Rto:
     def __init__(self, initial_us: i64, min_us: i64, max_us: i64) -> None:
         self.srtt: i64 = 0  # 0: no sample yet
         self.rttvar: i64 = 0
-        self.min_rtt: i64 = 0
         self.rto: i64 = initial_us
         self._min: i64 = min_us
         self._max: i64 = max_us
@@ -31,7 +30,6 @@ class Rto:
         if self.srtt == 0:
             self.srtt = rtt
             self.rttvar = rtt // 2
-            self.min_rtt = rtt
         else:
             error = self.srtt - rtt
             if error < 0:
@@ -40,8 +38,6 @@ class Rto:
             self.srtt += (rtt - self.srtt) // 8
             if self.srtt < 1:
                 self.srtt = 1
-            if rtt < self.min_rtt:
-                self.min_rtt = rtt
         spread = 4 * self.rttvar
         if spread < GRANULARITY_US:
             spread = GRANULARITY_US

@@ -64,7 +64,10 @@ class Sender:
         self.snd_wnd: i64 = 0  # the peer's window, bytes from snd_una
         self.snd_wl1: i64 = 0  # SEG.SEQ of the last window update, a receive offset
         self.snd_wl2: i64 = 0  # SEG.ACK of it
-        self.max_wnd: i64 = 0  # MAX.SND.WND of RFC 5961 5.2 and of silly-window avoidance
+        # MAX.SND.WND: the largest ever offered, which never falls. RFC 5961 5.2 says so: an ACK may be as old. And
+        # RFC 9293 3.8.6.2.1: of a peer with less room than once the override timeout takes care, while a maximum that
+        # fell would follow a peer that opens its window by crumbs down to silly segments.
+        self.max_wnd: i64 = 0
         self.mss: i64 = mss
         self.sack: bool = False  # agreed on (RFC 2018)
         self.nodelay: bool = config.nodelay
