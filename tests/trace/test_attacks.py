@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import re
 import struct
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +19,10 @@ from synfin.tcp import errors
 from synfin.tcp.config import COOKIES_OFF, Config
 from synfin.tcp.reassembly import PIECE_COST, RUN_COST
 from synfin.tcp.states import CLOSED, ESTABLISHED
+from synfin.wire.ip import IpHeader
+from synfin.wire.ip import parse_untrusted as parse_ip
 from synfin.wire.key import make_key
-from synfin.wire.segment import Burst, Segment, build, finish
+from synfin.wire.segment import Burst, Segment, build, finish, parse_untrusted, split
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 from tests.trace.scene import DATA, SECOND, Peer, Scene, Stage, entropy, plain
 
@@ -197,6 +201,72 @@ def test_more_orphans_than_the_limit_are_reset(stage: Stage) -> None:
     assert scene.stack._env.orphans == 0
 
 
+# ---- a receiver that lies in its ACKs, to be sent more than the path carries ----
+
+
+def takes_all(scene: Scene) -> int:
+    """What the host sends now never arrives; the number after its last byte."""
+    while scene.next_packet() is not None:
+        status = scene.host.status()
+        assert status.unacknowledged <= scene.peer.window
+    return scene.peer.heard
+
+
+def test_optimistic_acks_let_out_no_more_at_once_than_the_window_and_nothing_that_was_not_written(stage: Stage) -> None:
+    # Savage et al., "TCP congestion control with a misbehaving receiver", 1999; Sherwood et al., 2005
+    scene, host, peer = stage.opened()
+    size = 1_000_000
+    host.connection.write(bytes(size))
+    initial = host.status().cwnd
+    while takes_all(scene) <= size:
+        peer.sends(ACK)  # of all that was sent, while it is still on its way
+        assert host.status().cwnd <= initial + peer.heard  # growth was sent before, byte by byte
+    peer.sends(ACK)
+    ended_at = host.status().cwnd
+    assert ended_at <= 3 * peer.window  # twice what was out, and the ACK of as much: what was held back is no evidence
+    for ahead in (1, 100_000):  # what was never sent
+        scene.tick(SECOND)
+        peer.sends(ACK, ack=peer.heard + ahead)
+        host.emits(ACK)
+    assert host.status().cwnd == ended_at
+    host.counted(TCPChallengeACK=2)
+
+
+def test_an_ack_cut_into_single_bytes_opens_the_window_no_further_than_one(stage: Stage) -> None:
+    opened = []
+    for step in (14_600, 1):
+        scene, host, peer = stage.opened(plain(initial_window=10), mss=1460)
+        host.connection.write(bytes(14_600 + 100 * 1460))
+        takes_all(scene)
+        for ack in range(1 + step, 14_602, step):
+            peer.sends(ACK, ack=ack)
+            takes_all(scene)
+        opened.append(host.status().cwnd)
+    assert opened == [29_200, 29_200]
+
+
+def test_duplicate_acks_without_end_let_out_no_more_than_the_window(stage: Stage) -> None:
+    scene, host, peer = stage.opened(mss=1460)
+    host.connection.write(bytes(1_000_000))
+    takes_all(scene)
+    for _ in range(1000):
+        peer.sends(ACK, ack=1)
+        takes_all(scene)
+    assert host.status().unacknowledged <= peer.window
+    host.counted(TCPFastRetrans=1)
+    assert host.status().cwnd <= 14_600
+
+
+def test_who_acknowledges_what_was_lost_has_lost_it(stage: Stage) -> None:
+    scene, host, peer = stage.opened(mss=1460)
+    host.writes(14_600)
+    takes_all(scene)
+    peer.sends(ACK)
+    scene.tick(60 * SECOND)
+    host.is_silent()
+    host.counted(RetransSegs=0)
+
+
 # ---- blind attacks ----
 
 
@@ -227,6 +297,115 @@ def test_blind_data_must_also_guess_the_ack(stage: Stage, ack: int) -> None:
     peer.sends(DATA, b"forged", seq=1, ack=ack)
     assert scene.next_packet() is not None
     host.reads(0)
+
+
+def duplicate_acks_in_an_upload(forge: Callable[[Segment, int], None], count: int) -> tuple[Stack, Stack]:
+    """The stacks of an upload without SACK, half of whose first window is on its way while the attacker, who knows the
+    four numbers of addresses and ports, sends the server text that `forge` has numbered."""
+    server, client = Stack([HOST], entropy=entropy), Stack([b"\x0a\0\0\x02"], Config(sack=False), entropy=entropy)
+    server.listen(80)
+    connection = client.connect(HOST, 80, 0)
+    for one, other in ((client, server), (server, client), (client, server)):
+        for burst in one.poll(0, 1 << 20):
+            other.receive(finish(burst), 0)
+    listener = server.accepting()
+    assert listener is not None and listener.accept() is not None
+    connection.write(bytes(100_000))
+    sent = [packet for burst in client.poll(0, 1 << 20) for packet in split(burst)]
+    assert len(sent) == 10
+    example = Segment()
+    parsed = IpHeader()
+    parse_ip(sent[5], parsed)
+    parse_untrusted(sent[5], parsed, example, True, 0)
+    for packet in sent[:5]:
+        server.receive(packet, 0)
+    server.poll(0, 1 << 20)  # its ACK is on its way back: to the client all ten are out
+    for number in range(count):
+        forged = Segment()
+        forged.key = example.key
+        forged.seq, forged.ack, forged.flags, forged.payload = example.seq, example.ack, ACK, b"forged"
+        forged.has_ts, forged.ts_val, forged.ts_ecr = example.has_ts, example.ts_val, example.ts_ecr
+        forge(forged, number)
+        server.receive(build(forged), 0)
+        for burst in server.poll(0, 1 << 20):
+            for packet in split(burst):
+                client.receive(packet, 0)
+    return server, client
+
+
+def test_forged_text_with_numbers_out_of_the_blue_draws_no_duplicate_acks_that_look_like_a_loss() -> None:
+    rng = random.Random(1)
+
+    def out_of_the_blue(forged: Segment, _: int) -> None:
+        forged.seq, forged.ack = rng.getrandbits(32), rng.getrandbits(32)
+
+    server, client = duplicate_acks_in_an_upload(out_of_the_blue, 1000)
+    assert client.counters.TCPFastRetrans == client.counters.RetransSegs == 0
+    assert server.counters.TCPACKSkippedSeq + server.counters.TCPACKSkippedChallenge >= 998
+
+
+@pytest.mark.parametrize("right", ["seq", "ack"])
+def test_forged_text_with_one_number_right_draws_no_duplicate_acks_either(right: str) -> None:
+    def half_right(forged: Segment, number: int) -> None:
+        if right == "seq":
+            forged.seq = (forged.seq - 1000) & 0xFFFFFFFF
+            forged.ack = (forged.ack + 1 + number * 1_000_003) & 0xFFFFFFFF
+        else:
+            forged.seq = (forged.seq + (1 << 24) + number * 1_000_003) & 0xFFFFFFFF
+
+    server, client = duplicate_acks_in_an_upload(half_right, 1000)
+    assert client.counters.TCPFastRetrans == 0
+    assert server.counters.TCPACKSkippedSeq >= 998
+
+
+@pytest.mark.parametrize("timestamp", [1, 0x80000001])
+def test_an_old_timestamp_of_forged_text_draws_no_more(timestamp: int) -> None:
+    def old(forged: Segment, number: int) -> None:
+        forged.seq = (forged.seq + (1 << 24) + number * 1_000_003) & 0xFFFFFFFF
+        forged.ts_val = (forged.ts_val - timestamp) & 0xFFFFFFFF
+
+    server, client = duplicate_acks_in_an_upload(old, 1000)
+    assert client.counters.TCPFastRetrans == 0
+    assert server.counters.TCPACKSkippedSeq >= 998
+
+
+def test_who_knows_both_numbers_can_make_a_sender_without_sack_halve_its_window_once() -> None:
+    def known(forged: Segment, _: int) -> None:
+        forged.seq = (forged.seq - 1000) & 0xFFFFFFFF
+
+    _, client = duplicate_acks_in_an_upload(known, 1000)
+    assert client.counters.TCPFastRetrans == 1
+
+
+def test_what_an_honest_peer_sends_again_is_answered_each_time(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    peer.sends(DATA, 60_000)
+    host.emits(ACK, ack=60_001)
+    for seq in (1, 58_541, 59_999, 1):  # our ACK was lost; and again
+        peer.sends(DATA, 1, seq=seq)
+        host.emits(ACK, ack=60_001)
+    peer.sends(FIN | ACK, seq=60_001 + 65_535)  # right of the window: it had been larger
+    host.emits(ACK, ack=60_001)
+    host.counted(TCPACKSkippedSeq=0)
+    scene.tick(SECOND)
+
+
+def test_it_is_also_answered_when_it_was_a_window_larger_than_the_first(stage: Stage) -> None:
+    scene = stage(plain(window_scale=True, receive_buffer=131_072))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1460, wscale=0)
+    host.emits(SYN | ACK, ack=1, win=65_535)
+    peer.sends(DATA, 60_000)
+    host.emits(ACK, ack=60_001, win=71_072 // 4)
+    peer.sends(DATA, 60_000)
+    host.emits(ACK, ack=120_001)
+    peer.sends(DATA, 11_072)
+    host.emits(ACK, ack=131_073)
+    host.accepts()
+    for _ in range(3):
+        peer.sends(DATA, 1460, seq=60_001)
+        host.emits(ACK, ack=131_073)
 
 
 def test_challenge_acks_stop_at_a_limit_of_the_connection_and_one_of_the_stack_that_nobody_can_count(

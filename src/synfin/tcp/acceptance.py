@@ -54,3 +54,15 @@ def judge(
     if length > 0 and shut:
         return ACCEPT_NO_TEXT
     return ACCEPT
+
+
+def is_likely(
+    seq: i64, ack: i64, rcv_nxt: i64, rcv_adv: i64, rcv_max_wnd: i64, snd_una: i64, ack_limit: i64, max_wnd: i64
+) -> bool:
+    """A refused segment may still be an honest peer's, which waits for an answer: text sent again because our ACK was
+    lost, a probe of our window, a keep-alive.
+
+    rcv_max_wnd is the largest window we ever offered: so far back may stand what the peer still has to be told of. To
+    the right there is its probe of a full window, or what follows a byte of it that counted.
+    """
+    return rcv_nxt - rcv_max_wnd - 1 <= seq <= rcv_adv + 1 and snd_una - max_wnd <= ack <= ack_limit

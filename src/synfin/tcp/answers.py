@@ -1,8 +1,10 @@
 """What is answered to a segment that was refused, and how often. RFC 9293 3.10.7.4 (first), RFC 5961 7.
 
-Every answer could be made to serve an attacker or to keep two hosts at odds talking for ever. So what carries numbers
-is answered each time, its sender waits for it; what carries none, rarely, by a limit of the connection's own, from
-which nobody learns anything of others; and a challenge ACK has to pass the limit of the stack besides.
+Every answer could be made to serve an attacker or to keep two hosts at odds talking for ever. So text or a FIN that an
+honest peer may have sent is answered each time, it waits for that; what carries neither, or numbers that no honest peer
+would send, rarely, by a limit of the connection's own, from which nobody learns anything of others; and a challenge ACK
+has to pass the limit of the stack besides. Three ACKs alike in a round trip are a sign of loss to a peer without SACK:
+by forged text it must not cost anything to make them.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from mypy_extensions import i64
 from synfin.tcp.challenge import ChallengeBudget
 from synfin.tcp.counters import Counters
 
-INTERVAL_US: Final = 500_000  # between two answers of one connection to what carries no numbers (as Linux)
+INTERVAL_US: Final = 500_000  # between two answers of one connection to what nobody waits for (as Linux)
 NEVER: Final = -INTERVAL_US  # when a connection that has given none yet gave its last
 
 
@@ -25,8 +27,8 @@ class Answers:
         self._challenges = challenges
         self._counters = counters
 
-    def to_bare(self, answered_at: i64, now: i64) -> bool:
-        """Answer a bare ACK or keep-alive probe outside the window now? No is counted."""
+    def to_unlikely(self, answered_at: i64, now: i64) -> bool:
+        """Answer a bare ACK or keep-alive probe outside the window, or numbers out of the blue, now? No is counted."""
         if now - answered_at < INTERVAL_US:
             self._counters.TCPACKSkippedSeq += 1
             return False

@@ -148,7 +148,7 @@ class Connection(Tcb):
             if stamps.is_old(seg.ts_val, now) and not flags & RST:
                 self.env.counters.PAWSEstab += 1
                 self._note(now, "dropped: PAWS", "7323 5.3")
-                self._acknowledge_refused(seq, len(seg.payload), flags & (SYN | FIN) != 0, now)
+                self._acknowledge_refused(seq, ack, len(seg.payload), flags & (SYN | FIN) != 0, now)
                 return
         elif stamps.enabled and self.env.config.timestamps_required and not flags & RST:
             self.env.counters.TSMissing += 1
@@ -163,7 +163,7 @@ class Connection(Tcb):
             sender.max_wnd,
         )  # fmt: skip
         if verdict > acceptance.ACCEPT_NO_TEXT:
-            self._refuse(verdict, seq, size, length > size, now)
+            self._refuse(verdict, seq, ack, size, length > size, now)
             self._update_deadline()
             return
         ts_rtt: i64 = -1
@@ -206,22 +206,27 @@ class Connection(Tcb):
             self.env.output.reset_for(seg)
         return False
 
-    def _refuse(self, verdict: i64, seq: i64, size: i64, control: bool, now: i64) -> None:
+    def _refuse(self, verdict: i64, seq: i64, ack: i64, size: i64, control: bool, now: i64) -> None:
         if verdict == acceptance.UNACCEPTABLE:
             self._note(now, "outside the window", "9293 3.10.7.4")
-            self._acknowledge_refused(seq, size, control, now)
+            self._acknowledge_refused(seq, ack, size, control, now)
         elif verdict == acceptance.CHALLENGE:
             self._challenge(now)
         elif verdict == acceptance.RESET:
             self._on_reset(now)
 
-    def _acknowledge_refused(self, seq: i64, size: i64, control: bool, now: i64) -> None:
+    def _acknowledge_refused(self, seq: i64, ack: i64, size: i64, control: bool, now: i64) -> None:
         """Answer what was refused: `size` bytes of text at `seq`; control: a SYN or FIN."""
-        if size or control:
-            if size and seq < self.receiver.rcv_nxt:
-                self.receiver.on_duplicate(seq, seq + size)
+        receiver = self.receiver
+        sender = self.sender
+        if (size or control) and acceptance.is_likely(
+            seq, ack, receiver.rcv_nxt, receiver.rcv_adv, receiver.max_wnd, sender.snd_una, sender.ack_limit(),
+            sender.max_wnd,
+        ):  # fmt: skip
+            if size and seq < receiver.rcv_nxt:
+                receiver.on_duplicate(seq, seq + size)
             self._send_ack(now)
-        elif self.env.answers.to_bare(self._answered_at, now):
+        elif self.env.answers.to_unlikely(self._answered_at, now):
             self._answered_at = now
             self._send_ack(now)
 

@@ -65,7 +65,7 @@ class Counters:
         self.TCPDSACKOfoSent: i64 = 0  # ... something that waits behind a hole
         self.TCPChallengeACK: i64 = 0
         self.TCPACKSkippedChallenge: i64 = 0  # not sent: the connection's or the stack's limit
-        self.TCPACKSkippedSeq: i64 = 0  # ... in answer to an ACK out of the window: the connection's limit
+        self.TCPACKSkippedSeq: i64 = 0  # ... in answer to a bare ACK out of the window, or numbers no honest peer sends
         self.TCPOFOQueue: i64 = 0
         self.TCPOFODrop: i64 = 0
         self.TCPAbortOnData: i64 = 0

@@ -36,6 +36,7 @@ class Receiver:
     def __init__(self, config: Config, window: i64) -> None:
         self.rcv_nxt: i64 = 1  # next offset expected
         self.rcv_adv: i64 = 1 + window  # right edge advertised; never moves left (RFC 9293 3.8.6, SHLD-14)
+        self.max_wnd: i64 = window  # the largest rcv_wnd ever offered
         self.wscale: i64 = 0
         self.fin_offset: i64 = -1  # where the peer's FIN stands; -1 until seen
         self.fin_reached: bool = False
@@ -259,6 +260,8 @@ class Receiver:
         if rounded > self.rcv_adv and rounded > edge + self._buffer // 2:
             return (self.rcv_adv - self.rcv_nxt) >> self.wscale
         self.rcv_adv = rounded
+        if rounded - self.rcv_nxt > self.max_wnd:
+            self.max_wnd = rounded - self.rcv_nxt
         return field
 
     def update_due(self, mss: i64) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from synfin.tcp.acceptance import ACCEPT, ACCEPT_NO_TEXT, CHALLENGE, DROP, RESET, UNACCEPTABLE, judge
+from synfin.tcp.acceptance import ACCEPT, ACCEPT_NO_TEXT, CHALLENGE, DROP, RESET, UNACCEPTABLE, is_likely, judge
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN, flag_names
 
 TABLE = [
@@ -79,3 +79,27 @@ def test_with_an_open_window(flags: int, seq: int, length: int, ack: int, verdic
 )
 def test_with_a_closed_window(flags: int, seq: int, length: int, verdict: int) -> None:
     assert judge(flags, seq, length, 300, 1000, 1000, 300, 400, 100) == verdict
+
+
+LIKELY = [
+    # seq, ack, whether an honest peer may have sent it; we once offered 600 bytes
+    (1000, 300, True),
+    (400, 300, True),  # the whole of that window, sent again because our ACK of it was lost
+    (399, 300, True),  # ... or a keep-alive probe
+    (398, 300, False),
+    (1500, 300, True),  # a probe of the full window
+    (1501, 300, True),  # ... whose byte counted
+    (1502, 300, False),
+    (1000, 400, True),
+    (1000, 401, False),
+    (1000, 200, True),
+    (1000, 199, False),
+    (399, 199, False),
+]
+
+
+@pytest.mark.parametrize(("seq", "ack", "likely"), LIKELY)
+def test_both_numbers_of_what_is_refused_tell_whether_an_honest_peer_waits_for_an_answer(
+    seq: int, ack: int, likely: bool
+) -> None:
+    assert is_likely(seq, ack, 1000, 1500, 600, 300, 400, 100) is likely
