@@ -22,7 +22,7 @@ from synfin.tcp.listener import Listener
 from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
-from synfin.wire.key import key_dst, key_dst_port, key_src, make_key, reverse_key
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key, reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.tcp_header import ACK
 
@@ -112,10 +112,18 @@ class Connections:
             holder.forget(connection)
         if connection.state == TIME_WAIT:
             self._file(key, connection.time_wait_record(now), now)
+        else:
+            self._freed(key)
+
+    def _freed(self, key: bytes) -> None:
+        """A 4-tuple is nobody's any more."""
+        if self._ports.remembers():
+            self._ports.freed(key_dst(key), key_src(key), int(key_src_port(key)), key_dst_port(key))
 
     def expire_time_wait(self, now: i64) -> None:
         """2MSL have passed for the oldest records."""
         for key in self.time_wait.expire(now):
+            self._freed(key)
             self._trace_end(key, "2MSL", "9293 3.10.8", CAUSE_TIMER, now)
 
     def _on_time_wait(self, key: bytes, record: time_wait.TimeWait, verdict: i64, now: i64) -> None:
@@ -146,6 +154,7 @@ class Connections:
     def _file(self, key: bytes, record: time_wait.TimeWait, now: i64) -> None:
         oldest = self.time_wait.add(key, record)
         if oldest:
+            self._freed(oldest)
             self._trace_end(oldest, "made room: TIME-WAIT is full", "", CAUSE_SEGMENT, now)
 
     def _trace_end(self, key: bytes, reason: str, rfc: str, cause: int, now: i64) -> None:
@@ -205,6 +214,7 @@ class Connections:
         name = endpoint(listener.address, listener.port)
         if self._listeners.get(name) is listener:  # closed before, its port may be another's by now
             del self._listeners[name]
+            self._ports.freed_everywhere(listener.port)
         listener.close(now)
 
     def abort_all(self, now: i64) -> None:
@@ -215,6 +225,7 @@ class Connections:
             connection.abort(now)
             self.retire(connection, now)
         for key in self.time_wait.clear():
+            self._freed(key)
             self._trace_end(key, "ABORT", "9293 3.10.5", CAUSE_USER, now)
 
     def census(self) -> dict[str, int]:

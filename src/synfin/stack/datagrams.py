@@ -139,6 +139,8 @@ class Datagrams:
 
         if port == 0:
             port = self._ports.choose(local, b"udp", 0, free)
+            if remote is not None and remote[0] == local:
+                self._ports.freed(local, b"udp", 0, remote[1])  # it was refused to this remote only
             if port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free for datagrams")
         elif endpoint(local, port) in self._open:
@@ -150,6 +152,7 @@ class Datagrams:
         name = endpoint(port.address, port.port)
         if self._open.get(name) is port:
             del self._open[name]
+            self._ports.freed(port.address, b"udp", 0, port.port)
 
     def next_ready(self) -> DatagramPort | None:
         """The next port with datagrams or errors; None: no more."""
