@@ -468,7 +468,7 @@ the first SYN again           | ACK        |             | 9293 3.6.1
 SYN,ACK                       | ACK        |             | 5961 4.2
 ACK, acceptable               | -          |             | 9293 3.10.7.4, fifth
 ACK, old                      | -          |             | 9293 3.10.7.4, fifth
-ACK, too new                  | -          |             | 9293 3.10.7.4, fifth
+ACK, too new                  | ACK        |             | 5961 5.2
 data in order                 | ACK        |             | 9293 3.10.7.4, seventh
 data out of order             | ACK        |             | 9293 3.10.7.4, seventh
 data left of the window       | ACK        |             | 9293 3.10.7.4, first
@@ -486,7 +486,7 @@ RST,ACK, exact                | -          |             | 1337 3
 RST in the window             | -          |             | 1337 3
 RST outside the window        | -          |             | 1337 3
 FIN,RST, exact                | -          |             | 1337 3
-SYN,FIN                       | -          |             | 6191 2
+SYN,FIN                       | ACK        |             | 5961 4.2
 OPEN                          | EADDRINUSE |             | 9293 3.10.1
 SEND                          | EPIPE      |             | 9293 3.10.2
 RECEIVE                       | -          |             | 9293 3.10.3
@@ -574,8 +574,8 @@ Where synfin departs from the letter of RFC 9293, on purpose:
   at SND.NXT; the rest is dropped, as by a kernel, which had sent the first part at the write.
 - A RST in CLOSING or LAST-ACK is told to the user as ECONNRESET when text of his is unacknowledged, as in Linux and
   FreeBSD; the RFC ends these states without a word.
-- In TIME-WAIT a segment that takes no number gets no answer, or two hosts that disagree would acknowledge for ever; and
-  a RST does not end it (RFC 1337).
+- In TIME-WAIT what brings no text is answered at most twice a second, as in the other states, or two hosts that
+  disagree would acknowledge for ever; the last ACK again is not answered. And a RST does not end it (RFC 1337).
 - A peer that has filled our window stands at its right edge: from there its ACK counts and its RST is challenged. At a
   closed window that is one number more, since its probe may have counted a byte or its FIN.
 - Text and FIN on a SYN or SYN,ACK are not taken (3.10.7.2 and 3.10.7.3 queue or process them): the ACK covers the SYN

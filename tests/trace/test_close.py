@@ -303,6 +303,34 @@ def test_the_ack_of_nothing_new_in_time_wait_is_not_answered(stage: Stage) -> No
     host.is_silent()
 
 
+@pytest.mark.parametrize(
+    ("flags", "seq", "ack"),
+    [(ACK, 1, 2), (ACK, 70_000, 2), (ACK, 3, 2), (ACK, 2, 3), (SYN, 1, 0), (SYN | ACK, 1, 2), (SYN | FIN, 70_000, 0)],
+)
+def test_what_brings_no_text_to_time_wait_is_answered_twice_a_second(
+    stage: Stage, flags: int, seq: int, ack: int
+) -> None:
+    # RFC 9293 3.10.7.4, first; not more often, or two records that disagree would acknowledge for ever
+    scene, host, peer = in_time_wait(stage)
+    for count in (1, 2, 3):
+        for _ in range(10):
+            peer.sends(flags, seq=seq, ack=ack)
+        host.emits(ACK, seq=2, ack=2)
+        host.is_silent()
+        host.counted(TCPChallengeACK=count, TCPACKSkippedTimeWait=9 * count)
+        scene.tick(SECOND // 2)
+    host.has(time_wait=1)
+    scene.tick(60 * SECOND - 3 * SECOND // 2)
+    host.has_forgotten_all()  # none of them made it longer
+
+
+def test_text_to_time_wait_is_answered_each_time(stage: Stage) -> None:
+    _, host, peer = in_time_wait(stage)
+    for _ in range(10):
+        peer.sends(DATA, 100, seq=-200, ack=1)
+        host.emits(ACK, seq=2, ack=2)
+
+
 def test_a_new_syn_with_a_higher_number_ends_time_wait_and_begins_above_the_old_numbers(stage: Stage) -> None:
     # RFC 9293 3.6.1, MAY-2
     _scene, host, peer = in_time_wait(stage)

@@ -133,7 +133,7 @@ class Connections:
         if verdict == time_wait.RESTART:
             self._file_time_wait(key, record, now)
         elif verdict != time_wait.ACK_AGAIN:
-            if not env.answers.challenge_stranger(now):
+            if not env.answers.challenge_time_wait(key, now):
                 return
         seg = env.output.blank(reverse_key(key))
         seg.seq = record.snd_nxt

@@ -26,6 +26,8 @@ class Answers:
     def __init__(self, challenges: ChallengeBudget, counters: Counters) -> None:
         self._challenges = challenges
         self._counters = counters
+        self._interval: i64 = 0  # in which `_answered` were
+        self._answered: set[bytes] = set()  # TIME-WAIT records; no more than challenges that may go in the interval
 
     def to_unlikely(self, answered_at: i64, now: i64) -> bool:
         """Answer a bare ACK or keep-alive probe outside the window, or numbers out of the blue, now? No is counted."""
@@ -42,9 +44,23 @@ class Answers:
         return self.challenge_stranger(now)
 
     def challenge_stranger(self, now: i64) -> bool:
-        """The same for a record that remembers no answers: half-open entries and TIME-WAIT."""
+        """The same for a half-open entry, which remembers no answers."""
         if not self._challenges.take(now):
             self._counters.TCPACKSkippedChallenge += 1
             return False
         self._counters.TCPChallengeACK += 1
+        return True
+
+    def challenge_time_wait(self, key: bytes, now: i64) -> bool:
+        """The same for the TIME-WAIT record under `key`, at most once an interval."""
+        interval = now // INTERVAL_US
+        if interval != self._interval:
+            self._interval = interval
+            self._answered.clear()
+        if key in self._answered:
+            self._counters.TCPACKSkippedTimeWait += 1
+            return False
+        if not self.challenge_stranger(now):
+            return False
+        self._answered.add(key)
         return True

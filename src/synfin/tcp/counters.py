@@ -65,6 +65,7 @@ class Counters:
         self.TCPDSACKOfoSent: i64 = 0  # ... something that waits behind a hole
         self.TCPChallengeACK: i64 = 0
         self.TCPACKSkippedChallenge: i64 = 0  # not sent: the connection's or the stack's limit
+        self.TCPACKSkippedTimeWait: i64 = 0  # ... the TIME-WAIT record's limit
         self.TCPACKSkippedSeq: i64 = 0  # ... in answer to a bare ACK out of the window, or numbers no honest peer sends
         self.TCPOFOQueue: i64 = 0
         self.TCPOFODrop: i64 = 0
@@ -89,7 +90,8 @@ COUNTER_NAMES = (
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab TSMissing "
     "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig "
-    "TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge TCPACKSkippedSeq TCPOFOQueue "
+    "TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge "
+    "TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
     "TWRecycled"
 ).split()

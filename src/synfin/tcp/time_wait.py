@@ -23,7 +23,7 @@ IGNORE: Final = 0
 ACK_AGAIN: Final = 1  # an ACK, the timer goes on
 RESTART: Final = 2  # the peer's FIN again: an ACK, and 2MSL from now
 REUSE: Final = 3  # a SYN that may begin a new connection
-CHALLENGE: Final = 4
+CHALLENGE: Final = 4  # an ACK to what brings no text, rarely: two records that disagree must not talk for ever
 
 
 class TimeWait:
@@ -71,8 +71,8 @@ def judge(record: TimeWait, seg: Segment) -> i64:
     if flags & RST:
         return IGNORE  # RFC 1337 fix F1: a RST must not end TIME-WAIT early
     if flags & SYN:
-        if flags & ACK:
-            return CHALLENGE
+        if flags & (ACK | FIN):
+            return CHALLENGE  # RFC 5961 4: it begins nothing
         # RFC 6191: newer timestamp, or an equal one with a higher number; else RFC 9293 MAY-2: a higher number.
         if record.timestamps and seg.has_ts:
             newer = seq_gt(seg.ts_val, record.ts_recent)
@@ -82,9 +82,12 @@ def judge(record: TimeWait, seg: Segment) -> i64:
             return CHALLENGE
         return REUSE if seq_gt(seg.seq, record.rcv_nxt) else CHALLENGE
     end = seq_add(seg.seq, len(seg.payload) + (1 if flags & FIN else 0))
+    old = record.timestamps and seg.has_ts and seq_lt(seg.ts_val, record.ts_recent)
     if end == seg.seq:
-        return IGNORE  # nothing to acknowledge; and two such records, of which each finds the other's ACK wrong, rest
-    if record.timestamps and seg.has_ts and seq_lt(seg.ts_val, record.ts_recent):
+        if not flags & ACK or (seg.seq == record.rcv_nxt and not old and not seq_gt(seg.ack, record.snd_nxt)):
+            return IGNORE  # the peer's last ACK, or one that it has overtaken
+        return CHALLENGE
+    if old:
         return ACK_AGAIN  # PAWS (RFC 7323 5.3)
     if not flags & ACK:
         return IGNORE

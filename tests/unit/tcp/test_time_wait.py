@@ -18,10 +18,10 @@ def record(timestamps: bool = False) -> TimeWait:
     return TimeWait(1 << 50, 5, TOP, 7000, 99, 65535, timestamps)
 
 
-def segment(flags: int, seq: int, length: int = 0, ts: int = -1) -> Segment:
+def segment(flags: int, seq: int, length: int = 0, ts: int = -1, ack: int = 5) -> Segment:
     """A segment of the old connection, or of a new one."""
     seg = Segment()
-    seg.flags, seg.seq, seg.payload = flags, seq & TOP, bytes(length)
+    seg.flags, seg.seq, seg.payload, seg.ack = flags, seq & TOP, bytes(length), ack
     if ts >= 0:
         seg.has_ts, seg.ts_val = True, ts
     return seg
@@ -54,6 +54,7 @@ def test_a_record_survives_packing_and_is_small() -> None:
         (SYN, TOP, 0, CHALLENGE),
         (SYN, TOP - 1000, 0, CHALLENGE),
         (SYN | ACK, 1000, 0, CHALLENGE),
+        (SYN | FIN, 1000, 0, CHALLENGE),  # nobody begins so, and a listener would not take it
         (SYN | RST, 1000, 0, IGNORE),
     ],
 )
@@ -73,6 +74,24 @@ def test_what_a_segment_leads_to(flags: int, seq: int, length: int, verdict: int
 )
 def test_with_timestamps_the_newer_syn_wins(ts: int, seq: int, verdict: int) -> None:
     assert judge(record(timestamps=True), segment(SYN, seq, ts=ts)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("seq", "ack", "ts", "verdict"),
+    [
+        (TOP, 5, 7000, IGNORE),  # the last one again
+        (TOP, 4, 7000, IGNORE),  # an older one, overtaken
+        (TOP, 6, 7000, CHALLENGE),  # of what was never sent
+        (TOP - 1, 5, 7000, CHALLENGE),  # a keep-alive probe
+        (0, 5, 7000, CHALLENGE),
+        (TOP, 5, 6999, CHALLENGE),  # PAWS
+        (TOP, 5, -1, IGNORE),
+    ],
+)
+def test_an_ack_without_text_is_answered_unless_it_is_the_last_one(seq: int, ack: int, ts: int, verdict: int) -> None:
+    # RFC 9293 3.10.7.4, first and fifth
+    assert judge(record(timestamps=True), segment(ACK, seq, ts=ts, ack=ack)) == verdict
+    assert judge(record(timestamps=True), segment(0, seq, ts=ts, ack=ack)) == IGNORE
 
 
 def test_an_old_timestamp_is_only_acknowledged() -> None:
