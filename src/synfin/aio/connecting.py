@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import cast
+from typing import Any, cast
 
 from synfin.aio.engine import Engine, User
 from synfin.aio.names import resolve
@@ -26,15 +26,19 @@ class Waiter(User):
         self._future = future
         self._what = what
 
-    def serve(self, events: int) -> None:
+    def serve(self, events: int) -> bool:
         """The handshake is done, or will never be."""
-        if self._future.done():
-            return
-        error = self._connection.error
-        if error:
-            self._future.set_exception(errors.oserror(error, self._what))
-        elif events & (CONNECTED | FAILED):
-            self._future.set_result(None)
+        if not self._future.done():
+            error = self._connection.error
+            if error:
+                self._future.set_exception(errors.oserror(error, self._what))
+            elif events & (CONNECTED | FAILED):
+                self._future.set_result(None)
+        return False
+
+    def is_closing(self) -> bool:
+        """Who gives up a connect takes it back from here."""
+        return False
 
     def end(self, error: BaseException | None) -> None:
         """Who waits is told why."""
@@ -84,38 +88,33 @@ async def adopt(
 ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
     """Give a protocol and a transport to a connection that `connect` returned.
 
-    The connection is this call's: if the terms, the factory or TLS fail, it is reset.
+    The connection is this call's: if the terms, the factory or TLS fail, it ends.
     """
     context = copy_context()
     try:
         tls = terms()
         protocol = protocol_factory()
-        if tls is None:
-            transport = Transport(engine, connection, protocol, context)
-            await _begin(engine, transport)
-            return transport, protocol
         done: asyncio.Future[None] = engine.loop.create_future()
-        below = tls.protocol(engine.loop, protocol, done)
-        await _begin(engine, Transport(engine, connection, below, context))
+        below: Any = protocol if tls is None else tls.protocol(engine.loop, protocol, done)
+    except BaseException:
+        engine.drop(connection)
+        raise
+    transport = Transport(engine, connection, below, context)
+    try:
+        await _begin(engine, transport)
+        if tls is None:
+            return transport, protocol
         await done
         return cast(asyncio.Transport, below._app_transport), protocol
     except BaseException:
-        engine.abort(connection)
+        transport.abort()
         raise
 
 
 async def _begin(engine: Engine, transport: Transport) -> None:
     """connection_made, outside of the caller's frame as asyncio does it."""
     begun: asyncio.Future[None] = engine.loop.create_future()
-
-    def begin() -> None:
-        transport.begin()
-        if engine.driver.closed:
-            engine.serve()  # nobody else will any more
-        if not begun.done():
-            begun.set_result(None)
-
-    engine.loop.call_soon(begin)
+    engine.loop.call_soon(transport.begin, begun)
     await begun
 
 

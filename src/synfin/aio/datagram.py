@@ -35,6 +35,7 @@ class DatagramTransport(asyncio.DatagramTransport, User):
         self._protocol = protocol
         self._context = context
         self._closing = False
+        self._reading = False
         engine.hold_port(port, self)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -79,25 +80,35 @@ class DatagramTransport(asyncio.DatagramTransport, User):
         self._engine.close_port(self._port)
         self._loop.call_soon(self._call, self._protocol.connection_lost, None, context=self._context.copy())
 
-    def begin(self) -> None:
-        """The protocol's first call."""
-        self._call(self._protocol.connection_made, self)
-        if self._port.received:
+    def begin(self, begun: asyncio.Future[None]) -> None:
+        """connection_made. Who waits for it runs before anything else is told."""
+        self._context.run(self._call, self._protocol.connection_made, self)
+        if not begun.done():
+            begun.set_result(None)
+        self._loop.call_soon(self._start_reading)
+
+    def _start_reading(self) -> None:
+        self._reading = True
+        self._port.remind()
+        if self._port.waiting:
             self._engine.driver.schedule_serve()
 
     def end(self, error: BaseException | None) -> None:
         """Its host ends: the same as abort()."""
         self.abort()
 
-    def serve(self, events: int) -> None:
-        """Give what has come to the protocol."""
+    def serve(self, events: int) -> bool:
+        """Give one thing of what has come to the protocol."""
         port = self._port
-        while port.errors and not self._closing:
+        if self._closing or not self._reading:
+            return False
+        if port.errors:
             error = errors.oserror(port.errors.popleft())
             self._context.run(self._call, self._protocol.error_received, error)
-        while port.received and not self._closing:
+        elif port.received:
             data, address, number = port.received.popleft()
             self._context.run(self._call, self._protocol.datagram_received, data, socket_name(address, number))
+        return bool(port.errors or port.received) and not self._closing
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:
         try:
@@ -105,15 +116,9 @@ class DatagramTransport(asyncio.DatagramTransport, User):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as problem:
-            self._loop.call_exception_handler(
-                {
-                    "message": "Fatal error: a protocol's callback failed",
-                    "exception": problem,
-                    "transport": self,
-                    "protocol": self._protocol,
-                }
-            )
-            self.abort()
+            # As in asyncio, whose loop makes these calls: reported, and the endpoint goes on.
+            name = f"{type(self._protocol).__name__}.{getattr(callback, '__name__', callback)}"
+            self._loop.call_exception_handler({"message": f"Exception in callback {name}()", "exception": problem})
 
 
 async def create_datagram_endpoint(
@@ -137,12 +142,6 @@ async def create_datagram_endpoint(
         raise
     transport = DatagramTransport(engine, opened, protocol, copy_context())
     begun: asyncio.Future[None] = engine.loop.create_future()
-
-    def begin() -> None:
-        transport.begin()
-        if not begun.done():
-            begun.set_result(None)
-
-    engine.loop.call_soon(begin)
+    engine.loop.call_soon(transport.begin, begun)
     await begun
     return transport, protocol

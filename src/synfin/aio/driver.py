@@ -1,7 +1,8 @@
 """What runs a stack on an event loop: packets in and out, and one timer. It knows no protocol and no user.
 
 The order is the stack's contract: a batch of packets is read and its users are served; then, after the tasks woken by
-that have run once, the stack is polled for as much as the link takes now. The clock is the loop's own, so that a loop
+that have run once, the stack is polled for as much as the link takes now. Nobody is served again before that: whatever
+a user was told, the tasks that it woke run before it is told of the next. The clock is the loop's own, so that a loop
 with virtual time drives a host as well.
 
 Three ways to carry packets: a link with a descriptor (TunLink) is polled; a function is given each packet; or the
@@ -46,7 +47,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._serve_scheduled = False
-        self._flush_scheduled = False
+        self._flush_handle: asyncio.Handle | None = None
+        self._users_turn = False  # tasks woken by serving have not run yet; the flush is scheduled behind them
         self._serving = False
         self._writing = False  # the link is full: wait until it is writable
         self._puller: asyncio.Future[None] | None = None  # outgoing() waits
@@ -112,8 +114,7 @@ class Driver:
         now = self.clock()
         for packet in packets:
             self.stack.receive(packet, now, self._trusted)
-        self._serve_users()
-        self._flush_when_users_have_run()
+        self._serve_and_flush()
 
     async def outgoing(self) -> list[bytes]:
         """The packets of the next burst, one an element; waits until there are some. OSError once closed."""
@@ -145,8 +146,7 @@ class Driver:
         except OSError as error:
             self._on_lost(error)
             return
-        self._serve_users()
-        self._flush_when_users_have_run()
+        self._serve_and_flush()
 
     # ---- turns ----
 
@@ -160,33 +160,44 @@ class Driver:
         """Send at the loop's next turn, after whatever is scheduled now has run."""
         if self._serving:
             return  # sending follows serving anyway
-        if not self._flush_scheduled and self._loop is not None and not self.closed:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._run)
+        if self._flush_handle is None and self._loop is not None and not self.closed:
+            self._flush_handle = self._loop.call_soon(self._run)
 
-    def _serve_users(self) -> None:
+    def _serve_and_flush(self) -> None:
+        """Serve the users, and send: now, if that has woken no task, else after the tasks.
+
+        Not while tasks woken before have not run: their flush, which is on its way, serves the users after it.
+        """
+        if self._users_turn or self.closed:
+            return
         self._serving = True
         try:
             self._serve()
         finally:
             self._serving = False
+            self._flush_when_users_have_run()
 
     def _flush_when_users_have_run(self) -> None:
-        """Now, if serving has woken no task: then all users have run already. Else after the tasks."""
-        ready = getattr(self._loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
-        if ready is None or ready or self._flush_scheduled:
-            self.schedule_flush()
-        else:
+        loop = self._loop
+        assert loop is not None
+        ready = getattr(loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
+        if ready is not None and not ready:
             self._run()
+            return
+        self._users_turn = True
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()  # it may stand before the tasks
+        self._flush_handle = loop.call_soon(self._run)
+        if self.stack.has_events():
+            self.schedule_serve()
 
     def _on_serve(self) -> None:
         self._serve_scheduled = False
-        if not self.closed:
-            self._serve_users()
-            self._flush_when_users_have_run()
+        self._serve_and_flush()
 
     def _run(self) -> None:
-        self._flush_scheduled = False
+        self._flush_handle = None
+        self._users_turn = False
         if self.closed:
             return
         try:
@@ -261,8 +272,7 @@ class Driver:
             return
         # call_at counts in floats: the microsecond that was asked for has come.
         self.stack.on_timer(max(self.clock(), self._timer_at))
-        self._serve_users()
-        self._flush_when_users_have_run()
+        self._serve_and_flush()
 
     def _catch_up(self) -> bool:
         """Read all that waits: on a busy machine, what a timer misses may have come long ago. False: the link is gone.

@@ -25,8 +25,15 @@ class User(ABC):
     """Whoever a connection, or a datagram port, has for its `user`."""
 
     @abstractmethod
-    def serve(self, events: int) -> None:
-        """Take what there is; `events` as of Connection.take_events(), 0 of a datagram port."""
+    def serve(self, events: int) -> bool:
+        """Take one thing of what there is; True: there is more, for the turn after those who were woken by it.
+
+        events: as of Connection.take_events(), 0 of a datagram port.
+        """
+
+    @abstractmethod
+    def is_closing(self) -> bool:
+        """What it holds is given up, and may still have something to deliver."""
 
     @abstractmethod
     def end(self, error: BaseException | None) -> None:
@@ -92,8 +99,9 @@ class Engine:
     # ---- users ----
 
     def serve(self) -> None:
-        """Give to each user what the stack has for it."""
+        """Give to each user one thing of what the stack has for it."""
         stack = self.stack
+        more: list[Connection | DatagramPort] = []
         while (listener := stack.accepting()) is not None:
             door = self._doors.get(listener)
             while (connection := listener.accept()) is not None:
@@ -104,11 +112,13 @@ class Engine:
         while (ready := stack.ready()) is not None:
             events = ready.take_events()
             user = ready.user
-            if isinstance(user, User):
-                user.serve(events)
+            if isinstance(user, User) and user.serve(events):
+                more.append(ready)
         while (port := stack.datagrams_ready()) is not None:
-            if isinstance(port.user, User):
-                port.user.serve(0)
+            if isinstance(port.user, User) and port.user.serve(0):
+                more.append(port)
+        for one in more:
+            one.remind()
 
     def abort(self, connection: Connection, error: BaseException | None = None) -> None:
         """Reset a connection. Its user, if there is one, is told at the next turn; `error` says why."""
@@ -118,6 +128,12 @@ class Engine:
         connection.abort(self.clock())
         connection.remind()
         self.driver.schedule_serve()
+
+    def drop(self, connection: Connection) -> None:
+        """End a connection in order that has no user, or has him no more."""
+        connection.user = None
+        connection.close(self.clock())
+        self.driver.schedule_flush()
 
     def listen(self, listener: Listener, door: Door) -> None:
         """Give what `listener` accepts to `door`."""
@@ -150,7 +166,8 @@ class Engine:
     def abort_held(self) -> None:
         """Reset each connection that its user has not closed itself."""
         for connection in self.stack.connections():
-            if not connection.closer.reader_gone:
+            user = connection.user
+            if not connection.closer.reader_gone and not (isinstance(user, User) and user.is_closing()):
                 self.abort(connection, self.closed_error())
 
     async def deliver_rest(self, grace: float) -> None:

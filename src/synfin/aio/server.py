@@ -117,7 +117,7 @@ class Server(asyncio.AbstractServer, Door):
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as problem:
-            self._engine.abort(connection)
+            self._engine.drop(connection)
             self._engine.loop.call_exception_handler(
                 {"message": "the protocol factory of a server failed", "exception": problem, "server": self}
             )

@@ -1,24 +1,28 @@
 """One connection as an asyncio.Transport.
 
-A connection tells what happened by events; the Engine calls `serve()` with them, outside of any user's call, and the
-protocol is called in the context captured when the transport was made. Rule for the next editor: no method that a user
-calls runs a callback.
+The yardstick is asyncio's own transport on a kernel's socket: at most one event is given to the protocol a turn of the
+loop, so that the tasks woken by one run before the next; connection_lost comes by call_soon; what exceeds a kernel's
+socket buffer is the transport's, the rest the connection's. Rule for the next editor: no method that a user calls runs
+a callback (but pause_writing, as in asyncio), and the protocol is called in the context that the transport was made in.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio import constants, transports
+from asyncio.log import logger
 from collections.abc import Callable, Iterable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from synfin.aio.engine import Engine, User
 from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
-from synfin.tcp.turn import EOF, FAILED, GONE, READABLE, WRITABLE
+from synfin.tcp.turn import WRITABLE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
+
+MAX_READ: Final = 256 * 1024  # bytes given to a protocol at once, as by asyncio's own transports
 
 
 class Transport(transports._FlowControlMixin, asyncio.Transport, User):
@@ -53,14 +57,15 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         self._schedule_flush = engine.driver.schedule_flush
         self._on_end = on_end
         self._begun = False  # connection_made was called
+        self._reading = False  # data may be given to the protocol; some turns after connection_made
         self._paused = False
         self._eof_told = False
         self._eof_sent = False
-        self._write_failed = False
         self._closing = False
+        self._ended = False  # connection_lost is due: nothing else is told any more
         self._lost = False  # connection_lost was called
-        self._error: BaseException | None = None
-        self._buffered = False
+        self._error: BaseException | None = None  # what connection_lost is told
+        self._writes_lost = 0
         self._face: SocketFace | None = None  # made when somebody asks for it
         self.set_protocol(protocol)
         connection.user = self
@@ -94,8 +99,6 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         """Give what comes from now on to `protocol`; a BufferedProtocol is given it in its own buffers."""
         self._protocol = protocol
         self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        if self._begun and not self._paused:
-            self._remind()
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that is served now."""
@@ -110,24 +113,37 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         if self._closing:
             return
         self._closing = True
-        self._connection.close(self._clock())
-        # The events of a closed connection are over for its user, who still waits for connection_lost.
-        self._watch_writing()
-        self._remind()
+        if self._connection.write_excess():
+            self._watch_writing()  # the end comes when the connection has taken it all
+        else:
+            self._finish(None)
 
     def abort(self) -> None:
-        """RST now; connection_lost(None) at the next turn."""
+        """End without what the connection has not taken yet; connection_lost(None) at the next turn.
+
+        As of a kernel's socket that is closed: what it holds is delivered, and the end is told by FIN, or by RST with
+        input unread or if SO_LINGER says so.
+        """
         self._force_close(None)
 
     def _force_close(self, error: BaseException | None) -> None:
         """By this name asyncio's TLS ends the transport below it."""
-        if self._lost:
-            return
+        if not self._ended:
+            self._connection.drop_excess()
+            self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
+        self._decide_end(error)
+        self._loop.call_soon(self._tell_lost)
+
+    def _decide_end(self, error: BaseException | None) -> None:
+        """The connection goes its own way, and the protocol is told of nothing but the end."""
         self._closing = True
-        if error is not None and self._error is None:
-            self._error = error
-        self._connection.abort(self._clock())
-        self._remind()
+        self._ended = True
+        self._error = error
+        self._connection.want_writable = False
+        self._connection.close(self._clock())
+        self._schedule_flush()
 
     # ---- ReadTransport ----
 
@@ -159,19 +175,22 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         return self._connection.write_excess()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue data: bytes by reference, others copied once."""
+        """Queue data: bytes by reference, others copied once. Also after close(), while what was written drains."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
         if self._eof_sent:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if not data or self._closing:
+        if not data:
+            return
+        if self._ended:
+            self._writes_lost += 1
+            if self._writes_lost >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
+                logger.warning("socket.send() raised exception.")
             return
         try:
             self._connection.write(data if type(data) is bytes else bytes(data))
-        except OSError:
-            # It has failed, and its protocol does not know yet: that is told at the next turn, as by a kernel's send().
-            self._write_failed = True
-            self._remind()
+        except OSError as error:  # it has failed, and its protocol did not know yet
+            self._force_close(error)
             return
         self._schedule_flush()
         self._watch_writing()
@@ -196,75 +215,86 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
     # ---- the engine's side ----
 
     def end(self, error: BaseException | None) -> None:
-        """Reset; connection_lost(error) at the next turn."""
-        self._force_close(error)
+        """The host ends: connection_lost(error) at the next turn. Was it due already, that turn may have been lost."""
+        if not self._ended:
+            self._decide_end(error)
+        if not self._loop.is_closed():
+            self._loop.call_soon(self._tell_lost)
 
-    def begin(self) -> None:
-        """The protocol's first call; what has come meanwhile follows. Aborted before it began, it never begins."""
-        if self._closing:
-            self._connection.user = None
-            self._lost = True
-            return
-        self._call(self._protocol.connection_made, self)
-        self._begun = True
-        self._connection.remind()
-        if self._connection.waiting:
-            self._schedule()
+    def begin(self, begun: asyncio.Future[None] | None = None) -> None:
+        """connection_made. Those who wait for it, or were woken by it, run before anything else is told.
 
-    def serve(self, events: int) -> None:
-        """The connection has something: give it to the protocol."""
-        if not self._begun or self._lost:
-            return
-        if events & WRITABLE and not self._connection.error:
+        Aborted before it began, it never begins.
+        """
+        if not self._closing:
+            self._begun = True
+            try:
+                self._context.run(self._protocol.connection_made, self)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as problem:
+                self._report(problem, "connection_made")
+        if begun is not None and not begun.done():
+            begun.set_result(None)
+        self._loop.call_soon(self._start_reading)
+
+    def _start_reading(self) -> None:
+        if not self._ended:
+            self._reading = True
+            self._remind()
+
+    def serve(self, events: int) -> bool:
+        """The connection has something: give it to the protocol, one thing of what was received."""
+        if not self._begun or self._ended:
+            return False
+        told = self._may_receive() and self._receive()
+        if self._connection.error:
+            if not told and not self._error_waits():
+                self._force_close(errors.oserror(self._connection.error))
+        elif events & WRITABLE:
             self._on_writable()
-        if events & (READABLE | EOF) and not self._closing:
-            self._on_readable()
-        connection = self._connection
-        if connection.error and not self._error_waits():
-            self._lose(self._error if self._error is not None else errors.oserror(connection.error))
-        elif self._closing:
-            if self._error is not None or connection.write_excess() == 0:
-                self._lose(self._error)
-        elif events & (GONE | FAILED) and self._eof_told and self._eof_sent:
-            # Both directions have ended, and the protocol knows both.
-            self._lose(None)
         if self._face is not None:
             self._face.refresh()
+        return told and self._has_more()
+
+    def _may_receive(self) -> bool:
+        return self._reading and not self._paused and not self._closing
+
+    def _has_more(self) -> bool:
+        """To be received, or an error after what was."""
+        receiver = self._connection.receiver
+        if self._connection.error:
+            return not self._ended
+        return self._may_receive() and (receiver.ready_bytes > 0 or (receiver.fin_reached and not self._eof_told))
 
     def _error_waits(self) -> bool:
-        """What came before the error is still to be read. A writer learns of it at once, as by a kernel's send()."""
-        if not self._connection.receiver.ready_bytes or not self._paused:
+        """Nobody reads or is held back in writing: as a socket's, the error is found by who does either next."""
+        if self._closing or self._connection.want_writable:
             return False
-        return not (self._closing or self._write_failed or self._protocol_paused)
+        return self._paused or self._eof_told or not self._reading
 
-    def _on_readable(self) -> None:
-        connection = self._connection
-        now = self._clock()
-        while not self._paused and not self._closing:
+    def _receive(self) -> bool:
+        """Give what was received to the protocol; False: there is nothing."""
+        receiver = self._connection.receiver
+        if receiver.ready_bytes:
             if self._buffered:
-                if not connection.receiver.ready_bytes:
-                    break
-                self._fill_buffer(now)
-                continue
-            piece = connection.read_piece(now)
-            if piece is None:
-                break
-            self._call(self._protocol.data_received, piece)  # type: ignore[attr-defined]
-        if (
-            connection.receiver.fin_reached
-            and not connection.receiver.ready_bytes
-            and not self._eof_told
-            and not self._paused
-            and not self._closing
-        ):
+                self._fill_buffer()
+                return True
+            pieces = self._connection.read(self._clock(), MAX_READ)
+            self._call("data_received", pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            return True
+        if receiver.fin_reached and not self._eof_told:
             self._eof_told = True
-            keep_open = self._call(self._protocol.eof_received)  # type: ignore[attr-defined]
-            if not keep_open:
+            if self._buffered:
+                self._call("get_buffer", -1)  # in vain: a socket tells the end to who reads
+            if not self._ended and not self._call("eof_received"):
                 self.close()
+            return True
+        return False
 
-    def _fill_buffer(self, now: int) -> None:
+    def _fill_buffer(self) -> None:
         """BufferedProtocol: what is ready goes into the buffer that the protocol lends, as far as it has room."""
-        buffer = self._call(self._protocol.get_buffer, self._connection.receiver.ready_bytes)  # type: ignore[attr-defined]
+        buffer = self._call("get_buffer", -1)
         if self._closing:
             return
         try:
@@ -272,43 +302,53 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             if not view:
                 raise RuntimeError("get_buffer() returned an empty buffer")
             size = 0
-            for piece in self._connection.read(now, len(view)):
+            for piece in self._connection.read(self._clock(), len(view)):
                 view[size : size + len(piece)] = piece
                 size += len(piece)
         except (TypeError, RuntimeError) as problem:
-            self._fatal(problem)
+            self._fatal(problem, "get_buffer")
             return
-        self._call(self._protocol.buffer_updated, size)  # type: ignore[attr-defined]
+        self._call("buffer_updated", size)
 
     def _on_writable(self) -> None:
-        if self.get_write_buffer_size() <= self._low_water:
-            self._connection.want_writable = self._closing
-            self._context.run(self._maybe_resume_protocol)
+        """The connection has taken some of what was written: the writer may go on, or all is out."""
+        connection = self._connection
+        if not self._ended and connection.write_excess() <= self._low_water:
+            self._context.run(self._maybe_resume_protocol)  # which may write
+        if self._ended:
+            return
+        held = connection.write_excess()
+        connection.want_writable = held > 0
+        if self._closing and not held:
+            self._decide_end(None)
+            self._tell_lost()
 
     def _watch_writing(self) -> None:
         """Hold the writer back when its bytes pile up, and ask to be told when they don't any more."""
-        if self._connection.write_excess() > (0 if self._closing else self._high_water):
+        held = self._connection.write_excess()
+        if held:
             self._connection.want_writable = True
-            self._maybe_pause_protocol()
+            if held > self._high_water:
+                self._maybe_pause_protocol()
 
     def _remind(self) -> None:
         """Ask for a turn with all that the connection has."""
         self._connection.remind()
-        if self._closing:
-            self._connection.notify()
-        self._schedule()
+        if self._connection.waiting:
+            self._schedule()
 
-    def _lose(self, error: BaseException | None) -> None:
+    def _tell_lost(self) -> None:
+        if self._lost:
+            return
         self._lost = True
-        self._closing = True
-        self._connection.want_writable = False
         self._connection.user = None
         try:
-            self._context.run(self._protocol.connection_lost, error)  # type: ignore[arg-type]
+            if self._begun:
+                self._context.run(self._protocol.connection_lost, self._error)  # type: ignore[arg-type]
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as problem:
-            self._report(problem)
+            self._report(problem, "connection_lost")
         finally:
             if self._face is not None:
                 self._face.close()
@@ -316,26 +356,30 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
                 self._on_end(self)
                 self._on_end = None
 
-    def _call(self, callback: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, name: str, *args: Any) -> Any:
         """Run a protocol's callback in its context; what it raises ends this connection, and only this."""
         try:
-            return self._context.run(callback, *args)
+            return self._context.run(getattr(self._protocol, name), *args)
         except (SystemExit, KeyboardInterrupt):
             raise
         except BaseException as problem:
-            self._fatal(problem)
+            self._fatal(problem, name)
             return None
 
-    def _fatal(self, problem: BaseException) -> None:
-        self._report(problem)
+    def _fatal(self, problem: BaseException, name: str) -> None:
+        if not isinstance(problem, OSError):  # which asyncio takes for the network's
+            self._loop.call_exception_handler(
+                {
+                    "message": f"Fatal error: protocol.{name}() call failed.",
+                    "exception": problem,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
         self._force_close(problem)
 
-    def _report(self, problem: BaseException) -> None:
+    def _report(self, problem: BaseException, name: str) -> None:
+        """What asyncio has its loop call: that it fails is reported, and changes nothing."""
         self._loop.call_exception_handler(
-            {
-                "message": "Fatal error: a protocol's callback failed",
-                "exception": problem,
-                "transport": self,
-                "protocol": self._protocol,
-            }
+            {"message": f"Exception in callback {type(self._protocol).__name__}.{name}()", "exception": problem}
         )

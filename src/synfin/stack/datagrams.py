@@ -75,6 +75,11 @@ class DatagramPort:
             self.errors.append(code)
             self._tell()
 
+    def remind(self) -> None:
+        """Tell the user once more, at the next turn, of what is there."""
+        if self.received or self.errors:
+            self._tell()
+
     def _tell(self) -> None:
         if not self.waiting:
             self.waiting = True

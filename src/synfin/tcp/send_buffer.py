@@ -89,6 +89,23 @@ class SendBuffer:
             index += 1
         return length - left
 
+    def truncate(self, offset: i64) -> None:
+        """Forget all bytes from `offset` on."""
+        if offset >= self.end:
+            return
+        if offset < self.start:
+            offset = self.start
+        while len(self._pieces) > self._head and self._starts[-1] >= offset:
+            del self._pieces[-1]
+            del self._starts[-1]
+        if len(self._pieces) > self._head:
+            keep: i64 = offset - self._starts[-1]
+            last = self._pieces[-1]
+            if keep < len(last):
+                self._pieces[-1] = last[:keep]
+        self.end = offset
+        self.release(self.start)
+
     def clear(self) -> None:
         """Forget everything."""
         self.release(self.end)

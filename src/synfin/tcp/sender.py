@@ -146,6 +146,14 @@ class Sender:
         excess = self.queued() - share
         return excess if excess > 0 else 0
 
+    def drop_excess(self) -> None:
+        """Forget what exceeds the connection's share and was never sent."""
+        dropped = self.excess()
+        unsent = self.unsent()
+        if dropped > unsent:
+            dropped = unsent
+        self.buffer.truncate(self.buffer.end - dropped)
+
     def unsent(self) -> i64:
         """Bytes written and never sent."""
         unsent = self.buffer.end - self.snd_nxt

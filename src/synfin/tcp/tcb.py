@@ -122,6 +122,10 @@ class Tcb(Turn):
         """
         return self.sender.excess()
 
+    def drop_excess(self) -> None:
+        """Forget those bytes, as far as they were never sent: their user aborts."""
+        self.sender.drop_excess()
+
     def snapshot(self) -> status.ConnectionSnapshot:
         """STATUS."""
         return status.read(self.state, self.sender, self.receiver, self.stamps.enabled, self._snd_wscale, self.deadline)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
+import struct
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -105,6 +107,13 @@ def joined(left: str, right: str, *, send: Callable[[bytes], object] | None = No
 
     pair = [Host(left, send=send or to_right, **options), Host(right, send=to_left, **options)]
     return pair
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End by RST, as a kernel's socket does after the same call."""
+    face = transport.get_extra_info("socket")
+    face.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    cast(asyncio.Transport, transport).abort()
 
 
 class Recorder(asyncio.Protocol):

@@ -174,7 +174,7 @@ def test_a_factory_that_raises_leaves_nothing_behind() -> None:
             with pytest.raises(LookupError):
                 await pair.client.create_datagram_endpoint(factory)  # type: ignore[arg-type]
             await settle()
-            assert_nothing_left(pair.client)
+            assert_nothing_left(pair.client, "time_wait")
             assert_nothing_left(pair.server, "listeners")
 
     run(main())

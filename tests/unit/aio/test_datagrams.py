@@ -178,22 +178,24 @@ def test_the_end_of_the_host_ends_its_endpoints() -> None:
     run(main())
 
 
-def test_a_callback_that_raises_ends_the_endpoint_and_is_reported() -> None:
+def test_a_callback_that_raises_is_reported_and_the_endpoint_goes_on() -> None:
     async def main() -> None:
         async with hosts() as pair:
 
             class Broken(Datagrams):
                 def datagram_received(self, data: bytes, addr: Any) -> None:
+                    super().datagram_received(data, addr)
                     raise ZeroDivisionError
 
             heard = Broken()
             await pair.server.create_datagram_endpoint(lambda: heard, local_addr=(SERVER, 53))
             client, _ = await endpoint(pair.client, remote_addr=(SERVER, 53))
             client.sendto(b"x")
+            client.sendto(b"y")
             await settle()
-            assert heard.lost == [None]
-            (report,) = reported()
-            assert isinstance(report["exception"], ZeroDivisionError)
+            assert [data for data, _ in heard.received] == [b"x", b"y"] and not heard.lost
+            for report in reported():
+                assert isinstance(report["exception"], ZeroDivisionError)
 
     run(main())
 

@@ -11,7 +11,7 @@ import pytest
 from synfin.aio.host import Host
 from synfin.tcp.config import Config
 from synfin.wire import icmp
-from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts
+from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts, reset
 from tests.unit.aio.virtual import run, settle
 
 
@@ -70,7 +70,7 @@ def test_a_reset_is_connection_reset_error_never_end_of_file(moment: str) -> Non
                 else:
                     writer.transport.pause_reading()  # type: ignore[attr-defined]
                     await asyncio.sleep(1)
-                writer.transport.abort()
+                reset(writer.transport)
 
             await pair.server.start_server(handler, port=PORT)
             reader, writer = await pair.client.open_connection(SERVER, PORT)

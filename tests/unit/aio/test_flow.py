@@ -7,7 +7,7 @@ import random
 from hashlib import blake2b
 
 from synfin.tcp.config import Config
-from tests.unit.aio.hosts import PORT, SERVER, Recorder, Wire, hosts
+from tests.unit.aio.hosts import PORT, SERVER, Recorder, Wire, hosts, reset
 from tests.unit.aio.virtual import run, settle
 
 STREAMS = 1000
@@ -84,7 +84,7 @@ class Chaos(Recorder):
         self.payload = self.draw.randbytes(self.draw.randrange(12_000))
         self.will_abort = self.draw.random() < 0.2
         self.aborted = False
-        self.ended = False
+        self.ended = asyncio.get_running_loop().create_future()
         self.sent = 0
         self.free = asyncio.Event()
         self.free.set()
@@ -101,7 +101,7 @@ class Chaos(Recorder):
         self.free.set()
 
     def eof_received(self) -> bool:
-        self.ended = True
+        self.ended.set_result(None)
         return super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -124,9 +124,12 @@ class Chaos(Recorder):
                 await asyncio.sleep(draw.random() * 0.05)
         if self.will_abort:
             self.aborted = True
-            self.transport.abort()
+            if not self.over.done():
+                reset(self.transport)
         elif not self.over.done():
             self.transport.write_eof()
+            await asyncio.wait([self.over, self.ended], return_when=asyncio.FIRST_COMPLETED)
+            self.transport.close()
         await self.over
 
 
@@ -170,9 +173,9 @@ def test_a_thousand_streams_with_pauses_half_closes_and_aborts_deliver_exactly_t
                     assert sender.payload[: len(receiver.data)] == receiver.data, "not a prefix"
                     if not client.aborted and not server.aborted:
                         assert receiver.data == sender.payload
-                        assert receiver.ended and receiver.lost is None
+                        assert receiver.ended.done() and receiver.lost is None
                         whole += 1
-                    elif receiver.ended:
+                    elif receiver.ended.done():
                         assert receiver.data == sender.payload and not sender.aborted, "end of file told of a lie"
                 if client.aborted is not server.aborted:
                     assert isinstance((server if client.aborted else client).lost, ConnectionResetError)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 import trustme
 
-from tests.unit.aio.hosts import PORT, SERVER, Recorder, assert_nothing_left, hosts
+from tests.unit.aio.hosts import PORT, SERVER, Recorder, assert_nothing_left, hosts, reset
 from tests.unit.aio.virtual import reported, run, settle
 
 NAME = "synfin.test"
@@ -221,7 +221,7 @@ def test_a_reset_inside_tls_is_connection_reset_error(server_tls: ssl.SSLContext
 
             async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 await reader.readexactly(1)
-                writer.transport.abort()
+                reset(writer.transport)
 
             await pair.server.start_server(handler, port=PORT, ssl=server_tls)
             reader, writer = await pair.client.open_connection(SERVER, PORT, ssl=client_tls, server_hostname=NAME)

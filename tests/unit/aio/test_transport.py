@@ -14,7 +14,7 @@ import pytest
 
 from synfin.aio.transport import Transport
 from synfin.tcp.config import Config
-from tests.unit.aio.hosts import PORT, SERVER, BufferedRecorder, Recorder, Wire, hosts
+from tests.unit.aio.hosts import PORT, SERVER, BufferedRecorder, Recorder, Wire, assert_nothing_left, hosts, reset
 from tests.unit.aio.virtual import reported, run, settle
 
 # A connection that holds little back, so that a test needs few bytes to fill it.
@@ -242,30 +242,69 @@ def test_close_delivers_what_was_written_then_tells_connection_lost_once() -> No
             transport.close()
             assert transport.is_closing()
             transport.close()
-            transport.write(b"too late")
+            transport.write(b"and more, while it drains")
             assert sender.calls.count("lost") == 0, "no callback inside a user's call"
             await sender.over
+            transport.write(b"too late")
             await settle(60)
-            assert receiver.data == data
+            assert receiver.data == data + b"and more, while it drains"
             assert sender.calls[-1] == "lost"
             assert sender.lost is None and receiver.lost is None
 
     run(main())
 
 
-def test_abort_resets_and_forgets_what_was_written() -> None:
+def test_abort_drops_what_exceeds_a_sockets_buffer_and_ends_in_order() -> None:
     async def main() -> None:
         async with hosts() as pair:
             sender, receiver = Recorder(), Recorder()
             transport, _, _ = await pair.connect(sender, receiver)
-            transport.write(bytes(1_000_000))
+            data = random.Random(6).randbytes(1_000_000)
+            transport.write(data)
+            taken = len(data) - transport.get_write_buffer_size()
+            assert 0 < taken < len(data)
             transport.abort()
             transport.abort()
             transport.close()
             assert transport.is_closing() and "lost" not in sender.calls
             await settle()
             assert sender.calls == ["made", "pause", "lost"] and sender.lost is None
+            assert receiver.data == data[:taken]
+            assert receiver.calls[-2:] == ["eof", "lost"] and receiver.lost is None
+            assert_nothing_left(pair.client, "time_wait")
+
+    run(main())
+
+
+def test_abort_with_input_unread_is_told_by_a_reset() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            receiver = Recorder()
+            transport, accepted, _ = await pair.connect(Recorder(), receiver)
+            transport.pause_reading()
+            accepted.write(b"never read")
+            await settle()
+            transport.abort()
+            await settle()
             assert isinstance(receiver.lost, ConnectionResetError)
+
+    run(main())
+
+
+def test_abort_after_so_linger_of_zero_is_a_reset_behind_what_the_window_lets_out() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            sender, receiver = Recorder(), Recorder()
+            transport, _, _ = await pair.connect(sender, receiver)
+            data = random.Random(6).randbytes(1_000_000)
+            transport.write(data)
+            cwnd = transport.get_extra_info("tcp_info").cwnd
+            reset(transport)
+            await settle()
+            assert sender.lost is None and receiver.data == data[: len(receiver.data)]
+            assert 0 < len(receiver.data) <= cwnd < len(data) - transport.get_write_buffer_size()
+            assert isinstance(receiver.lost, ConnectionResetError)
+            assert_nothing_left(pair.client)
 
     run(main())
 
@@ -279,8 +318,8 @@ def test_force_close_tells_the_protocol_the_error_it_was_given() -> None:
             transport._force_close(why)
             transport._force_close(OSError("another"))
             await settle()
-            assert sender.lost is why
-            assert isinstance(receiver.lost, ConnectionResetError)
+            assert sender.lost is why and sender.calls == ["made", "lost"]
+            assert receiver.lost is None and receiver.calls == ["made", "eof", "lost"]
 
     run(main())
 
@@ -394,7 +433,7 @@ def test_an_empty_buffer_lent_ends_the_connection_and_is_reported() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("callback", ["connection_made", "data_received", "eof_received", "connection_lost"])
+@pytest.mark.parametrize("callback", ["data_received", "eof_received", "connection_lost"])
 def test_a_callback_that_raises_ends_this_connection_only_and_is_reported(callback: str) -> None:
     async def main() -> None:
         async with hosts() as pair:
@@ -424,6 +463,25 @@ def test_a_callback_that_raises_ends_this_connection_only_and_is_reported(callba
             assert made[1].data == b"hello" and not made[1].over.done()
             if callback != "connection_lost":
                 assert isinstance(made[0].lost, ZeroDivisionError)
+            (report,) = reported()
+            assert isinstance(report["exception"], ZeroDivisionError)
+
+    run(main())
+
+
+def test_connection_made_that_raises_is_reported_and_the_connection_goes_on() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+
+            class Broken(Recorder):
+                def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                    raise ZeroDivisionError
+
+            receiver = Broken()
+            transport, _, _ = await pair.connect(Recorder(), receiver)
+            transport.write(b"hello")
+            await settle()
+            assert receiver.data == b"hello" and not receiver.over.done()
             (report,) = reported()
             assert isinstance(report["exception"], ZeroDivisionError)
 
@@ -476,7 +534,7 @@ def test_write_after_the_peers_reset_raises_nothing_and_the_protocol_hears_of_it
         async with hosts(wire=Wire(delay=0)) as pair:
             sender = Recorder()
             transport, accepted, _ = await pair.connect(sender, Recorder())
-            accepted.abort()
+            reset(accepted)
             pair.wire.delay = 0.001
             # From the RST's arrival until the protocol is told, the connection is dead and its user doesn't know.
             for _ in range(20):
@@ -516,7 +574,7 @@ def test_data_before_a_reset_is_delivered_before_the_error() -> None:
             accepted.pause_reading()
             transport.write(b"last words")
             await settle()
-            transport.abort()
+            reset(transport)
             await settle()
             assert receiver.calls == ["made"]
             accepted.resume_reading()
@@ -539,7 +597,7 @@ def test_a_writer_held_back_hears_of_a_reset_although_its_reading_is_paused() ->
             accepted.write(bytes(200_000))
             await settle()
             assert "pause" in proxy.calls
-            transport.abort()
+            reset(transport)
             await settle()
             assert isinstance(proxy.lost, ConnectionResetError)
 

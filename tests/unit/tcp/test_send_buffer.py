@@ -87,3 +87,33 @@ def test_any_mixture_of_writes_acks_and_slices_gives_the_bytes_written() -> None
             length = draw.randint(1, buffer.end - at)
             covered, joined = sliced(buffer, at, length)
             assert covered == length and joined == stream[at - 1 : at - 1 + length]
+
+
+def test_truncate_forgets_the_end_wherever_it_falls() -> None:
+    sizes = (JOIN_BELOW + 5, 3, JOIN_BELOW + 7, 2, 1)
+    for released in (1, 40, JOIN_BELOW + 7):
+        for end in range(released, sum(sizes) + 2, 11):
+            draw = random.Random(end)
+            buffer = SendBuffer()
+            written = b""
+            for size in sizes:
+                written += (piece := draw.randbytes(size))
+                buffer.append(piece)
+            buffer.release(released)
+            buffer.truncate(end)
+            assert (buffer.start, buffer.end) == (released, end)
+            buffer.append(b"after")
+            expected = (written[: end - 1] + b"after")[released - 1 :]
+            assert sliced(buffer, released, len(expected)) == (len(expected), expected)
+            buffer.release(buffer.end)
+            assert buffer.start == buffer.end == end + 5
+
+
+def test_truncate_beyond_either_end_takes_what_is_there() -> None:
+    buffer = SendBuffer()
+    buffer.append(b"abcdef")
+    buffer.release(3)
+    buffer.truncate(100)
+    assert sliced(buffer, 3, 4) == (4, b"cdef")
+    buffer.truncate(1)
+    assert (buffer.start, buffer.end) == (3, 3)
