@@ -26,6 +26,7 @@ AFTER_FIN: Final = 32  # bytes beyond the peer's own FIN: refused
 JOIN_BELOW: Final = 2048
 SMALL_PIECE: Final = 16 * 1024
 JOINED_AT_MOST: Final = 256 * 1024
+COMPACT_AT: Final = 64  # pieces gone from the front of a list, before what is left moves up
 MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
 
@@ -46,6 +47,7 @@ class Receiver:
         self.rtt: ReceiveRtt = ReceiveRtt()
         self._ready: list[bytes] = []
         self._taken: i64 = 0  # pieces at the front of it that are gone already
+        self._begun: i64 = 0  # bytes of the piece after them that are gone
         self._buffer: i64 = config.receive_buffer
         self._buffer_max: i64 = config.receive_buffer_max
         self._runs_max: i64 = config.reassembly_limit
@@ -168,8 +170,9 @@ class Receiver:
         taken = self._ready[self._taken :] if self._taken else self._ready
         if not taken:
             return []
-        self._ready = []
-        self._taken = 0
+        if self._begun:
+            taken[0] = taken[0][self._begun :]
+        self._forget_ready()
         self._tune(self.ready_bytes, now)
         self.ready_bytes = 0
         return taken
@@ -178,8 +181,7 @@ class Receiver:
         """The next piece: a large one as it came, small ones joined; None: nothing is ready."""
         if self._taken == len(self._ready):
             return None
-        piece = self._ready[self._taken]
-        self._drop_first()
+        piece = self._take_first()
         if len(piece) < SMALL_PIECE and self._taken < len(self._ready):
             piece = self._join_small(piece)
         self.ready_bytes -= len(piece)
@@ -194,18 +196,30 @@ class Receiver:
             piece = self._ready[self._taken]
             if len(piece) >= SMALL_PIECE or size + len(piece) > JOINED_AT_MOST:
                 break
-            pieces.append(piece)
             size += len(piece)
-            self._drop_first()
+            pieces.append(self._take_first())
         return b"".join(pieces)
 
-    def _drop_first(self) -> None:
-        """Without moving the others: a reader that stayed away may have thousands to take."""
+    def _take_first(self) -> bytes:
+        """What is left of the first piece. The others move seldom: a reader that stayed away may have thousands."""
+        piece = self._ready[self._taken]
+        if self._begun:
+            piece = piece[self._begun :]
+            self._begun = 0
         self._ready[self._taken] = b""
         self._taken += 1
-        if self._taken == len(self._ready):
-            self._ready = []
+        count: i64 = len(self._ready)
+        if self._taken == count:
+            self._forget_ready()
+        elif self._taken >= COMPACT_AT and self._taken * 2 >= count:
+            del self._ready[: self._taken]
             self._taken = 0
+        return piece
+
+    def _forget_ready(self) -> None:
+        self._ready = []
+        self._taken = 0
+        self._begun = 0
 
     def read_some(self, limit: i64, now: i64) -> list[bytes]:
         """At most `limit` bytes of what is ready."""
@@ -215,13 +229,12 @@ class Receiver:
         left = limit
         while left > 0:
             piece = self._ready[self._taken]
-            if len(piece) > left:
-                taken.append(piece[:left])
-                self._ready[self._taken] = piece[left:]
+            if len(piece) - self._begun > left:
+                taken.append(piece[self._begun : self._begun + left])
+                self._begun += left
                 break
-            taken.append(piece)
-            left -= len(piece)
-            self._drop_first()
+            left -= len(piece) - self._begun
+            taken.append(self._take_first())
         self.ready_bytes -= limit
         self._tune(limit, now)
         return taken
@@ -287,8 +300,7 @@ class Receiver:
 
     def discard(self) -> None:
         """Nobody will read: forget all that is held."""
-        self._ready = []
-        self._taken = 0
+        self._forget_ready()
         self.ready_bytes = 0
         self._reassembly = None
 

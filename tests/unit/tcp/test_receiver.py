@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from synfin.tcp.config import Config
-from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, AFTER_FIN, DROPPED, FIN_REACHED, QUEUED, Receiver
+from synfin.tcp.receiver import (
+    ACK_AT_ONCE,
+    ADVANCED,
+    AFTER_FIN,
+    COMPACT_AT,
+    DROPPED,
+    FIN_REACHED,
+    QUEUED,
+    SMALL_PIECE,
+    Receiver,
+)
 
 
 def receiver(buffer: int = 10_000, **settings: int) -> Receiver:
@@ -114,3 +126,45 @@ def test_discard_and_forget_leave_what_they_should() -> None:
     assert half.out_of_order_bytes() == 0 and half.ready_bytes == 3
     half.discard()
     assert half.ready_bytes == 0 and half.read(0) == []
+
+
+def test_a_reader_that_is_always_one_piece_behind_leaves_no_trail() -> None:
+    half = receiver(1 << 20)
+    half.acks.due = False
+    piece = bytes(SMALL_PIECE)
+    start = 1
+    give(half, start, piece)
+    longest = 0
+    for _ in range(1000):
+        start += len(piece)
+        give(half, start, piece)
+        assert half.read_piece(0) == piece
+        half.window_field(1460)
+        longest = max(longest, len(half._ready))
+    assert half.ready_bytes == len(piece) and longest <= 2 * COMPACT_AT
+
+
+def test_a_reader_of_single_bytes_copies_no_more_than_what_it_reads() -> None:
+    half = receiver(1 << 20)
+    give(half, 1, bytes(range(256)) * 200)
+    (whole,) = half._ready
+    read = [half.read_some(1, 0) for _ in range(300)]
+    assert b"".join(piece for one in read for piece in one) == (bytes(range(256)) * 2)[:300]
+    assert half._ready[0] is whole and half.ready_bytes == 51_200 - 300
+
+
+@pytest.mark.parametrize("last", ["read", "read_piece", "read_some"])
+def test_after_part_of_a_piece_was_read_the_rest_of_it_comes_next(last: str) -> None:
+    half = receiver(1 << 20)
+    whole = random.Random(1).randbytes(200_000)
+    for at in range(0, len(whole), 50_000):
+        give(half, 1 + at, whole[at : at + 50_000])
+    got = b"".join(half.read_some(60_001, 0) + half.read_some(1, 0))
+    while half.ready_bytes:
+        if last == "read":
+            got += b"".join(half.read(0))
+        elif last == "read_piece":
+            got += half.read_piece(0) or b""
+        else:
+            got += b"".join(half.read_some(33_333, 0))
+    assert got == whole and half.read_piece(0) is None and half.read(0) == []
