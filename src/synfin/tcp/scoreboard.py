@@ -53,6 +53,7 @@ class Scoreboard:
         self._limit: i64 = limit
         self._judged: i64 = 0  # below it SACK blocks have nothing left to prove
         self._first_lost: i64 = 0  # no record below it is lost
+        self._untried: i64 = 0  # no record below it is in flight for the first time; such a one is never made again
 
     def add(self, start: i64, end: i64, now: i64) -> None:
         """New data went out."""
@@ -116,15 +117,17 @@ class Scoreboard:
         if len(self.records) >= self._limit and self._cuts(left, right):
             return -1
         newly: i64 = 0
-        while index < len(self.records):
+        count: i64 = len(self.records)
+        if index < count and self.records[index].start < left and self.records[index].state != SACKED:
+            self._split(index, left)
+            index += 1
+            count += 1
+        first = index
+        while index < count:
             record = self.records[index]
             if record.start >= right:
                 break
             if record.state != SACKED:
-                if record.start < left:
-                    self._split(index, left)
-                    index += 1
-                    record = self.records[index]
                 if record.end > right:
                     self._split(index, right)
                 size = record.end - record.start
@@ -134,9 +137,8 @@ class Scoreboard:
                     self.in_flight -= size
                 record.state = SACKED
                 newly += size
-            index = self._join(index) + 1
-        if index < len(self.records):
-            self._join(index)
+            index += 1
+        self._join(first - 1 if first > 0 else 0, index)
         if newly:
             self.sacked += newly
             self.delivered += newly
@@ -151,17 +153,15 @@ class Scoreboard:
         last = self.records[self._find(right - 1)]
         return (first.start < left and first.state != SACKED) or (last.end > right and last.state != SACKED)
 
-    def _join(self, index: i64) -> i64:
-        """Neighbours that are both sacked become one record: a run of any length costs one. Its index."""
-        if index == 0:
-            return index
-        before = self.records[index - 1]
-        record = self.records[index]
-        if before.state != SACKED or record.state != SACKED:
-            return index
-        before.end = record.end
-        del self.records[index]
-        return index - 1
+    def _join(self, first: i64, last: i64) -> None:
+        """Records `first` to `last`, sacked but perhaps for those two, become one: a run of any length costs one."""
+        if first < len(self.records) and self.records[first].state != SACKED:
+            first += 1
+        if last == len(self.records) or self.records[last].state != SACKED:
+            last -= 1
+        if first < last:
+            self.records[first].end = self.records[last].end
+            del self.records[first + 1 : last + 1]  # at once: each deletion moves all that follows
 
     def mark_lost_by_sack(self, mss: i64) -> i64:
         """RFC 6675 4, IsLost(): above it more than two segments, or three separate runs, are sacked. Bytes newly lost.
@@ -187,6 +187,8 @@ class Scoreboard:
                     limit = record.end
                 if not record.retransmitted:
                     lost += self._lose(record)
+            elif above == self.sacked:
+                break  # nothing below is sacked, so that no record there has more above it
             index -= 1
         if limit > self._judged:
             self._judged = limit
@@ -194,11 +196,16 @@ class Scoreboard:
 
     def mark_next_lost(self, length: i64) -> i64:
         """RFC 6675 4, NextSeg() rule 3: at most `length` bytes of the first hole below what is sacked, sent once."""
-        for record in self.records:
+        index = self._find(self._untried)
+        count: i64 = len(self.records)
+        while index < count:
+            record = self.records[index]
+            self._untried = record.start
             if record.start >= self.high_sacked:
                 break
             if record.state == IN_FLIGHT and not record.retransmitted:
                 return self.mark_lost_at(record.start, length)
+            index += 1
         return 0
 
     def mark_last_lost(self, length: i64, point: i64) -> i64:
@@ -278,13 +285,6 @@ class Scoreboard:
         record.sent_at = now
         record.delivered = self.delivered
         record.delivered_at = self.delivered_at
-
-    def first_sent_at(self) -> i64:
-        """Send time of the oldest record in flight; -1 when there is none."""
-        for record in self.records:
-            if record.state == IN_FLIGHT:
-                return record.sent_at
-        return -1
 
     def clear(self) -> None:
         """Forget all records: the connection is gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,15 +89,13 @@ def test_a_timeout_loses_all_and_sending_again_takes_it_in_pieces() -> None:
     board.add(1, 2501, 10)
     board.mark_all_lost()
     assert (board.in_flight, board.lost) == (0, 2500)
-    assert board.first_sent_at() == -1
     pieces = []
     while (record := board.next_lost(1000)) is not None:
         pieces.append((record.start, record.end))
         board.resent(record, 99)
         sums_hold(board)
     assert pieces == [(1, 1001), (1001, 2001), (2001, 2501)]
-    assert board.first_sent_at() == 99
-    assert all(record.retransmitted for record in board.records)
+    assert all(record.retransmitted and record.sent_at == 99 for record in board.records)
 
 
 def test_the_delivery_rate_is_what_arrived_since_the_data_was_sent_over_that_time() -> None:
@@ -191,6 +191,30 @@ def test_a_full_scoreboard_is_cut_no_finer() -> None:
     sums_hold(board)
 
 
+def test_one_block_notes_thousands_of_records_at_once() -> None:
+    board = Scoreboard(10_000)
+    for start in range(0, 5000, 2):
+        board.add(1 + start, 3 + start, start)
+    for start in range(11, 4000, 4):
+        board.sack(start, start + 2, 1)
+    assert board.sack(8, 4500, 2) == 4492 - 2 * len(range(11, 4000, 4))
+    assert states(board)[3:6] == [(7, 8, IN_FLIGHT), (8, 4500, SACKED), (4500, 4501, IN_FLIGHT)]
+    sums_hold(board)
+
+
+def test_holes_are_guessed_lost_from_the_first_on_and_none_is_looked_at_again() -> None:
+    board = Scoreboard(LIMIT)
+    for start in range(1, 1001, 2):
+        board.add(start, start + 2, 1)
+    board.sack(901, 1001, 2)
+    for start in range(1, 901, 2):
+        assert board.mark_next_lost(2) == 2
+        record = board.next_lost(2)
+        assert record is not None and record.start == start
+        board.resent(record, 3)
+    assert board.mark_next_lost(2) == 0 and board._untried == 901
+
+
 def test_sacked_data_at_the_left_edge_was_dropped_by_the_peer() -> None:
     # RFC 2018 8
     board = ten_segments()
@@ -225,7 +249,7 @@ def test_the_next_and_the_last_that_may_be_lost() -> None:
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["send", "sack", "ack", "lose", "timeout", "resend"]),
+            st.sampled_from(["send", "sack", "ack", "lose", "guess", "timeout", "resend"]),
             st.integers(0, 60),
             st.integers(1, 20),
         ),
@@ -263,6 +287,13 @@ def test_the_records_tell_of_each_byte_what_happened_to_it(steps: list[tuple[str
                     model[byte] = LOST
                     lost -= 1
             assert lost == 0
+        elif what == "guess":
+            holes = {byte for byte, state in model.items() if state == IN_FLIGHT and byte not in retransmitted}
+            first = min((byte for byte in holes if byte < board.high_sacked), default=0)
+            lost = board.mark_next_lost(size)
+            assert (lost > 0) == (first > 0) and lost <= size
+            assert set(range(first, first + lost)) <= holes
+            model.update(dict.fromkeys(range(first, first + lost), LOST))
         elif what == "timeout":
             if board.renege():
                 model.update({byte: IN_FLIGHT for byte, state in model.items() if state == SACKED})
@@ -276,3 +307,4 @@ def test_the_records_tell_of_each_byte_what_happened_to_it(steps: list[tuple[str
         sums_hold(board)
         told = {byte: record.state for record in board.records for byte in range(record.start, record.end)}
         assert told == model
+        assert not any(a.state == b.state == SACKED for a, b in pairwise(board.records)), "a run costs one record"
