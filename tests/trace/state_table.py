@@ -573,7 +573,7 @@ Where synfin departs from the letter of RFC 9293, on purpose:
 - CLOSE with input unread, or after SO_LINGER with no time, sends what the windows let out of what was written, then RST
   at SND.NXT; the rest is dropped, as by a kernel, which had sent the first part at the write.
 - A RST in CLOSING or LAST-ACK is told to the user as ECONNRESET when text of his is unacknowledged, as in Linux and
-  FreeBSD; the RFC ends these states without a word.
+  FreeBSD; the RFC ends these states without a word. In CLOSE-WAIT it is EPIPE, as in Linux.
 - In TIME-WAIT what brings no text is answered at most twice a second, as in the other states, or two hosts that
   disagree would acknowledge for ever; the last ACK again is not answered. And a RST does not end it (RFC 1337).
 - A peer that has filled our window stands at its right edge: from there its ACK counts and its RST is challenged. At a

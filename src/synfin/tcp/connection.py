@@ -240,7 +240,8 @@ class Connection(Tcb):
             return
         # RFC 9293 ends CLOSING and LAST-ACK without a word; but text that was not acknowledged is lost, and its writer
         # must learn so (Linux and FreeBSD: ECONNRESET).
-        self._fail(errors.RESET, "RST: connection reset by peer", "9293 3.10.7.4", CAUSE_SEGMENT, now)
+        error = errors.BROKEN_PIPE if state == CLOSE_WAIT else errors.RESET  # as in Linux: the peer had ended already
+        self._fail(error, "RST: connection reset by peer", "9293 3.10.7.4", CAUSE_SEGMENT, now)
 
     def _on_sack(self, blocks: list[tuple[int, int]], ack: i64, now: i64) -> None:
         iss = self.iss

@@ -70,9 +70,6 @@ KNOWN: Differences = {
         "the_face_of_an_endpoint": WORLDS,
         "a_wildcard_endpoint_hears_and_answers_on_all_addresses": WORLDS,
     },
-    "writing after the end": {
-        "writing_to_a_peer_that_has_closed": WORLDS,
-    },
     "addresses and arguments of listening": {
         "listening_on_the_same_address_twice": WORLDS,
         "listening_on_no_address_at_all": (SIM,),
