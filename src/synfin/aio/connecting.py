@@ -53,13 +53,16 @@ async def connect(engine: Engine, host: str, port: int, local_addr: tuple[str, i
     if isinstance(local_addr, str):
         raise TypeError(f"local_addr is a pair of an address and a port, not {local_addr!r}")
     last: OSError | None = None
-    for address in await resolve(engine, host, port):
-        try:
-            return await _connect_to(engine, address, port, local_addr)
-        except OSError as error:
-            last = error
-    assert last is not None
-    raise last
+    try:
+        for address in await resolve(engine, host, port):
+            try:
+                return await _connect_to(engine, address, port, local_addr)
+            except OSError as error:
+                last = error
+        assert last is not None
+        raise last
+    finally:
+        del last  # it holds this frame by its traceback
 
 
 async def _connect_to(engine: Engine, address: bytes, port: int, local_addr: tuple[str, int] | None) -> Connection:
@@ -77,6 +80,8 @@ async def _connect_to(engine: Engine, address: bytes, port: int, local_addr: tup
         connection.user = None
         engine.abort(connection)
         raise
+    finally:
+        del future  # it holds the error, and that this frame
     return connection
 
 
@@ -109,6 +114,8 @@ async def adopt(
     except BaseException:
         transport.abort()
         raise
+    finally:
+        del done  # it holds the error, and that this frame
 
 
 async def _begin(engine: Engine, transport: Transport) -> None:

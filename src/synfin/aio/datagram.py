@@ -78,7 +78,11 @@ class DatagramTransport(asyncio.DatagramTransport, User):
             return
         self._closing = True
         self._engine.close_port(self._port)
-        self._loop.call_soon(self._call, self._protocol.connection_lost, None, context=self._context.copy())
+        self._loop.call_soon(self._tell_lost, context=self._context.copy())
+
+    def _tell_lost(self) -> None:
+        self._call(self._protocol.connection_lost, None)
+        self._protocol = None  # type: ignore[assignment]  # as asyncio's: which may hold this transport
 
     def begin(self, begun: asyncio.Future[None]) -> None:
         """connection_made. Who waits for it runs before anything else is told."""
@@ -88,6 +92,8 @@ class DatagramTransport(asyncio.DatagramTransport, User):
         self._loop.call_soon(self._start_reading)
 
     def _start_reading(self) -> None:
+        if self._closing:
+            return
         self._reading = True
         self._port.remind()
         if self._port.waiting:

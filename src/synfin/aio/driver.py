@@ -6,7 +6,8 @@ a user was told, the tasks that it woke run before it is told of the next. The c
 with virtual time drives a host as well.
 
 Three ways to carry packets: a link with a descriptor (TunLink) is polled; a function is given each packet; or the
-tunnel's owner pulls batches with `outgoing()`. Only the first needs a loop with add_reader.
+tunnel's owner pulls batches with `outgoing()`; without one, what goes out is lost as on a dead link, so that deadlines
+pass and own addresses are reached. Only the first way needs a loop with add_reader.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from synfin.wire.segment import split
 
 READ_PACKETS = 64  # of one batch: then users and output have their turn
 SEND_BYTES = 1 << 20  # of one turn: then the link is read again
+ASK_SECONDS = 1.0  # that output waits for the first outgoing(): then nobody is there, and it is lost
+ASK_AGAIN_SECONDS = 60.0  # that it waits for the next one: so long a slow tunnel may take for a burst
 CATCH_UP_BATCHES = 64  # before a timer: as many packets as a TunLink's device holds
 
 
@@ -52,6 +55,10 @@ class Driver:
         self._serving = False
         self._writing = False  # the link is full: wait until it is writable
         self._puller: asyncio.Future[None] | None = None  # outgoing() waits
+        self._asked = False  # since `_patience` was armed
+        self._ask_seconds = ASK_SECONDS
+        self._patience: asyncio.TimerHandle | None = None  # while output waits for outgoing()
+        self._abandoned = False  # nobody asks for what goes out
         self._after_run: Callable[[], None] | None = None
 
     @property
@@ -81,6 +88,9 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if self._puller is not None and not self._puller.done():
             self._puller.set_result(None)
         if self._link is not None:
@@ -122,6 +132,9 @@ class Driver:
             raise RuntimeError("this host has a link of its own: outgoing() is for hosts without link= and send=")
         if self._puller is not None:
             raise RuntimeError("outgoing() is already being awaited")
+        self._asked = True
+        self._ask_seconds = ASK_AGAIN_SECONDS
+        self._abandoned = False
         while self._loop is not None:
             # Closing leaves a last batch: what tells the peers.
             bursts = self.stack.poll(self.clock(), SEND_BYTES)
@@ -220,8 +233,7 @@ class Driver:
         if self._writing:
             return
         if self._tunnel is None and self._link is None:
-            if self._puller is not None and not self._puller.done() and self.stack.has_output():
-                self._puller.set_result(None)
+            self._offer()
             return
         bursts = self.stack.poll(self.clock(), SEND_BYTES)
         if not bursts:
@@ -237,6 +249,25 @@ class Driver:
                 self._loop.add_writer(link.fileno(), self._on_writable)
         except OSError as error:
             self._on_lost(error)
+
+    def _offer(self) -> None:
+        """Wake who awaits outgoing(); wait for him a while if nobody does; without him, poll as a dead link would."""
+        if not self.stack.has_output():
+            return
+        if self._puller is not None:
+            if not self._puller.done():
+                self._puller.set_result(None)
+        elif self._abandoned:
+            while bursts := self.stack.poll(self.clock(), SEND_BYTES):
+                self.stack.counters.OutDiscards += sum(len(split(burst)) for burst in bursts)
+        elif self._patience is None and self._loop is not None and not self.closed:
+            self._asked = False
+            self._patience = self._loop.call_later(self._ask_seconds, self._on_patience)
+
+    def _on_patience(self) -> None:
+        self._patience = None
+        self._abandoned = not self._asked and self._puller is None
+        self.schedule_flush()
 
     def _on_writable(self) -> None:
         link = self._link

@@ -92,6 +92,12 @@ class Engine:
         if not self.is_open():
             raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
 
+    def check_thread(self) -> None:
+        """RuntimeError before it was opened, and in any thread but that of the loop while it runs."""
+        loop = self.loop
+        if asyncio._get_running_loop() is not loop and loop.is_running():
+            raise RuntimeError(f"{self!r} runs in another thread: use loop.call_soon_threadsafe() there")
+
     def closed_error(self) -> OSError:
         """Why what a user holds ends with its host."""
         return errors.oserror(errors.ABORTED, f"{self!r} was closed")

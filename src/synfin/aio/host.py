@@ -187,14 +187,14 @@ class Host:
     def receive(self, packet: bytes | bytearray | memoryview) -> None:
         """One IP packet from the tunnel's owner. Never blocks, never raises for what the packet says.
 
-        Raises TypeError for what is no bytes, RuntimeError before the host is open, OSError(ENOTCONN) after it closed.
+        Raises TypeError for what is no bytes, OSError(ENOTCONN) after the host was closed, RuntimeError before it is
+        open and in another thread than its loop's: there, `loop.call_soon_threadsafe(host.receive, packet)`.
         """
         if not isinstance(packet, (bytes, bytearray, memoryview)):
             raise TypeError(f"a packet is a bytes-like object, not {type(packet).__name__!r}")
         if self._engine.driver.closed:
             raise errors.oserror(errors.NOT_CONNECTED, f"{self!r}")
-        if self._engine.driver.loop is None:
-            raise RuntimeError(f"{self!r} is not open: use `async with Host(...)`")
+        self._engine.check_thread()
         self._engine.driver.receive(packet if type(packet) is bytes else bytes(packet))
 
     def deliver(self, packets: list[bytes]) -> None:
@@ -205,10 +205,12 @@ class Host:
         """The next batch of outgoing IP packets, one an element, of a host without `link` and `send`.
 
         Waits until there is one; a whole burst comes at once. Nothing is queued in between: what is not asked for stays
-        in its connection. Raises OSError(ENOTCONN) once the host is closed.
+        in its connection. If nobody asks, for a second at first and for a minute later, it is lost and counted
+        (OutDiscards). Raises OSError(ENOTCONN) once the host is closed, RuntimeError in another thread than its loop's.
         """
         if not self._engine.driver.closed:
             self._engine.check_open()
+            self._engine.check_thread()
         return await self._engine.driver.outgoing()
 
     def _on_link_lost(self, error: OSError) -> None:

@@ -355,6 +355,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             if self._on_end is not None:
                 self._on_end(self)
                 self._on_end = None
+            self._protocol = None  # type: ignore[assignment]  # as asyncio's: which may hold this transport
 
     def _call(self, name: str, *args: Any) -> Any:
         """Run a protocol's callback in its context; what it raises ends this connection, and only this."""

@@ -18,7 +18,7 @@ class Counters:
         self.InAddrErrors: i64 = 0  # not for an address of ours
         self.InUnknownProtos: i64 = 0
         self.ReasmFails: i64 = 0  # fragments: not reassembled, dropped
-        self.OutDiscards: i64 = 0  # replies that found the outbox full
+        self.OutDiscards: i64 = 0  # replies that found the outbox full, packets that nobody asked for
         # Icmp
         self.InEchos: i64 = 0
         self.OutEchoReps: i64 = 0

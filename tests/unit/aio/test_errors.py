@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
+import socket
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from synfin.aio.host import Host
 from synfin.tcp.config import Config
 from synfin.wire import icmp
-from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts, reset
+from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Pair, Recorder, assert_nothing_left, hosts, reset
 from tests.unit.aio.virtual import run, settle
 
 
@@ -224,3 +226,46 @@ def test_several_addresses_are_tried_in_turn_and_the_last_error_is_raised() -> N
             assert transport.get_extra_info("peername") == (SERVER, 81)
 
     run(main())
+
+
+@pytest.mark.parametrize("why", ["refused", "silent", "several addresses", "factory", "cancelled", "host closed"])
+def test_a_connect_that_fails_leaves_no_reference_cycle(why: str) -> None:
+    """What it left behind would live until the collector runs: in a program that connects and fails, a leak."""
+
+    async def fail(pair: Pair) -> None:
+        if why == "silent":
+            pair.wire.drop = lambda *_: True
+        if why == "factory":
+            await pair.client.create_connection(lambda: 1 / 0, SERVER, PORT + 1)  # type: ignore[arg-type, return-value]
+        connecting = pair.client.create_connection(Recorder, "two" if why == "several addresses" else SERVER, PORT)
+        if why == "cancelled":
+            async with asyncio.timeout(0.0005):
+                await connecting
+        if why == "host closed":
+            asyncio.get_running_loop().call_later(0.0005, pair.client.close)
+        await connecting
+
+    async def main() -> None:
+        async with hosts(Config(syn_retries=1)) as pair:
+            pair.client.loop.getaddrinfo = two_addresses  # type: ignore[method-assign]
+            await pair.server.create_server(Recorder, port=PORT + 1)
+            gc.collect()
+            gc.disable()
+            with pytest.raises(ZeroDivisionError if why == "factory" else OSError):
+                await fail(pair)
+            await settle()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            kinds = {type(one) for one in gc.garbage}
+            ours = {kind for kind in kinds if kind.__module__.startswith("synfin")}
+            assert not ours and not any(issubclass(kind, BaseException) for kind in kinds), kinds
+
+    async def two_addresses(*_: Any, **__: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, PORT)) for address in (SERVER, CLIENT)]
+
+    try:
+        run(main())
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

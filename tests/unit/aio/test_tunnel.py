@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import threading
 from collections.abc import Callable
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
+from synfin.aio.driver import ASK_AGAIN_SECONDS, ASK_SECONDS
 from synfin.aio.host import Host
 from synfin.tcp.config import Config
-from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, hosts, joined
+from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts, joined
 from tests.unit.aio.virtual import LoopWithoutReaders, VirtualLoop, reported, run, settle
 
 ADDRESSES = {"IPv4 only": ("10.0.0.1", "10.0.0.2"), "IPv6 only": ("fd00::1", "fd00::2")}
@@ -306,5 +308,106 @@ def test_open_close_open_again_of_new_hosts_on_one_tunnel() -> None:
                     await settle()
             assert [bytes(receiver.data) for receiver in receivers] == [b"0", b"1", b"2", b"3", b"4"]
             assert all(isinstance(receiver.lost, ConnectionResetError) for receiver in receivers)
+
+    run(main())
+
+
+def test_receive_and_outgoing_are_refused_in_another_thread() -> None:
+    async def main() -> None:
+        async with Host(CLIENT, send=lambda packet: None) as near, Host(SERVER) as far:
+            loop = asyncio.get_running_loop()
+            before = near.stack.counters.InReceives
+
+            def elsewhere() -> None:
+                with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
+                    near.receive(b"\x45")
+                with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
+                    asyncio.run(far.outgoing())
+                loop.call_soon_threadsafe(near.receive, b"\x45")
+
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            assert near.stack.counters.InReceives == before
+            await asyncio.sleep(0)
+            assert near.stack.counters.InReceives == before + 1
+
+    run(main())
+
+
+def test_a_connect_fails_in_time_though_nobody_asks_for_what_goes_out() -> None:
+    async def main() -> None:
+        async with Host(CLIENT, config=Config(syn_retries=1)) as host:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            with pytest.raises(TimeoutError):
+                await host.create_connection(Recorder, SERVER, PORT)
+            assert loop.time() - began == pytest.approx(ASK_SECONDS + 1 + 2, abs=0.001)
+            assert host.stack.counters.OutDiscards == 2
+            await asyncio.sleep(0.001)
+            assert_nothing_left(host)
+
+    run(main())
+
+
+def test_a_host_reaches_its_own_addresses_though_nobody_asks_for_what_goes_out() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            receiver = Recorder()
+            await host.create_server(lambda: receiver, port=PORT)
+            transport, _ = await host.create_connection(Recorder, CLIENT, PORT)
+            sender, _ = await host.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(SERVER, 53))
+            transport.write(bytes(100_000))
+            sender.sendto(b"lost")  # in the same poll
+            await asyncio.sleep(0.001)
+            assert len(receiver.data) == 100_000 and host.stack.counters.OutDiscards == 1
+
+    run(main())
+
+
+def test_what_was_lost_while_nobody_asked_is_sent_again_when_somebody_does() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            connecting = asyncio.create_task(host.create_connection(Recorder, SERVER, PORT))
+            await settle(ASK_SECONDS + 0.5)
+            assert host.stack.counters.OutDiscards == 1
+            (syn,) = await host.outgoing()
+            assert len(syn) == 60 and host.stack.counters.OutDiscards == 1
+            connecting.cancel()
+
+    run(main())
+
+
+def test_a_slow_tunnel_that_comes_back_within_a_minute_has_lost_nothing() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            asked = asyncio.create_task(host.outgoing())
+            await asyncio.sleep(0)
+            connecting = asyncio.create_task(host.create_connection(Recorder, SERVER, PORT))
+            assert len(await asked) == 1
+            for _ in range(3):
+                await settle(ASK_AGAIN_SECONDS - 10)
+                assert len(await host.outgoing()) == 1, "the SYN of the next timeout has waited"
+            assert not host.stack.counters.OutDiscards
+            await settle(2 * ASK_AGAIN_SECONDS + 1)
+            assert host.stack.counters.OutDiscards
+            connecting.cancel()
+
+    run(main())
+
+
+def test_an_idle_host_without_a_tunnel_does_not_wake() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(5):
+                    await host.create_connection(Recorder, SERVER, PORT)
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop)
+            await asyncio.sleep(200)
+            wakes = loop.wakes
+            await asyncio.sleep(10_000)
+            assert loop.wakes - wakes == 2, "the timer of this sleep, and its task"
+            assert_nothing_left(host)
 
     run(main())
