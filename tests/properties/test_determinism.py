@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "22f60a2b54e0ffe2144e275edfbdc1c2c4841fbd9e77a3975dac4432c70bb7c6"
+CAPTURE = "3e41bac40174deab961ca0dc132558d6c38a2de1ddd9301670957eff486757ef"
 SIZE = 100_000
 
 

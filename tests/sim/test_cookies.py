@@ -49,7 +49,7 @@ def test_an_upload_whose_first_packets_after_the_cookie_are_lost_is_completed(lo
     seen = upload(network, timestamps=timestamps)
     assert (seen["SyncookiesSent"], seen["SyncookiesRecv"], seen["OutRsts"]) == (1, 1, 0)
     if 2 <= lost <= 10:  # the bare ACK and the first text, but not the last of the initial window
-        assert seen["SyncookiesOvertaken"] == 11 - lost
+        assert 11 - lost <= seen["SyncookiesOvertaken"] <= 12 - lost  # and perhaps a tail-loss probe
     assert seen["SyncookiesFailed"] == 0
 
 

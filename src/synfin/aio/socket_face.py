@@ -18,9 +18,9 @@ from typing import Final
 from synfin.tcp import errors
 from synfin.tcp.config import SECOND_US
 from synfin.tcp.congestion import BY_NAME
+from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
-from synfin.tcp.recovery import FAST, LOSS, NONE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 SocketName = tuple[str, int] | tuple[str, int, int, int]
@@ -236,7 +236,7 @@ class SocketFace(_Face):
             if option in simple:
                 return simple[option]
             if option == _CONGESTION:
-                return connection.sender.congestion.name.encode().ljust(16, b"\0")
+                return connection.sender.losses.congestion.name.encode().ljust(16, b"\0")
             if option == _INFO:
                 return self._tcp_info()
         raise _unknown(level, option)
@@ -260,7 +260,7 @@ class SocketFace(_Face):
         words[19] = self._connection.peer_mss
         scaling = now.snd_wscale | now.rcv_wscale << 4
         options = (_TIMESTAMPS if now.timestamps else 0) | (_SACK if now.sack else 0) | (_WSCALE if scaling else 0)
-        phase = _LINUX_CA_STATE[int(sender.recovery.phase)]
+        phase = _LINUX_CA_STATE[int(sender.losses.recovery.phase)]
         head = [
             _LINUX_STATE[now.state],
             phase,

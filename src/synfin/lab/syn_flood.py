@@ -169,7 +169,7 @@ def cookie(settings: Settings, finding: Finding) -> None:
         "its ACK opens a connection, with window scale and SACK kept",
         outcomes["as it should be"] == "connected"
         and server.connections()[0].snapshot().snd_wnd == 65535 << 7
-        and server.connections()[0].sender.sack,
+        and server.connections()[0].sender.losses.sack,
     )
     finding.expect(
         "an altered, foreign or old one gets a RST",

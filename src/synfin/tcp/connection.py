@@ -29,6 +29,7 @@ from synfin.tcp.states import (
 )
 from synfin.tcp.syn_options import Negotiated, agree, offer, send_mss
 from synfin.tcp.tcb import Tcb
+from synfin.tcp.timestamps import rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.tcp.turn import CONNECTED, EOF, READABLE, WRITABLE
 from synfin.wire.segment import Segment
@@ -77,9 +78,8 @@ class Connection(Tcb):
         self.receiver.wscale = agreed.rcv_wscale
         self.receiver.sack = agreed.sack
         self.receiver.rtt.establish(rtt, agreed.timestamps)
-        self.sender.sack = agreed.sack
         mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
-        self.sender.establish(mss, window, 0, 1, rtt, syn_lost, now)
+        self.sender.establish(mss, agreed.sack, window, 0, 1, rtt, syn_lost, now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
             self.keepalive.heard(now)
         elif config.keepalive_idle_us:
@@ -166,16 +166,14 @@ class Connection(Tcb):
             self._refuse(verdict, seq, ack, size, length > size, now)
             self._update_deadline()
             return
-        ts_rtt: i64 = -1
+        echo_tick: i64 = -1
         if stamped:
             stamps.update(seg.ts_val, seq, now)
-            ts_rtt = stamps.rtt_us(seg.ts_ecr, now)
-            if size >= 512 and ts_rtt > 0:
-                receiver.rtt.on_echo(ts_rtt)
+            echo_tick = stamps.echo_tick(seg.ts_ecr, now)
+            if size >= 512 and echo_tick >= 0:
+                receiver.rtt.on_echo(rtt_us(echo_tick, now))
         if ack >= sender.snd_una:
-            if seg.sack is not None and sender.sack:
-                self._on_sack(seg.sack, ack, now)
-            self._on_ack(ack, seq, seg.window << self._snd_wscale, length == 0, ts_rtt, now)
+            self._on_ack(ack, seq, seg.window << self._snd_wscale, length == 0, seg.sack, echo_tick, now)
         if length:
             if verdict == acceptance.ACCEPT_NO_TEXT:
                 self._send_ack(now)
@@ -243,16 +241,21 @@ class Connection(Tcb):
         error = errors.BROKEN_PIPE if state == CLOSE_WAIT else errors.RESET  # as in Linux: the peer had ended already
         self._fail(error, "RST: connection reset by peer", "9293 3.10.7.4", CAUSE_SEGMENT, now)
 
-    def _on_sack(self, blocks: list[tuple[int, int]], ack: i64, now: i64) -> None:
-        iss = self.iss
-        una = self.sender.snd_una
-        offsets: list[tuple[int, int]] = [(unwrap(left, iss, una), unwrap(right, iss, una)) for left, right in blocks]
-        result = self.sender.on_sack(offsets, ack, now)
-        if result:
-            report.on_sack(result, self.env.counters, self.env.tracer, self.key, now)
-
-    def _on_ack(self, ack: i64, seq: i64, window: i64, pure: bool, ts_rtt: i64, now: i64) -> None:
-        result = self.sender.on_ack(ack, seq, window, pure, ts_rtt, now, self.env.sample)
+    def _on_ack(
+        self,
+        ack: i64,
+        seq: i64,
+        window: i64,
+        pure: bool,
+        blocks: list[tuple[int, int]] | None,
+        echo_tick: i64,
+        now: i64,
+    ) -> None:
+        if blocks is not None:
+            iss = self.iss
+            una = self.sender.snd_una
+            blocks = [(unwrap(left, iss, una), unwrap(right, iss, una)) for left, right in blocks]
+        result = self.sender.on_ack(ack, seq, window, pure, blocks, echo_tick, now, self.env.sample)
         if result == 0:
             return
         if result & ~(ACKED | FIN_ACKED):
@@ -404,7 +407,7 @@ class Connection(Tcb):
             return
         mss = send_mss(self.peer_mss, self.key, mtu, self.stamps.enabled)
         if mss < self.sender.mss:
-            self.sender.set_mss(mss)
+            self.sender.set_mss(mss, now)
             self._note(now, "packet too big: retransmission in smaller segments", "1191 6.4")
         self.touch()
 

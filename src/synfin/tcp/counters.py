@@ -56,7 +56,10 @@ class Counters:
         self.DelayedACKs: i64 = 0
         self.TCPTimeouts: i64 = 0
         self.TCPFastRetrans: i64 = 0
-        self.TCPSackRecovery: i64 = 0  # ... found by SACK blocks (RFC 6675), else by three duplicate ACKs (RFC 6582)
+        self.TCPSackRecovery: i64 = 0  # ... found by RACK (RFC 8985), else by three duplicate ACKs (RFC 6582)
+        self.TCPLossProbes: i64 = 0
+        self.TCPLossProbeRecovery: i64 = 0  # ... that mended a loss which nothing else showed
+        self.TCPFullUndo: i64 = 0  # recoveries taken back: nothing had been lost
         self.TCPSACKReneging: i64 = 0  # the peer dropped what it had reported
         self.TCPSACKDiscard: i64 = 0  # blocks that can't be true
         self.TCPWqueueTooBig: i64 = 0  # blocks not noted: they would have cut the scoreboard too fine
@@ -89,9 +92,9 @@ COUNTER_NAMES = (
     "InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab TSMissing "
-    "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig "
-    "TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK TCPACKSkippedChallenge "
-    "TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
+    "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPLossProbes TCPLossProbeRecovery TCPFullUndo "
+    "TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK "
+    "TCPACKSkippedChallenge TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
     "TWRecycled"
 ).split()

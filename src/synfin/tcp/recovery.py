@@ -1,100 +1,75 @@
-"""When fast recovery begins and ends, and how much may go out meanwhile: RFC 6582 and RFC 6675 with PRR (RFC 6937).
+"""Which recovery goes on, if any, and how it ends: fast recovery, or the slow start after a timeout. RFC 9293 3.8.
 
-It counts duplicate ACKs; what SACK blocks prove lost, the scoreboard finds. It never writes cwnd: that is the
-congestion control's.
+`phase` is one of congestion.base's NONE, FAST and LOSS. What limits the sending is `prr`, what takes it back `undo`.
+F-RTO (RFC 5682, with SACK 3.1) is here: after a timeout two new segments are sent before anything but the first is sent
+again, and what their ACKs deliver tells whether the timeout was spurious.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64
 
-from synfin.tcp.scoreboard import DUP_THRESHOLD
-
-NONE: Final = 0
-FAST: Final = 1  # fast recovery: PRR caps what is sent
-LOSS: Final = 2  # after a retransmission timeout: slow start caps it
+from synfin.tcp.congestion.base import FAST, LOSS, NONE
+from synfin.tcp.prr import Prr
+from synfin.tcp.undo import Undo
 
 
 class Recovery:
-    """phase: NONE, FAST or LOSS, until SND.UNA reaches `point`."""
+    """Of one connection, for life."""
 
     def __init__(self) -> None:
         self.phase: i64 = NONE
-        self.point: i64 = 0  # RFC 6582 "recover": SND.NXT when recovery began; no fast retransmit again below it
-        self.dup_acks: i64 = 0
-        self.dup_bytes: i64 = 0  # what duplicate ACKs say has left the network, one segment each
-        self._delivered: i64 = 0  # prr_delivered
-        self._out: i64 = 0  # prr_out
-        self._flight: i64 = 0  # RecoverFS
-        self._allowance: i64 = 0  # sndcnt
+        self.point: i64 = 0  # RFC 6582 "recover": SND.NXT when it began; no fast retransmit by counting below it
+        self.prr: Prr | None = None  # in FAST
+        self.undo: Undo | None = None  # of this recovery, or of the last
+        self.frto: bool = False  # in LOSS: the timeout may have been spurious
+        self.prefer_new: bool = False  # F-RTO step 2b: new data goes before lost data
 
-    def on_duplicate(self, una: i64, mss: i64, in_flight: i64) -> bool:
-        """One more duplicate ACK. True: fast retransmit now (RFC 6582 3.2 step 2)."""
-        self.dup_acks += 1
-        if self.dup_bytes + mss <= in_flight:
-            self.dup_bytes += mss
-        return self.phase == NONE and self.dup_acks == DUP_THRESHOLD and una > self.point
-
-    def on_sacked(self) -> bool:
-        """One more ACK that reports data behind a hole. True: so many that the hole is a loss (RFC 6675 5, step 1)."""
-        self.dup_acks += 1
-        return self.phase == NONE and self.dup_acks == DUP_THRESHOLD
-
-    def enter_fast(self, next_offset: i64, in_flight: i64) -> None:
-        """Fast recovery begins."""
+    def enter_fast(self, una: i64, nxt: i64, flight: i64) -> None:
+        """Losses were found. flight: RecoverFS of RFC 9937."""
         self.phase = FAST
-        self.point = next_offset
-        self._flight = in_flight if in_flight > 0 else 1
-        self._delivered = 0
-        self._out = 0
-        self._allowance = 0
+        self.point = nxt
+        self.prr = Prr(flight)
+        self.undo = Undo(una)
+        self.frto = False
+        self.prefer_new = False
 
-    def enter_loss(self, next_offset: i64) -> None:
-        """The retransmission timer expired: later duplicate ACKs answer what is sent now (RFC 6582 4.2)."""
+    def enter_loss(self, una: i64, nxt: i64, again: bool) -> None:
+        """The retransmission timer expired; again: not for the first time in a row."""
+        self.frto = self.phase == NONE or again
+        if self.phase != LOSS or self.undo is None:
+            self.undo = Undo(una)
         self.phase = LOSS
-        self.point = next_offset
-        self.dup_acks = 0
-        self.dup_bytes = 0
+        self.point = nxt
+        self.prr = None
+        self.prefer_new = False
 
-    def on_progress(self, una: i64, acked: i64) -> bool:
-        """SND.UNA moved. True: this was a partial ACK in fast recovery, so the data at `una` is lost too."""
-        self.dup_acks = 0
-        self.dup_bytes = self.dup_bytes - acked if self.dup_bytes > acked else 0
-        if self.phase == NONE:
-            return False
-        if una >= self.point:
-            self.phase = NONE
-            self.dup_bytes = 0
-            return False
-        return self.phase == FAST
+    def enter_smaller(self, nxt: i64) -> None:
+        """Segments were too big for the path: all go again, cut smaller. No congestion, nothing to undo."""
+        self.phase = LOSS
+        self.point = nxt
+        self.prr = None
+        self.undo = None
+        self.frto = False
+        self.prefer_new = False
 
-    def on_delivered(self, delivered: i64, pipe: i64, ssthresh: i64, mss: i64) -> None:
-        """PRR: how much this ACK lets out (RFC 6937 3; the slow-start bound where pipe is below ssthresh)."""
-        self._delivered += delivered
-        if pipe > ssthresh:
-            allowed = (self._delivered * ssthresh + self._flight - 1) // self._flight - self._out
-        else:
-            limit = self._delivered - self._out
-            if limit < delivered:
-                limit = delivered
-            limit += mss
-            allowed = ssthresh - pipe
-            if allowed > limit:
-                allowed = limit
-        self._allowance = allowed if allowed > 0 else 0
+    def leave(self, undone: bool) -> None:
+        """All that was out when it began is acknowledged, or it was taken back."""
+        self.phase = NONE
+        self.prr = None
+        self.frto = False
+        self.prefer_new = False
+        if undone:
+            self.undo = None
 
-    def allow_one(self, mss: i64) -> None:
-        """The fast retransmit itself always goes out."""
-        if self._allowance < mss:
-            self._allowance = mss
-
-    def allowance(self) -> i64:
-        """Bytes that may be sent now, in fast recovery."""
-        return self._allowance
-
-    def on_sent(self, size: i64) -> None:
-        """Bytes went out during fast recovery."""
-        self._out += size
-        self._allowance = self._allowance - size if self._allowance > size else 0
+    def on_ack_after_timeout(self, advanced: bool, ack: i64, nxt: i64, news: bool, more: bool) -> None:
+        """F-RTO, steps 2 and 3a. news: something was SACKed or is a duplicate ACK; more: new data could be sent."""
+        self.prefer_new = False
+        if not self.frto:
+            return
+        if nxt > self.point:
+            if news:
+                self.frto = False  # 3a: what was sent before the timeout is missing
+        elif advanced and ack < self.point:
+            self.point = nxt
+            self.frto = self.prefer_new = more

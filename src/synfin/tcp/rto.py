@@ -11,6 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 GRANULARITY_US: Final = 1000
+MIN_RTT_AGE_US: Final = 300_000_000  # Linux: tcp_min_rtt_wlen; a path may have become longer for good
 
 
 class Rto:
@@ -19,11 +20,13 @@ class Rto:
     def __init__(self, initial_us: i64, min_us: i64, max_us: i64) -> None:
         self.srtt: i64 = 0  # 0: no sample yet
         self.rttvar: i64 = 0
+        self.min_rtt: i64 = 0  # of the last five minutes
+        self._min_rtt_at: i64 = 0
         self.rto: i64 = initial_us
         self._min: i64 = min_us
         self._max: i64 = max_us
 
-    def sample(self, rtt: i64) -> None:
+    def sample(self, rtt: i64, now: i64) -> None:
         """RFC 6298 2.2 and 2.3, alpha 1/8, beta 1/4."""
         if rtt < 1:
             rtt = 1
@@ -38,6 +41,15 @@ class Rto:
             self.srtt += (rtt - self.srtt) // 8
             if self.srtt < 1:
                 self.srtt = 1
+        if rtt <= self.min_rtt or self.min_rtt == 0 or now - self._min_rtt_at > MIN_RTT_AGE_US:
+            self.min_rtt = rtt
+            self._min_rtt_at = now
+        self.forgive()
+
+    def forgive(self) -> None:
+        """The value that the samples give, whatever back-off there was: the path answers (RFC 4015 3.2, RFC 6069)."""
+        if self.srtt == 0:
+            return
         spread = 4 * self.rttvar
         if spread < GRANULARITY_US:
             spread = GRANULARITY_US

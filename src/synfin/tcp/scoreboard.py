@@ -1,8 +1,8 @@
 """What was sent and not yet acknowledged: one record per burst, split where part of it is lost or acknowledged.
 
-Each record is in flight, lost (and to be sent again) or sacked; the three sums are kept as records change. What the
-peer's SACK blocks prove lost is found here (RFC 6675 4). From the records also come the RTT sample (Karn: only of data
-sent once) and the delivery rate of the AckSample.
+Each record is in flight, lost (and to be sent again) or sacked; the three sums are kept as records change. Records
+stand in order of offset, and those in flight also in order of transmission, which is where RACK looks (RFC 8985 6.2, as
+Linux does it). What the ACK in hand delivered is told until the next one begins.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ IN_FLIGHT: Final = 0
 LOST: Final = 1
 SACKED: Final = 2
 
-DUP_THRESHOLD: Final = 3  # RFC 5681 3.2 and RFC 6675 2: so much reordering is no loss
+NOTHING: Final = 1 << 62  # above any offset
 
 
 class Sent:
@@ -24,12 +24,19 @@ class Sent:
     def __init__(self, start: i64, end: i64, now: i64) -> None:
         self.start: i64 = start
         self.end: i64 = end
-        self.sent_at: i64 = now
+        self.sent_at: i64 = now  # the last time
         self.state: i64 = IN_FLIGHT
         self.retransmitted: bool = False
-        # what the connection had delivered when this was sent, for the delivery rate
+        # what `rate` noted when it was sent (draft-ietf-ccwg-bbr 4.1.2.1.2)
         self.delivered: i64 = 0
         self.delivered_at: i64 = 0
+        self.first_sent_at: i64 = 0
+        self.lost: i64 = 0
+        self.in_flight: i64 = 0
+        self.app_limited: bool = False
+        # neighbours in order of transmission, while in flight
+        self.older: Sent | None = None
+        self.newer: Sent | None = None
 
 
 class Scoreboard:
@@ -40,78 +47,92 @@ class Scoreboard:
 
     def __init__(self, limit: i64) -> None:
         self.records: list[Sent] = []
+        self.oldest: Sent | None = None  # in flight, in order of transmission
+        self.latest: Sent | None = None
         self.in_flight: i64 = 0
         self.lost: i64 = 0
         self.sacked: i64 = 0
-        self.high_sacked: i64 = 0  # end of the highest data ever sacked; at or below SND.UNA: none is
-        self.delivered: i64 = 0  # bytes delivered over the life of the connection
-        self.delivered_at: i64 = 0
-        # of the last ack(): send time of the newest data it covers (-1: no RTT sample), and its rate sample
-        self.rtt_sent_at: i64 = -1
-        self.oldest_sent_at: i64 = 0  # when the oldest data it covers was sent last
-        self.rate: i64 = 0
+        self.high_sacked: i64 = 0  # RACK.fack: end of the highest data ever delivered
+        # of the ACK in hand, see begin()
+        self.newly: i64 = 0  # bytes delivered that were not known to be
+        self.newest: Sent | None = None  # the last sent of what it delivered (of equals: the highest)
+        self.rack: Sent | None = None  # the same, of what was certainly delivered by its last transmission
+        self.rtt_sent_at: i64 = -1  # send time of the newest data that gives an RTT sample; -1: none
+        self.oldest_sent_at: i64 = 0  # when the oldest data that it acknowledges was sent last
+        self.original: i64 = NOTHING  # start of the lowest data it delivered that was sent once
+        self.again: bool = False  # it delivered something that was sent more than once
+        self.reordered: bool = False  # it delivered something sent once, below what had been delivered before
+        self.newly_lost: list[Sent] = []  # since begin()
         self._limit: i64 = limit
-        self._judged: i64 = 0  # below it SACK blocks have nothing left to prove
         self._first_lost: i64 = 0  # no record below it is lost
-        self._untried: i64 = 0  # no record below it is in flight for the first time; such a one is never made again
+        self._high_before: i64 = 0  # high_sacked when the ACK in hand began
+        self._too_soon: i64 = 0  # a retransmission sent after this can't be what was delivered
 
-    def add(self, start: i64, end: i64, now: i64) -> None:
+    # ---- sending ----
+
+    def add(self, start: i64, end: i64, now: i64) -> Sent:
         """New data went out."""
-        if self.in_flight == 0:
-            self.delivered_at = now
         record = Sent(start, end, now)
-        record.delivered = self.delivered
-        record.delivered_at = self.delivered_at
         self.records.append(record)
+        self._link(record)
         self.in_flight += end - start
+        return record
 
-    def ack(self, una: i64, now: i64) -> i64:
-        """All below `una` is acknowledged: forget it. Returns the bytes delivered that were not known to be."""
-        newly: i64 = 0
-        done: i64 = 0
+    def resent(self, record: Sent, now: i64) -> None:
+        """A record went out again: one that was lost, or in flight as a probe."""
+        if record.state == LOST:
+            size = record.end - record.start
+            self.lost -= size
+            self.in_flight += size
+            record.state = IN_FLIGHT
+        else:
+            self._unlink(record)
+        record.retransmitted = True
+        record.sent_at = now
+        self._link(record)
+
+    # ---- what an ACK tells ----
+
+    def begin(self, now: i64, min_rtt: i64) -> None:
+        """An ACK is being read: forget what the last one told. min_rtt: no answer to a transmission comes sooner."""
+        self.newly = 0
+        self.newest = None
+        self.rack = None
         self.rtt_sent_at = -1
         self.oldest_sent_at = now
+        self.original = NOTHING
+        self.again = False
+        self.reordered = False
+        self._high_before = self.high_sacked
+        if self.newly_lost:
+            self.newly_lost = []
+        self._too_soon = now - min_rtt
+
+    def ack(self, una: i64) -> None:
+        """All below `una` is acknowledged: forget it."""
+        done: i64 = 0
         ambiguous = False
-        newest: Sent | None = None
         for record in self.records:
             if record.start >= una:
                 break
-            if newest is None:
+            if done == 0:
                 self.oldest_sent_at = record.sent_at
-            end = record.end if record.end <= una else una
-            size = end - record.start
+            if record.end > una:
+                self._split(done, una)
             if record.state == SACKED:
-                self.sacked -= size
+                self.sacked -= record.end - record.start
             else:
-                newly += size
-                if record.state == LOST:
-                    self.lost -= size
-                else:
-                    self.in_flight -= size
                 if record.retransmitted or record.state == LOST:
                     ambiguous = True
-                self.rtt_sent_at = record.sent_at
-                newest = record
-            if record.end <= una:
-                done += 1
-            else:
-                record.start = una
+                self._deliver(record)
+            done += 1
         if done:
             del self.records[:done]
         if ambiguous:
             # Karn; and what arrived long ago, behind a hole that was filled only now, tells no RTT either.
             self.rtt_sent_at = -1
-        self.delivered += newly
-        self.rate = 0
-        if newest is not None:
-            # Delivery rate (draft-ietf-ccwg-bbr 4.1.1): what was delivered since this data was sent, over that time.
-            elapsed = now - newest.delivered_at
-            if elapsed > 0 and not newest.retransmitted:
-                self.rate = (self.delivered - newest.delivered) * 1000000 // elapsed
-            self.delivered_at = now
-        return newly
 
-    def sack(self, left: i64, right: i64, now: i64) -> i64:
+    def sack(self, left: i64, right: i64) -> i64:
         """The peer holds [left, right), within SND.UNA..SND.NXT. Bytes that were not known to be there; -1: no room."""
         index = self._find(left)
         if len(self.records) >= self._limit and self._cuts(left, right):
@@ -130,22 +151,43 @@ class Scoreboard:
             if record.state != SACKED:
                 if record.end > right:
                     self._split(index, right)
-                size = record.end - record.start
-                if record.state == LOST:
-                    self.lost -= size
-                else:
-                    self.in_flight -= size
+                newly += record.end - record.start
+                self._deliver(record)
                 record.state = SACKED
-                newly += size
             index += 1
-        self._join(first - 1 if first > 0 else 0, index)
         if newly:
+            self._join(first - 1 if first > 0 else 0, index)
             self.sacked += newly
-            self.delivered += newly
-            self.delivered_at = now
-        if right > self.high_sacked:
-            self.high_sacked = right
         return newly
+
+    def _deliver(self, record: Sent) -> None:
+        """A record that was in flight, or taken for lost, has arrived."""
+        size = record.end - record.start
+        self.newly += size
+        if record.state == LOST:
+            self.lost -= size
+        else:
+            self.in_flight -= size
+            self._unlink(record)
+        newest = self.newest
+        if newest is None or sent_after(record, newest):
+            self.newest = record
+        if record.retransmitted:
+            self.again = True
+            if record.sent_at > self._too_soon:
+                return  # RFC 8985 6.2 step 2: less than a round trip ago; an earlier transmission has arrived
+        else:
+            if record.start < self.original:
+                self.original = record.start
+            if record.sent_at > self.rtt_sent_at and record.state != LOST:
+                self.rtt_sent_at = record.sent_at
+            if record.end < self._high_before:
+                self.reordered = True
+        if record.end > self.high_sacked:
+            self.high_sacked = record.end
+        rack = self.rack
+        if rack is None or sent_after(record, rack):
+            self.rack = record
 
     def _cuts(self, left: i64, right: i64) -> bool:
         """To note this block a record would have to be split."""
@@ -154,91 +196,34 @@ class Scoreboard:
         return (first.start < left and first.state != SACKED) or (last.end > right and last.state != SACKED)
 
     def _join(self, first: i64, last: i64) -> None:
-        """Records `first` to `last`, sacked but perhaps for those two, become one: a run of any length costs one."""
+        """Records `first` to `last`, sacked but perhaps for those two, become one: a run of any length costs one.
+
+        A new one: what this ACK delivered keeps its own offsets and times until it has been read.
+        """
         if first < len(self.records) and self.records[first].state != SACKED:
             first += 1
         if last == len(self.records) or self.records[last].state != SACKED:
             last -= 1
         if first < last:
-            self.records[first].end = self.records[last].end
-            del self.records[first + 1 : last + 1]  # at once: each deletion moves all that follows
+            run = Sent(self.records[first].start, self.records[last].end, 0)
+            run.state = SACKED
+            self.records[first : last + 1] = [run]  # at once: each deletion moves all that follows
 
-    def mark_lost_by_sack(self, mss: i64) -> i64:
-        """RFC 6675 4, IsLost(): above it more than two segments, or three separate runs, are sacked. Bytes newly lost.
+    # ---- loss ----
 
-        What was sent again already is left to the retransmission timer.
-        """
-        if self.sacked == 0:
-            return 0
-        index = self._find(self.high_sacked - 1)
-        above: i64 = 0
-        runs: i64 = 0
-        limit: i64 = -1
-        lost: i64 = 0
-        while index >= 0:
-            record = self.records[index]
-            if record.end <= self._judged:
-                break
-            if record.state == SACKED:
-                above += record.end - record.start
-                runs += 1
-            elif above > (DUP_THRESHOLD - 1) * mss or runs >= DUP_THRESHOLD:
-                if limit < 0:
-                    limit = record.end
-                if not record.retransmitted:
-                    lost += self._lose(record)
-            elif above == self.sacked:
-                break  # nothing below is sacked, so that no record there has more above it
-            index -= 1
-        if limit > self._judged:
-            self._judged = limit
-        return lost
+    def lose(self, record: Sent) -> None:
+        """A record in flight is lost."""
+        size = record.end - record.start
+        self._unlink(record)
+        record.state = LOST
+        if self.lost == 0 or record.start < self._first_lost:
+            self._first_lost = record.start
+        self.in_flight -= size
+        self.lost += size
+        self.newly_lost.append(record)
 
-    def mark_next_lost(self, length: i64) -> i64:
-        """RFC 6675 4, NextSeg() rule 3: at most `length` bytes of the first hole below what is sacked, sent once."""
-        index = self._find(self._untried)
-        count: i64 = len(self.records)
-        while index < count:
-            record = self.records[index]
-            self._untried = record.start
-            if record.start >= self.high_sacked:
-                break
-            if record.state == IN_FLIGHT and not record.retransmitted:
-                return self.mark_lost_at(record.start, length)
-            index += 1
-        return 0
-
-    def mark_last_lost(self, length: i64, point: i64) -> i64:
-        """RFC 6675 4, NextSeg() rule 4: at most `length` bytes at the end of all that was sent.
-
-        Only what was sent once, and before recovery began at `point`: of anything newer there may yet come news.
-        """
-        if not self.records:
-            return 0
-        record = self.records[len(self.records) - 1]
-        if record.state != IN_FLIGHT or record.retransmitted or record.start >= point:
-            return 0
-        start = record.end - length
-        return self.mark_lost_at(start if start > record.start else record.start, length)
-
-    def renege(self) -> bool:
-        """What the peer had reported it does not hold any more: it counts as in flight again (RFC 2018 8).
-
-        False: nothing says so. The sign, as in Linux: SND.UNA stands before data that was sacked.
-        """
-        if not self.records or self.records[0].state != SACKED:
-            return False
-        for record in self.records:
-            if record.state == SACKED:
-                record.state = IN_FLIGHT
-                record.retransmitted = True  # when it arrived, and whether, nobody knows
-        self.in_flight += self.sacked
-        self.sacked = 0
-        self.high_sacked = 0
-        return True
-
-    def mark_lost_at(self, start: i64, length: i64) -> i64:
-        """The data at `start`, at most `length` of it, is lost unless it is sacked. Returns the bytes newly lost."""
+    def lose_at(self, start: i64, length: i64) -> i64:
+        """The data at `start`, at most `length` of it, is lost if it is in flight. Returns the bytes newly lost."""
         index = self._find(start)
         if index == len(self.records):
             return 0
@@ -251,14 +236,51 @@ class Scoreboard:
             record = self.records[index]
         if record.end > start + length:
             self._split(index, start + length)
-        return self._lose(record)
+        self.lose(record)
+        return record.end - record.start
 
-    def mark_all_lost(self) -> i64:
-        """The retransmission timer expired: nothing is in flight any more (RFC 6298 5.4, RFC 5681 3.1)."""
-        lost: i64 = 0
+    def lose_sent_until(self, time: i64) -> None:
+        """The retransmission timer expired: what was sent at `time` or before is lost, and whatever stands first."""
+        record = self.oldest
+        while record is not None and record.sent_at <= time:
+            newer = record.newer
+            self.lose(record)
+            record = newer
+        if self.records and self.records[0].state == IN_FLIGHT:
+            self.lose(self.records[0])
+
+    def renege(self) -> bool:
+        """What the peer had reported it does not hold any more: it is lost (RFC 2018 8). False: nothing says so.
+
+        The sign, as in Linux: SND.UNA stands before data that was sacked.
+        """
+        if not self.records or self.records[0].state != SACKED:
+            return False
         for record in self.records:
-            lost += self._lose(record)
-        return lost
+            if record.state == SACKED:
+                record.state = LOST
+                record.retransmitted = True  # when it arrived, and whether, nobody knows
+        self.lost += self.sacked
+        self.sacked = 0
+        self.high_sacked = 0
+        self._first_lost = self.records[0].start
+        return True
+
+    def unmark_lost(self) -> None:
+        """What was taken for lost is not: it is in flight again."""
+        self.in_flight += self.lost
+        self.lost = 0
+        self.oldest = self.latest = None
+        flying: list[tuple[int, int, Sent]] = []
+        for record in self.records:
+            if record.state == LOST:
+                record.state = IN_FLIGHT
+            if record.state == IN_FLIGHT:
+                record.older = record.newer = None
+                flying.append((record.sent_at, record.end, record))
+        flying.sort()
+        for _, _, record in flying:
+            self._link(record)
 
     def next_lost(self, length: i64) -> Sent | None:
         """The first lost record, cut to at most `length`; None when nothing waits to be sent again."""
@@ -273,25 +295,27 @@ class Scoreboard:
             self._split(index, record.start + length)
         return record
 
-    def resent(self, record: Sent, now: i64) -> None:
-        """A lost record went out again."""
-        size = record.end - record.start
-        self.lost -= size
-        if self.in_flight == 0:
-            self.delivered_at = now
-        self.in_flight += size
-        record.state = IN_FLIGHT
-        record.retransmitted = True
-        record.sent_at = now
-        record.delivered = self.delivered
-        record.delivered_at = self.delivered_at
+    def last(self, length: i64) -> Sent:
+        """The end of all that was sent, at most `length` of it. There is something in flight or sacked."""
+        index: i64 = len(self.records) - 1
+        record = self.records[index]
+        if record.end - record.start > length:
+            self._split(index, record.end - length)
+            record = self.records[index + 1]
+        return record
 
     def clear(self) -> None:
         """Forget all records: the connection is gone."""
+        for record in self.records:
+            record.older = record.newer = None
         self.records = []
+        self.oldest = self.latest = self.newest = self.rack = None
+        self.newly_lost = []
         self.in_flight = 0
         self.lost = 0
         self.sacked = 0
+
+    # ---- order ----
 
     def _find(self, offset: i64) -> i64:
         """Index of the first record that ends above `offset`; their number when there is none."""
@@ -305,24 +329,54 @@ class Scoreboard:
                 low = middle + 1
         return low
 
-    def _lose(self, record: Sent) -> i64:
-        if record.state != IN_FLIGHT:
-            return 0
-        size = record.end - record.start
-        record.state = LOST
-        if self.lost == 0 or record.start < self._first_lost:
-            self._first_lost = record.start
-        self.in_flight -= size
-        self.lost += size
-        return size
-
     def _split(self, index: i64, at: i64) -> None:
-        """Cut a record in two; both parts inherit its send time and state."""
+        """Cut a record in two; both parts were sent at the same time and share its fate."""
         record = self.records[index]
         tail = Sent(at, record.end, record.sent_at)
         tail.state = record.state
         tail.retransmitted = record.retransmitted
         tail.delivered = record.delivered
         tail.delivered_at = record.delivered_at
+        tail.first_sent_at = record.first_sent_at
+        tail.lost = record.lost
+        tail.in_flight = record.in_flight
+        tail.app_limited = record.app_limited
         record.end = at
         self.records.insert(index + 1, tail)
+        if record.state == IN_FLIGHT:
+            newer = record.newer
+            tail.older = record
+            tail.newer = newer
+            record.newer = tail
+            if newer is None:
+                self.latest = tail
+            else:
+                newer.older = tail
+
+    def _link(self, record: Sent) -> None:
+        """It was sent after all others."""
+        latest = self.latest
+        record.older = latest
+        if latest is None:
+            self.oldest = record
+        else:
+            latest.newer = record
+        self.latest = record
+
+    def _unlink(self, record: Sent) -> None:
+        older = record.older
+        newer = record.newer
+        if older is None:
+            self.oldest = newer
+        else:
+            older.newer = newer
+        if newer is None:
+            self.latest = older
+        else:
+            newer.older = older
+        record.older = record.newer = None
+
+
+def sent_after(one: Sent, other: Sent) -> bool:
+    """RACK_sent_after of RFC 8985 6.2: later, or at the same time and of a higher offset."""
+    return one.sent_at > other.sent_at or (one.sent_at == other.sent_at and one.end > other.end)

@@ -45,6 +45,7 @@ def read(
     state: i64, sender: Sender, receiver: Receiver, timestamps: bool, snd_wscale: i64, deadline: i64
 ) -> ConnectionSnapshot:
     """The snapshot of these parts."""
+    board = sender.losses.flight.board if sender.losses.flight is not None else None
     return ConnectionSnapshot(
         state=NAMES[state],
         snd_una=sender.snd_una,
@@ -57,12 +58,12 @@ def read(
         unread=receiver.ready_bytes,
         out_of_order=receiver.out_of_order_bytes(),
         mss=sender.mss,
-        cwnd=sender.congestion.cwnd,
-        ssthresh=sender.congestion.ssthresh,
-        in_flight=sender.board.in_flight,
-        sacked=sender.board.sacked,
-        lost=sender.board.lost,
-        sack=sender.sack,
+        cwnd=sender.losses.congestion.cwnd,
+        ssthresh=sender.losses.congestion.ssthresh,
+        in_flight=board.in_flight if board is not None else 0,
+        sacked=board.sacked if board is not None else 0,
+        lost=board.lost if board is not None else 0,
+        sack=sender.losses.sack,
         timestamps=timestamps,
         snd_wscale=snd_wscale,
         rcv_wscale=receiver.wscale,

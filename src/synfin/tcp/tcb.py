@@ -105,11 +105,11 @@ class Tcb(Turn):
 
     def set_congestion_control(self, make: Callable[[int], CongestionControl]) -> None:
         """Exchange the congestion control; the new one goes on with the windows of the old."""
-        old = self.sender.congestion
+        old = self.sender.losses.congestion
         new = make(old.mss)
         new.cwnd = old.cwnd
         new.ssthresh = old.ssthresh
-        self.sender.congestion = new
+        self.sender.losses.congestion = new
 
     def queued_bytes(self) -> int:
         """Bytes written and not acknowledged yet."""

@@ -51,11 +51,17 @@ class Timestamps:
         """TSval for a segment sent now."""
         return ts_clock(now, self.offset)
 
-    def rtt_us(self, ts_ecr: i64, now: i64) -> i64:
-        """RTT that an echo tells (RFC 7323 4.1), at least one tick; -1 when the echo cannot be ours."""
+    def echo_tick(self, ts_ecr: i64, now: i64) -> i64:
+        """When the segment that `ts_ecr` echoes was sent, in ticks of `now` (RFC 7323 4.1); -1: it can't be ours."""
         if ts_ecr == self.stamped:
             return -1
         ticks = (ts_clock(now, self.offset) - ts_ecr) & MASK
-        if ticks >= HALF:
-            return -1
-        return (ticks if ticks > 0 else 1) * TICK_US
+        return -1 if ticks >= HALF or ticks > now // TICK_US else now // TICK_US - ticks
+
+
+def rtt_us(echo_tick: i64, now: i64) -> i64:
+    """The RTT that an echo tells, at least one tick; -1: none."""
+    if echo_tick < 0:
+        return -1
+    ticks = now // TICK_US - echo_tick
+    return (ticks if ticks > 0 else 1) * TICK_US

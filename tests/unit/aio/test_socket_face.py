@@ -205,10 +205,12 @@ def test_tcp_info_is_linuxs_struct() -> None:
         assert cwnd >= 10
         assert face.getsockopt(TCP, INFO, 8) == info[:8]
         assert face.getsockopt(TCP, INFO) == int.from_bytes(info[:4], sys.byteorder)
-        face._connection.sender.board.add(1, 20_001, 0)
-        face._connection.sender.board.sack(5_001, 10_001, 0)
-        face._connection.sender.board.mark_lost_by_sack(1448)
-        face._connection.sender.recovery.enter_fast(20_001, 20_000)
+        losses = face._connection.sender.losses
+        board = losses.on_new(1, 20_001, 0).board
+        board.begin(0, 0)
+        board.sack(5_001, 10_001)
+        board.lose_at(1, 5_000)
+        losses.recovery.enter_fast(1, 20_001, 20_000)
         hurt = face.getsockopt(TCP, INFO, 256)
         assert isinstance(hurt, bytes)
         face._connection.sender.stop()

@@ -12,7 +12,7 @@ from synfin.tcp.counters import COUNTER_NAMES, Counters
 from synfin.tcp.keepalive import KeepAlive
 from synfin.tcp.persist import Persist
 from synfin.tcp.timer import earlier
-from synfin.tcp.timestamps import OUTDATED_US, Timestamps, ts_clock
+from synfin.tcp.timestamps import OUTDATED_US, Timestamps, rtt_us, ts_clock
 
 # ---- when in-order data is acknowledged ----
 
@@ -127,9 +127,9 @@ def test_after_24_days_ts_recent_means_nothing_and_the_next_value_is_taken() -> 
 
 def test_an_echo_from_the_future_is_not_ours() -> None:
     stamps = Timestamps(True, 77, 0, 0)
-    assert stamps.rtt_us(stamps.value(5_000), 12_000) == 7_000
-    assert stamps.rtt_us(stamps.value(5_000), 5_000) == 1_000
-    assert stamps.rtt_us(stamps.value(99_000), 12_000) == -1
+    assert rtt_us(stamps.echo_tick(stamps.value(5_000), 12_000), 12_000) == 7_000
+    assert rtt_us(stamps.echo_tick(stamps.value(5_000), 5_000), 5_000) == 1_000
+    assert rtt_us(stamps.echo_tick(stamps.value(99_000), 12_000), 12_000) == -1
 
 
 def test_the_timestamp_clock_wraps() -> None:

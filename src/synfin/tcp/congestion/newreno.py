@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from synfin.tcp.congestion.base import AckSample, CongestionControl
+from synfin.tcp.congestion.base import FAST, AckSample, CongestionControl
 
 
 class NewReno(CongestionControl):
@@ -20,6 +20,8 @@ class NewReno(CongestionControl):
 
     def on_ack(self, sample: AckSample) -> None:
         """RFC 5681 3.1: exponential below ssthresh, one MSS a window above."""
+        if sample.recovery == FAST:
+            return
         if self.cwnd < self.ssthresh:
             # A window that the sender does not fill says nothing about the path; half full may still be catching up.
             if not sample.cwnd_limited and sample.prior_in_flight * 2 < self.cwnd:

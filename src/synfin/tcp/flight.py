@@ -1,0 +1,26 @@
+"""What is out, and what finds the losses in it. Made at the first send, dropped when all is acknowledged.
+
+With SACK losses are found by time (`rack`, `tail_probe`), without by counting (`dupacks`).
+"""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from synfin.tcp.dupacks import DupAcks
+from synfin.tcp.scoreboard import Scoreboard
+from synfin.tcp.tail_probe import TailProbe
+
+
+class Flight:
+    """limit: see Scoreboard. sack: agreed on."""
+
+    def __init__(self, limit: i64, sack: bool) -> None:
+        self.board: Scoreboard = Scoreboard(limit)
+        self.tail: TailProbe | None = TailProbe() if sack else None
+        self.dups: DupAcks | None = None if sack else DupAcks()
+
+    def pipe(self) -> i64:
+        """Bytes in the network, as far as ACKs have told (RFC 6675 4; without SACK a segment a duplicate ACK less)."""
+        dups = self.dups
+        return self.board.in_flight if dups is None else self.board.in_flight - dups.bytes
