@@ -113,15 +113,15 @@ $(MADE) $(COMPILED_MADE):
 	$(make_venv)
 
 $(WITH_CLI): $(MADE) $(BUILD_FILES)
-	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[cli,tun,librt]'
+	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[all]'
 	@touch $@
 
 $(WITH_DEV): $(MADE) $(BUILD_FILES)
-	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[all,dev]'
+	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[dev]'
 	@touch $@ $(WITH_CLI)
 
 $(COMPILED): $(COMPILED_MADE) $(BUILD_FILES) $(MODULES)
-	@echo "compiling the core with mypyc (some minutes)"
-	SYNFIN_COMPILE=1 .venv-compiled/bin/python $(PIP) --upgrade '.[all,test]'
+	@echo "compiling the core with mypyc (a minute or two of one core)"
+	SYNFIN_COMPILE=1 SYNFIN_BUILD=build .venv-compiled/bin/python $(PIP) --upgrade '.[all,test]'
 	@rm -f .venv-compiled/.installed-*
 	@touch $@

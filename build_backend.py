@@ -12,6 +12,7 @@ Rule for the next editor: nothing here may need a package other than setuptools,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -20,6 +21,12 @@ from pathlib import Path
 
 from setuptools import build_meta
 from setuptools.build_meta import *  # noqa: F403
+
+# Importing this file may have written its bytecode, and a build leaves nothing in the checkout.
+if __spec__ is not None and __spec__.cached:
+    Path(__spec__.cached).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty, or never made
+        Path(__spec__.cached).parent.rmdir()
 
 # mypyc's output changes with its version: one minor version at a time, moved on purpose.
 COMPILE_REQUIRES = ["mypy>=2.4.1,<2.5"]
@@ -41,8 +48,8 @@ def why_pure() -> str:
     return reason
 
 
-def why_no_compiler() -> str:
-    """Compile and link an extension module of one line; say what went wrong, or nothing."""
+def why_no_compiler(*options: str) -> str:
+    """Compile and link an extension module of one line, both with these options; say what went wrong, or nothing."""
     from distutils.ccompiler import new_compiler
     from distutils.sysconfig import customize_compiler
 
@@ -54,8 +61,9 @@ def why_no_compiler() -> str:
             compiler = new_compiler()
             customize_compiler(compiler)
             include = [paths["include"], paths["platinclude"]]
-            objects = compiler.compile([str(source)], output_dir=folder, include_dirs=include)
-            compiler.link_shared_object(objects, str(Path(folder, "probe.so")))
+            more = list(options)
+            objects = compiler.compile([str(source)], folder, include_dirs=include, extra_postargs=more)
+            compiler.link_shared_object(objects, str(Path(folder, "probe.so")), extra_postargs=more)
         except Exception as error:  # each platform's compiler class fails in its own way
             return f"no C compiler that can build a Python extension was found ({error})"
     return ""

@@ -5,20 +5,12 @@ Rule for the next editor: nothing heavy is imported here; a command imports what
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from synfin import __version__, compiled
-
-
-def version_text() -> str:
-    """What `synfin --version` says."""
-    form = "compiled" if compiled() else "interpreted"
-    return f"synfin {__version__} ({form}, {platform.python_implementation()} {platform.python_version()})"
-
+from synfin.cli.version import version_text
 
 app = typer.Typer(
     name="synfin",
@@ -156,11 +148,6 @@ def shrink(
     TEST is a test of the fixture `network` (synfin.sim). It is run with fewer and fewer of the faults that the seed had
     made by chance, as long as it fails the same way. What is left is printed as packet rules to paste into the test.
     """
-    from importlib.util import find_spec
-
-    if find_spec("pytest") is None:
-        typer.echo("synfin shrink runs tests by pytest, which is not installed (pip install pytest)", err=True)
-        raise typer.Exit(2)
     from synfin.cli.shrink import run
 
     raise typer.Exit(run(test, seed, runs))

@@ -33,7 +33,7 @@ def run(
     try:
         interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
         link = open_device(tun_name, mtu, interfaces)
-    except (CommandError, ImportError, OSError, ValueError) as error:
+    except (CommandError, OSError, ValueError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if isinstance(error, OSError) and error.errno == errno.EPERM:
             text = f"this user may not make a TUN device: {how_to_be_allowed(tun_name, interfaces)}"

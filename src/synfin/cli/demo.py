@@ -14,8 +14,10 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
+from synfin._install import how_to_add
 from synfin.aio.host import Host
 from synfin.cli.http_server import HttpServer, Resource
 from synfin.cli.progress import bar
@@ -146,10 +148,10 @@ def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
 def _no_tun() -> str | None:
     if not sys.platform.startswith("linux"):
         return f"TUN devices and network namespaces are Linux's, and this is {sys.platform}"
-    try:
-        from synfin.links.netns import tun_available
-    except ImportError as error:
-        return f"{error} (pip install 'synfin[tun]')"
+    if find_spec("pyroute2") is None:
+        return f"pyroute2, which gives a TUN device its addresses, is not installed (type: {how_to_add('cli')})"
+    from synfin.links.netns import tun_available
+
     return tun_available()
 
 

@@ -29,7 +29,7 @@ def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int
         interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
         site = DirectorySite(folder)
         link, private = _open(tun_name, mtu, interfaces)
-    except (CommandError, ImportError, OSError, RuntimeError, ValueError) as error:
+    except (CommandError, OSError, RuntimeError, ValueError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"synfin serve: {text}", file=sys.stderr)
         return 1

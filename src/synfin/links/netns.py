@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from synfin._install import how_to_add
 from synfin.links.link import check_mtu
 
 _CLONE_NEWUSER: Final = 0x10000000
@@ -106,7 +107,9 @@ def configure(
         try:
             from pyroute2 import IPRoute  # here only: it takes 300 ms
         except ImportError as error:
-            raise ImportError("configure() needs pyroute2: pip install 'synfin[tun]'") from error
+            raise ModuleNotFoundError(
+                f"addresses are set by pyroute2, which is not installed. Type: {how_to_add('tun')}", name="pyroute2"
+            ) from error
 
         with IPRoute() as kernel:
             found = kernel.link_lookup(ifname=interface)
