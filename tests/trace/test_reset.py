@@ -348,6 +348,21 @@ def test_no_icmp_error_ends_a_connection(stage: Stage) -> None:
     assert host.connection.error in (errors.HOST_UNREACHABLE, errors.NETWORK_UNREACHABLE)
 
 
+def test_a_soft_error_is_forgotten_when_the_path_works_again(stage: Stage) -> None:
+    scene, host, peer = stage.opened(plain(retries=1))
+    host.writes(10)
+    host.emits(DATA, 10)
+    peer.sends_icmp(3, 1, seq=1)
+    peer.sends(ACK)
+    host.writes(10)
+    host.emits(DATA, 10)
+    scene.tick(RTO)
+    host.emits(DATA, 10, seq=11)
+    scene.tick(2 * RTO)
+    host.emits(RST | ACK)
+    assert host.connection.error == errors.TIMED_OUT
+
+
 @pytest.mark.parametrize("seq", [-1, 1, 70000])
 def test_icmp_about_what_is_not_in_flight_is_ignored_and_counted(stage: Stage, seq: int) -> None:
     # RFC 5927 4.1
@@ -473,6 +488,41 @@ def test_any_segment_of_the_peer_postpones_the_probe(stage: Stage) -> None:
     scene.tick(99 * SECOND)
     peer.sends(DATA, 10)
     host.emits(ACK)
+    scene.tick(100 * SECOND - 1)
+    host.is_silent()
+    scene.tick(1)
+    host.emits(ACK, seq=0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "seq", "ack"),
+    [(ACK, 100_000, 1), (DATA, 100_000, 1), (ACK, 1, 100_000), (RST, 7, 0), (SYN, 1, 0), (0, 1, 0)],
+)
+def test_a_segment_that_fails_a_check_is_no_sign_of_life(stage: Stage, flags: int, seq: int, ack: int) -> None:
+    # Or who knows but addresses and ports could keep the connection of a dead peer for ever.
+    scene, host, peer = alive(stage)
+    for at in range(50, 130, 10):
+        scene.tick((50 if at == 50 else 10) * SECOND)
+        while scene.next_packet() is not None:
+            pass
+        peer.sends(flags, seq=seq, ack=ack if flags & ACK else None)
+        while scene.next_packet() is not None:
+            pass
+    host.counted(TCPKeepAlive=3)
+    scene.tick(10 * SECOND)
+    host.emits(RST | ACK, seq=1)
+    host.is_in(CLOSED)
+
+
+def test_the_peers_own_probe_is_no_sign_of_life_but_its_answers_are(stage: Stage) -> None:
+    # As in Linux: it lies left of the window, and whoever sends it answers ours.
+    scene, host, peer = alive(stage)
+    scene.tick(60 * SECOND)
+    peer.sends(ACK, seq=0)
+    host.emits(ACK, seq=1)
+    scene.tick(40 * SECOND)
+    host.emits(ACK, seq=0)
+    peer.sends(ACK, seq=1)
     scene.tick(100 * SECOND - 1)
     host.is_silent()
     scene.tick(1)

@@ -113,6 +113,18 @@ def test_text_that_repeats_part_of_what_waits_behind_a_hole_has_that_part_told_f
     host.emits(ACK, ack=ack, sack=[(4001, 5001), *blocks[1:]] if blocks else [(4001, 5001)])
 
 
+def test_a_fin_that_came_twice_is_told_by_its_number(stage: Stage) -> None:
+    # As Linux: it takes a number like text, and its sender learns that the retransmission was spurious.
+    _, host, peer = stage.opened(sack_ok=True)
+    peer.sends(DATA | FIN, 100)
+    host.emits(ACK, ack=102)
+    peer.sends(FIN | ACK, seq=101)
+    host.emits(ACK, ack=102, sack=[(101, 102)])
+    peer.sends(DATA | FIN, 50, seq=51)
+    host.emits(ACK, ack=102, sack=[(51, 102)])
+    host.reads(100)
+
+
 def test_of_two_parts_that_came_twice_below_and_above_the_hole_the_first_is_told(stage: Stage) -> None:
     # RFC 2883 4.2.1 and 4.2.2, examples 4 and 5
     _, host, peer = stage.opened(sack_ok=True)

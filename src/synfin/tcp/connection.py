@@ -86,6 +86,7 @@ class Connection(Tcb):
             self.set_keepalive(config.keepalive_idle_us, config.keepalive_interval_us, config.keepalive_probes, now)
         self._to(ESTABLISHED, "the handshake is complete", "9293 3.5", CAUSE_SEGMENT, now)
         self.tell(CONNECTED)
+        self.touch()
         if self.closer.fin_queued:  # CLOSE was called before the handshake was done
             self._to(self.closer.state(), "CLOSE", "9293 3.10.4", CAUSE_USER, now)
 
@@ -125,7 +126,12 @@ class Connection(Tcb):
     # ---- a segment arrives ----
 
     def on_segment(self, seg: Segment, now: i64) -> None:
-        """SEGMENT ARRIVES (RFC 9293 3.10.7.3 and 3.10.7.4), in its order."""
+        """SEGMENT ARRIVES (RFC 9293 3.10.7.3 and 3.10.7.4), in its order.
+
+        What does not pass every check may draw an answer, which has limits of its own, and changes nothing else: above
+        all it is no sign of life. The peer's own keep-alive probe, left of the window, is none either, as in Linux; the
+        answers to ours are.
+        """
         if self.state == SYN_SENT:
             self._on_syn_sent(seg, now)
             self._update_deadline()
@@ -136,23 +142,20 @@ class Connection(Tcb):
         flags = seg.flags
         seq = unwrap(seg.seq, self.irs, receiver.rcv_nxt)
         ack = unwrap(seg.ack, self.iss, sender.snd_una)
-        self.touch()
-        if self.keepalive is not None:
-            self.keepalive.heard(now)
-            self._update_deadline()
-        if self.state == SYN_RCVD and not self._on_syn_rcvd(seg, seq, ack, now):
-            self._update_deadline()
-            return
         stamped = stamps.enabled and seg.has_ts
         if stamped:
             if stamps.is_old(seg.ts_val, now) and not flags & RST:
                 self.env.counters.PAWSEstab += 1
                 self._note(now, "dropped: PAWS", "7323 5.3")
                 self._acknowledge_refused(seq, ack, len(seg.payload), flags & (SYN | FIN) != 0, now)
+                self._update_deadline()
                 return
         elif stamps.enabled and self.env.config.timestamps_required and not flags & RST:
             self.env.counters.TSMissing += 1
             self._note(now, "dropped: no timestamp although agreed", "7323 3.2")
+            return
+        if self.state == SYN_RCVD and not self._on_syn_rcvd(seg, seq, ack, now):
+            self._update_deadline()
             return
         size: i64 = len(seg.payload)
         length = size
@@ -166,6 +169,9 @@ class Connection(Tcb):
             self._refuse(verdict, seq, ack, size, length > size, now)
             self._update_deadline()
             return
+        self.touch()
+        if self.keepalive is not None:
+            self.keepalive.heard(now)
         echo_tick: i64 = -1
         if stamped:
             stamps.update(seg.ts_val, seq, now)
@@ -221,8 +227,8 @@ class Connection(Tcb):
             seq, ack, receiver.rcv_nxt, receiver.rcv_adv, receiver.max_wnd, sender.snd_una, sender.ack_limit(),
             sender.max_wnd,
         ):  # fmt: skip
-            if size and seq < receiver.rcv_nxt:
-                receiver.on_duplicate(seq, seq + size)
+            if seq < receiver.rcv_nxt:
+                receiver.on_duplicate(seq, seq + size + (1 if control else 0))
             self._send_ack(now)
         elif self.env.answers.to_unlikely(self._answered_at, now):
             self._answered_at = now
@@ -260,8 +266,10 @@ class Connection(Tcb):
             return
         if result & ~(ACKED | FIN_ACKED):
             report.on_ack(result, self.env.counters, self.env.tracer, self.key, now)
-        if result & ACKED and self.want_writable:
-            self.tell(WRITABLE)
+        if result & ACKED:
+            self.soft_error = errors.NONE  # the path works again
+            if self.want_writable:
+                self.tell(WRITABLE)
         if result & FIN_ACKED and not self.closer.fin_acked:
             self.closer.on_fin_acked()
             self._to_closing_state("ACK of FIN", "9293 3.10.7.4", CAUSE_SEGMENT, now)

@@ -124,13 +124,14 @@ class Receiver:
         return QUEUED | ACK_AT_ONCE
 
     def on_duplicate(self, start: i64, end: i64) -> None:
-        """Text that was here before came again: the next ACK tells the sender so (D-SACK, RFC 2883 4)."""
-        self._twice_start = start
-        self._twice_end = end if end < self.rcv_nxt else self.rcv_nxt
+        """Text or FIN that was here before came again: the next ACK tells the sender so (D-SACK, RFC 2883 4)."""
+        if self.sack:
+            self._twice_start = start
+            self._twice_end = end if end < self.rcv_nxt else self.rcv_nxt
 
     def _on_known(self, reassembly: Reassembly) -> None:
         """Part of a segment had waited behind a hole already. Of several parts the first is told (RFC 2883 4.2)."""
-        if self._twice_start == self._twice_end:
+        if self.sack and self._twice_start == self._twice_end:
             self._twice_start = reassembly.known_start
             self._twice_end = reassembly.known_end
 
@@ -141,7 +142,7 @@ class Receiver:
         blocks: list[tuple[int, int]] = []
         if self._twice_start < self._twice_end:
             blocks.append((self._twice_start, self._twice_end))
-            self._twice_end = self._twice_start  # told once
+            self._twice_start = self._twice_end = 0  # told once
         if self._reassembly is not None:
             blocks += self._reassembly.blocks(limit - len(blocks))
         return blocks if blocks else None

@@ -91,6 +91,6 @@ def judge(record: TimeWait, seg: Segment) -> i64:
         return ACK_AGAIN  # PAWS (RFC 7323 5.3)
     if not flags & ACK:
         return IGNORE
-    if flags & FIN and end == record.rcv_nxt:
+    if flags & FIN and end == record.rcv_nxt and seg.ack == record.snd_nxt:
         return RESTART  # RFC 9293 3.10.7.4, eighth: the peer has missed our last ACK
     return ACK_AGAIN

@@ -62,6 +62,12 @@ def test_what_a_segment_leads_to(flags: int, seq: int, length: int, verdict: int
     assert judge(record(), segment(flags, seq, length)) == verdict
 
 
+def test_a_fin_begins_2msl_anew_only_with_the_ack_of_who_has_heard_ours() -> None:
+    # Whoever guesses RCV.NXT alone must not hold the addresses and ports for ever.
+    for ack in (4, 6, 1 << 31):
+        assert judge(record(), segment(FIN | ACK, TOP - 1, ack=ack)) == ACK_AGAIN
+
+
 @pytest.mark.parametrize(
     ("ts", "seq", "verdict"),
     [
