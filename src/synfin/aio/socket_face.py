@@ -17,7 +17,6 @@ from typing import Final
 
 from synfin.tcp import errors
 from synfin.tcp.config import SECOND_US
-from synfin.tcp.congestion import BY_NAME
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
@@ -154,9 +153,10 @@ class SocketFace(_Face):
             return
         if (level, option) == (socket.IPPROTO_TCP, _CONGESTION):
             name = value.rstrip(b"\0").decode("ascii", "replace") if isinstance(value, (bytes, bytearray)) else ""
-            if name not in BY_NAME:
-                raise OSError(errno.ENOENT, f"no congestion control is called {name!r}; known: {', '.join(BY_NAME)}")
-            connection.set_congestion_control(BY_NAME[name])
+            try:
+                connection.set_congestion_control(name)
+            except ValueError as unknown:
+                raise OSError(errno.ENOENT, str(unknown)) from None
             return
         if not self._set_number(level, option, _number(value)):
             raise _unknown(level, option)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from synfin.tcp.congestion.base import CongestionControl
-from synfin.tcp.congestion.newreno import NewReno
+from synfin.tcp.congestion.choice import factory
 
 SECOND_US = 1_000_000
 
@@ -67,8 +67,8 @@ class Config:
     """Bytes of unacknowledged data a connection takes without holding its writer back; grows with the window."""
     send_buffer_max: int = 4 * 1024 * 1024
     """Where that growth ends (Linux: tcp_wmem[2])."""
-    congestion_control: Callable[[int], CongestionControl] = NewReno
-    """Makes one congestion control for a connection; its argument is the segment size."""
+    congestion_control: str | Callable[[int], CongestionControl] = "newreno"
+    """Which one each connection gets: "newreno" (also "reno"), or what makes one, called with the segment size."""
     initial_window: int = 10
     """Initial congestion window in segments (RFC 6928)."""
     nodelay: bool = False
@@ -168,5 +168,7 @@ class Config:
         _within("Config.syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
         _within("Config.port_first", self.port_first, 1, 65535)
         _within("Config.port_last", self.port_last, self.port_first, 65535)
-        if not callable(self.congestion_control):
-            raise TypeError("Config.congestion_control must be a class or function that makes a CongestionControl")
+        try:
+            factory(self.congestion_control)
+        except (TypeError, ValueError) as refused:
+            raise type(refused)(f"Config.congestion_control: {refused}") from None

@@ -15,6 +15,7 @@ from synfin.tcp import answers, errors, outgoing, status
 from synfin.tcp.close import Closer
 from synfin.tcp.config import check_keepalive, check_user_timeout
 from synfin.tcp.congestion.base import CongestionControl
+from synfin.tcp.congestion.choice import factory
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import Handshake
 from synfin.tcp.keepalive import KeepAlive
@@ -52,7 +53,8 @@ class Tcb(Turn):
         self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
         self.want_writable: bool = False
         self.user: object | None = None  # whoever holds this connection
-        self.sender: Sender = Sender(config, config.congestion_control(mtu - headers_bytes(key)), 536, now)
+        make = factory(config.congestion_control)
+        self.sender: Sender = Sender(config, make(mtu - headers_bytes(key)), 536, now)
         window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
         self.receiver: Receiver = Receiver(config, window)
         self.closer: Closer = Closer()
@@ -103,12 +105,14 @@ class Tcb(Turn):
         self._update_deadline()
         self.touch()
 
-    def set_congestion_control(self, make: Callable[[int], CongestionControl]) -> None:
-        """Exchange the congestion control; the new one goes on with the windows of the old."""
+    def set_congestion_control(self, choice: str | Callable[[int], CongestionControl]) -> None:
+        """Exchange the congestion control, as in Config; the new one goes on with the windows of the old.
+
+        Raises ValueError or TypeError, as Config does.
+        """
         old = self.sender.losses.congestion
-        new = make(old.mss)
-        new.cwnd = old.cwnd
-        new.ssthresh = old.ssthresh
+        new = factory(choice)(old.mss)
+        new.take_over(old)
         self.sender.losses.congestion = new
 
     def queued_bytes(self) -> int:

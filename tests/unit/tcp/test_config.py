@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from synfin.tcp.config import Config
+from synfin.tcp.congestion.newreno import NewReno
 
 # name, largest value refused below, smallest refused above
 LIMITS = [
@@ -69,9 +70,16 @@ def test_what_is_no_integer_is_refused(name: str, value: object) -> None:
         config(**{name: value})
 
 
-def test_the_congestion_control_must_be_something_to_call() -> None:
-    with pytest.raises(TypeError, match="congestion_control"):
+def test_the_congestion_control_is_a_name_or_something_to_call() -> None:
+    assert config(congestion_control="reno").congestion_control == "reno"
+    assert config(congestion_control=NewReno).congestion_control is NewReno
+    with pytest.raises(TypeError, match=r"Config\.congestion_control"):
         config(congestion_control=7)
+
+
+def test_an_unknown_congestion_control_is_refused_with_the_names_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"Config\.congestion_control: .*'vegas'; known: .*reno"):
+        config(congestion_control="vegas")
 
 
 def test_an_unknown_setting_is_refused() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from mypy_extensions import i64, mypyc_attr
 
 UNLIMITED: Final = 1 << 40  # "arbitrarily high" ssthresh (RFC 5681 3.1)
+BURST_LIMIT: Final = 8  # L of RFC 9406 4.3, in segments: what one ACK may add to cwnd where nothing spreads the burst
 
 # AckSample.recovery
 NONE: Final = 0
@@ -65,11 +66,36 @@ class CongestionControl:
         self.cwnd: i64 = 10 * mss
         self.ssthresh: i64 = UNLIMITED
         self.pacing_rate: float = 0.0  # bytes a second; 0: whoever paces takes it from cwnd and the round trip
+        # The sender sets these where they are not so, and may change them at any time.
+        self.paced: bool = True  # what cwnd lets out is spread over the round trip
+        self.sack: bool = True  # agreed on (RFC 2018): more than one loss in a round trip can be told
 
     def start(self, mss: int, segments: int) -> None:
         """The handshake is done: the segment size is known, the window is the initial one (RFC 6928)."""
         self.mss = mss
         self.cwnd = mss * segments
+
+    def take_over(self, old: CongestionControl) -> None:
+        """Go on where `old` left off: the control was exchanged in the middle of a connection."""
+        self.mss = old.mss
+        self.cwnd = old.cwnd
+        self.ssthresh = old.ssthresh
+        self.paced = old.paced
+        self.sack = old.sack
+
+    def countable(self, sample: AckSample) -> i64:
+        """What of the bytes acknowledged one ACK may add to cwnd in slow start: all when paced, else 8 segments.
+
+        RFC 3465 by RFC 9406's L: an ACK that covers much lets as much out in one burst, unless it is paced. After a
+        timeout without SACK, an ACK also covers what had arrived long before: one segment (RFC 3465 2.3).
+        """
+        acked = sample.acked
+        limit = self.mss
+        if self.sack or sample.recovery != LOSS:
+            if self.paced:
+                return acked
+            limit = BURST_LIMIT * self.mss
+        return acked if acked < limit else limit
 
     def on_ack(self, sample: AckSample) -> None:
         """An ACK delivered something, or showed something to be lost; in recovery too (see sample.recovery)."""

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
 
 from synfin.tcp.congestion.base import FAST, AckSample, CongestionControl
 
+BETA_LOSS: Final = 0.5  # RFC 5681 equation (4)
+BETA_ECN: Final = 0.8  # RFC 8511 3: a mark comes from a queue that is kept short
+
 
 class NewReno(CongestionControl):
-    """RFC 5681 by bytes acknowledged. Which data is lost, and when, `recovery` decides."""
+    """RFC 5681 by bytes acknowledged. Which data is lost, and when, the sender's loss detection decides."""
 
     name = "newreno"
 
     def __init__(self, mss: int) -> None:
         super().__init__(mss)
         self._credit: i64 = 0  # bytes acknowledged towards the next MSS of growth, in congestion avoidance
-        self._prior_cwnd: i64 = 0
+        self._prior_cwnd: i64 = 0  # before the last reduction for a loss; 0: nothing to take back
         self._prior_ssthresh: i64 = 0
 
     def on_ack(self, sample: AckSample) -> None:
-        """RFC 5681 3.1: exponential below ssthresh, one MSS a window above."""
+        """RFC 5681 3.1: in slow start by what is acknowledged (`countable`), above ssthresh one MSS a window.
+
+        Not in fast recovery, and not by what a window that is not full brings (RFC 7661 1: it proves nothing).
+        """
         if sample.recovery == FAST:
             return
         if self.cwnd < self.ssthresh:
-            # A window that the sender does not fill says nothing about the path; half full may still be catching up.
+            # Half full may still be catching up: cwnd has doubled since what is acknowledged now was sent.
             if not sample.cwnd_limited and sample.prior_in_flight * 2 < self.cwnd:
                 return
-            growth = sample.acked
-            if self.cwnd + growth > self.ssthresh:
-                growth = self.ssthresh - self.cwnd
-            self.cwnd += growth
+            growth = self.countable(sample)
+            room = self.ssthresh - self.cwnd
+            self.cwnd += growth if growth < room else room
             return
         if not sample.cwnd_limited:
             return
@@ -41,17 +48,23 @@ class NewReno(CongestionControl):
     def on_loss(self, now: int, in_flight: int) -> None:
         """RFC 5681 equation (4): half of what was in flight, at least two segments."""
         self._remember()
-        self.ssthresh = self._half(in_flight)
+        self._reduce(in_flight, BETA_LOSS)
         self.cwnd = self.ssthresh
-        self._credit = 0
 
     def on_rto(self, now: int, in_flight: int, first: bool) -> None:
         """RFC 5681 3.1: ssthresh falls once for the same data, cwnd to the loss window of one segment."""
         if first:
             self._remember()
-            self.ssthresh = self._half(in_flight)
+            self._reduce(in_flight, BETA_LOSS)
         self.cwnd = self.mss
         self._credit = 0
+
+    def on_ecn(self, now: int, in_flight: int) -> None:
+        """RFC 8511: less is taken back than for a loss, but in slow start as much (4). cwnd may fall to one segment."""
+        self._reduce(in_flight, BETA_LOSS if self.cwnd < self.ssthresh else BETA_ECN)
+        # RFC 3168 6.1.2: a queue that two segments fill is told by marks, too.
+        self.cwnd = self.ssthresh if in_flight > 2 * self.mss else self.mss
+        self._prior_cwnd = 0  # a mark is no guess: there is nothing to undo
 
     def undo(self) -> None:
         """Back to what was before the last reduction."""
@@ -60,9 +73,10 @@ class NewReno(CongestionControl):
             self.ssthresh = self._prior_ssthresh
             self._prior_cwnd = 0
 
-    def _half(self, in_flight: i64) -> i64:
-        half = in_flight // 2
-        return half if half > 2 * self.mss else 2 * self.mss
+    def _reduce(self, in_flight: i64, beta: float) -> None:
+        reduced = i64(float(in_flight) * beta)
+        self.ssthresh = reduced if reduced > 2 * self.mss else 2 * self.mss
+        self._credit = 0
 
     def _remember(self) -> None:
         self._prior_cwnd = self.cwnd
