@@ -14,7 +14,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 _MAX_CALLERS: Final = 8
 _SEND_SECONDS: Final = 5.0
+_ROWS: Final = 128  # connections that are told of in one turn of the loop
 _SUFFIX: Final = ".sock"
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid (unix(7), SO_PEERCRED)
 
@@ -174,17 +175,26 @@ class ControlSocket:
         task.add_done_callback(self._callers.discard)
 
     async def _answer(self, caller: socket.socket) -> None:
-        now = self._clock()
+        with caller, contextlib.suppress(OSError, TimeoutError):
+            for text in self._said():
+                await asyncio.wait_for(self._loop.sock_sendall(caller, text.encode()), _SEND_SECONDS)
+                await asyncio.sleep(0)
+
+    def _said(self) -> Iterator[str]:
+        """The answer in parts, so that a table of many connections holds nobody up: the loop runs between two parts."""
         said = {
             "name": self._name,
             "pid": os.getpid(),
-            "time_us": now,
+            "time_us": self._clock(),
             "census": self._stack.census(),
-            "connections": describe(self._stack, now),
         }
-        with caller, contextlib.suppress(OSError, TimeoutError):
-            text = json.dumps(said).encode() + b"\n"
-            await asyncio.wait_for(self._loop.sock_sendall(caller, text), _SEND_SECONDS)
+        yield json.dumps(said)[:-1] + ', "connections": ['
+        connections = self._stack.connections()
+        for first in range(0, len(connections), _ROWS):
+            now = self._clock()
+            rows = ", ".join(json.dumps(_row(connection, now)) for connection in connections[first : first + _ROWS])
+            yield (", " if first else "") + rows
+        yield "]}\n"
 
 
 def peer_uid(caller: socket.socket) -> int | None:

@@ -19,6 +19,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
+from synfin.tcp.states import CLOSED
 
 
 class User(ABC):
@@ -179,10 +180,16 @@ class Engine:
     async def deliver_rest(self, grace: float) -> None:
         """Until no connection whose user is gone has anything left to send or to be acknowledged; `grace` seconds."""
         done: asyncio.Future[None] = self.loop.create_future()
+        left = self.stack.connections()
 
         def check() -> None:
-            if not done.done() and all(connection.sender.idle() for connection in self.stack.connections()):
-                done.set_result(None)
+            """After every packet, so those that have delivered all are not looked at again, but once at the end."""
+            while left and (left[-1].state == CLOSED or left[-1].sender.idle()):
+                left.pop()
+            if not left and not done.done():
+                left.extend(connection for connection in self.stack.connections() if not connection.sender.idle())
+                if not left:
+                    done.set_result(None)
 
         self.driver.after_each_run(check)
         self.driver.schedule_flush()

@@ -47,6 +47,29 @@ def test_a_host_without_control_opens_no_socket(folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_of_many_connections_it_tells_in_parts_between_which_the_loop_runs() -> None:
+    async def main() -> None:
+        async with a_host(control="web") as host:
+            for port in range(1, 1001):
+                host.stack.connect("10.0.0.9", port, host.clock())
+            turns = 0
+
+            async def count() -> None:
+                nonlocal turns
+                while True:
+                    await asyncio.sleep(0)
+                    turns += told.done() is False and host._control._callers != set()  # type: ignore[union-attr]
+
+            told = asyncio.ensure_future(asked(path_of("web")))
+            counting = asyncio.ensure_future(count())
+            rows = (await told)["connections"]
+            counting.cancel()
+            assert {row["peer"] for row in rows} == {f"10.0.0.9:{port}" for port in range(1, 1001)}
+            assert turns >= 1000 // control._ROWS
+
+    asyncio.run(main())
+
+
 def test_it_tells_connections_and_tables() -> None:
     async def main() -> None:
         async with a_host(control="web", name="web") as host:
