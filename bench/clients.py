@@ -9,7 +9,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.connection import Connection
 from synfin.wire.key import make_key
 from synfin.wire.segment import Segment, build
-from synfin.wire.tcp_header import ACK, FIN, PSH, SYN
+from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN
 
 SERVER = "10.0.0.1"
 PORT = 80
@@ -50,12 +50,23 @@ def fin(number: int, theirs: int, now: int) -> bytes:
     return build(_segment(number, ACK | FIN, FIRST + 1, theirs + 2, now))
 
 
-def open_one(stack: Stack, number: int, now: int) -> tuple[int, Connection]:
-    """A three-way handshake. The server's first sequence number, and its connection, accepted."""
+def reset(number: int) -> bytes:
+    """The end of a client that has sent no text."""
+    return build(_segment(number, RST, FIRST + 1, 0, 0))
+
+
+def shake_hands(stack: Stack, number: int, now: int) -> int:
+    """A three-way handshake. The server's first sequence number; its connection waits to be accepted."""
     stack.receive(syn(number, now), now)
     (answer,) = stack.poll(now, 1 << 20)
     theirs = int.from_bytes(answer.head[24:28], "big")
     stack.receive(ack(number, theirs, now), now)
+    return theirs
+
+
+def open_one(stack: Stack, number: int, now: int) -> tuple[int, Connection]:
+    """A three-way handshake. The server's first sequence number, and its connection, accepted."""
+    theirs = shake_hands(stack, number, now)
     listener = stack.accepting()
     connection = None if listener is None else listener.accept()
     if connection is None:

@@ -1,7 +1,7 @@
 """What is measured, in which unit, and beside what.
 
 Rule for the next editor: a benchmark is one entry here and one function in `served`, `in_memory`,
-`memory` or `simulation`. Who is measured is a *subject*:
+`tables`, `memory` or `simulation`. Who is measured is a *subject*:
 synfin in one of two modes with one of two kinds of user, asyncio over the kernel's sockets, or the kernel alone.
 """
 
@@ -20,6 +20,14 @@ KERNEL = "kernel"  # C on both sides of a veth pair
 KERNEL_PLAIN = "kernel_plain"  # the same without segmentation and checksum offload
 
 OBJECTS = (KERNEL,) if os.access("/proc/slabinfo", os.R_OK) else ()  # root alone may read how big the kernel's are
+
+TABLES = {  # each measured with so many entries; ports end before 100,000
+    "time_wait": (10, 1000, 100_000),
+    "syn_queue": (10, 1000, 100_000),
+    "accept_queue": (10, 1000, 100_000),
+    "reassembly": (10, 1000, 100_000),
+    "connect": (10, 1000, 60_000),
+}
 
 IN_SYNFIN = (PROTOCOL, STREAMS)  # measured anew in each mode
 
@@ -52,6 +60,11 @@ BENCHMARKS = (
     Benchmark("segment_cost_10", "ns", "segment_cost_10", network=False),
     Benchmark("segment_cost_1000", "ns", "segment_cost_1000", network=False),
     Benchmark("segment_cost_100000", "ns", "segment_cost_100000", network=False),
+    *(
+        Benchmark(f"table_cost_{table}_{count}", "ns", f"table_cost_{table}_{count}", network=False)
+        for table, counts in TABLES.items()
+        for count in counts
+    ),
     Benchmark("memory_half_open", "bytes", "memory_half_open", OBJECTS, network=False),
     Benchmark("memory_time_wait", "bytes", "memory_time_wait", OBJECTS, network=False),
     Benchmark("memory_established", "bytes", "memory_established", OBJECTS, network=False),

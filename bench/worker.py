@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import argparse
 
-from bench import in_memory, memory, served, simulation
+from bench import in_memory, memory, served, simulation, tables
 from bench.plan import ASYNCIO, IN_SYNFIN
 from bench.setting import Setting
 
-WITHOUT_NETWORK = {**in_memory.MEASURES, **memory.MEASURES, **simulation.MEASURES}
+WITHOUT_NETWORK = {**in_memory.MEASURES, **tables.MEASURES, **memory.MEASURES, **simulation.MEASURES}
 
 
 def main() -> None:
