@@ -63,6 +63,20 @@ def check_own(own: set[bytes], address: bytes) -> None:
         raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"{ip_address(address)} is not an address of this stack")
 
 
+def is_any(address: bytes) -> bool:
+    """0.0.0.0 or ::, the unspecified address, which stands for each one of its family."""
+    return address == bytes(len(address))
+
+
+def check_own_or_any(own: set[bytes], address: bytes) -> None:
+    """The same, where the unspecified address stands for each one of its family; there must be one."""
+    if not is_any(address):
+        check_own(own, address)
+    elif all(len(one) != len(address) for one in own):
+        family = "IPv4" if len(address) == 4 else "IPv6"
+        raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"this stack has no {family} address")
+
+
 def check_families(local: bytes, remote: bytes) -> None:
     """Raise ValueError for two that can't talk to each other."""
     if len(local) != len(remote):

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from mypy_extensions import i64
 
-from synfin.stack.addresses import check_families, check_own, endpoint, is_group, source_for
+from synfin.stack.addresses import check_families, check_own, check_own_or_any, endpoint, is_group, source_for
 from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
@@ -65,6 +65,8 @@ class Connections:
             return None
         iss_above: i64 = -1
         listener = self._listener(local, key_dst_port(key))
+        if listener is not None and not listener.serving:
+            listener = None
         record = self.time_wait.get(key)
         if record is not None and (listener is None or not listener.holds(key)):
             verdict = time_wait.judge(record, seg)
@@ -95,9 +97,14 @@ class Connections:
         return connection
 
     def _listener(self, local: bytes, port: i64) -> Listener | None:
-        name = endpoint(local, port)
-        listener = self._listeners.get(name)
-        return listener if listener is not None else self._listeners.get(name[len(local) :])
+        """Of those that hear what comes to `local`: the one on this address, on its whole family, on all addresses."""
+        listeners = self._listeners
+        listener = listeners.get(endpoint(local, port))
+        if listener is None:
+            listener = listeners.get(endpoint(bytes(len(local)), port))
+        if listener is None:
+            listener = listeners.get(endpoint(b"", port))
+        return listener
 
     # ---- TIME-WAIT ----
 
@@ -195,9 +202,9 @@ class Connections:
         return connection
 
     def listen(self, local: bytes, port: int, backlog: int) -> Listener:
-        """Passive OPEN; see Stack.listen. local b"": any address."""
+        """Passive OPEN; see Stack.listen. local b"": any address, 0.0.0.0 or :: any of its family."""
         if local:
-            check_own(self._own, local)
+            check_own_or_any(self._own, local)
         listeners = self._listeners
         if port == 0:
             port = self._ports.choose(local, b"", 0, lambda candidate: endpoint(local, candidate) not in listeners)

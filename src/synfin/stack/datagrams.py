@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from synfin.stack.addresses import check_families, check_own, endpoint, is_group, source_for
+from synfin.stack.addresses import check_families, check_own_or_any, endpoint, is_any, is_group, source_for
 from synfin.stack.ports import EphemeralPorts
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
@@ -19,7 +19,9 @@ QUEUE_LIMIT: Final = 256  # datagrams that wait for the reader of one port
 
 
 class DatagramPort:
-    """A local address and port. remote: only datagrams from there are taken, and errors are reported.
+    """A local address (0.0.0.0: each of IPv4; ::: each of both families) and port, of a stack whose addresses are `own`.
+
+    remote: only datagrams from there are taken, and errors are reported.
 
     received: (data, address, port) in order of arrival; errno values of ICMP errors in `errors`.
     """
@@ -29,6 +31,7 @@ class DatagramPort:
         address: bytes,
         port: int,
         remote: tuple[bytes, int] | None,
+        own: set[bytes],
         output: Output,
         counters: Counters,
         ready: deque[DatagramPort],
@@ -41,6 +44,7 @@ class DatagramPort:
         self.errors: deque[int] = deque()
         self.waiting = False
         self.user: object | None = None
+        self._own = own
         self._output = output
         self._counters = counters
         self._ready = ready
@@ -48,13 +52,23 @@ class DatagramPort:
 
     def send(self, data: bytes, address: bytes, port: int) -> None:
         """Queue a datagram. Raises OSError(EMSGSIZE) if it is larger than one packet, ENETUNREACH, EINVAL."""
-        if len(address) != len(self.address):
-            raise errors.oserror(errors.NETWORK_UNREACHABLE, "the address is of another family than the port's")
+        source = self._source_for(address)
         headers = HEADER_LEN + (20 if len(address) == 4 else 40)
         if len(data) + headers > self._mtu:
             raise errors.oserror(errors.MESSAGE_SIZE, f"{len(data)} bytes, at most {self._mtu - headers} fit the MTU")
         self._counters.OutDatagrams += 1
-        self._output.raw(build(make_key(self.address, address, self.port, port), data))
+        self._output.raw(build(make_key(source, address, self.port, port), data))
+
+    def _source_for(self, address: bytes) -> bytes:
+        if not is_any(self.address):
+            source = self.address
+        elif len(self.address) == 16 or len(address) == 4:
+            source = source_for(self._own, address)
+        else:
+            source = b""
+        if len(source) != len(address):
+            raise errors.oserror(errors.NETWORK_UNREACHABLE, "the address is of another family than the port's")
+        return source
 
     def on_datagram(self, datagram: Datagram) -> None:
         """One for this port."""
@@ -109,7 +123,7 @@ class Datagrams:
         if local not in self._own or is_group(key_src(datagram.key)):
             self._counters.InAddrErrors += 1
             return True
-        port = self._open.get(endpoint(local, key_dst_port(datagram.key)))
+        port = self._port(local, int(key_dst_port(datagram.key)))
         if port is None:
             self._counters.NoPorts += 1
             return False
@@ -118,23 +132,30 @@ class Datagrams:
 
     def on_unreachable(self, key: bytes, code: int) -> None:
         """ICMP says of a datagram that went out under `key` that it did not arrive."""
-        port = self._open.get(endpoint(key_src(key), key_src_port(key)))
+        port = self._port(key_src(key), int(key_src_port(key)))
         if port is not None:
             self._counters.InDestUnreachs += 1
             port.on_unreachable(code)
 
+    def _port(self, local: bytes, number: int) -> DatagramPort | None:
+        """Of those that hear what comes to `local`: the one on this address, on its family, on both (RFC 3493 5.3)."""
+        for address in (local, bytes(len(local)), bytes(16)):
+            port = self._open.get(endpoint(address, number))
+            if port is not None:
+                return port
+        return None
+
     def open(self, local: bytes | None, port: int, remote: tuple[bytes, int] | None) -> DatagramPort:
         """A port, all numbers within their range; see Stack.open_datagrams."""
         if local is None:
-            if remote is not None:
-                local = source_for(self._own, remote[0])
-            else:
-                local = min(self._own, key=lambda one: (len(one), one))
-        check_own(self._own, local)
+            local = bytes(16) if any(len(one) == 16 for one in self._own) else bytes(4)
+        check_own_or_any(self._own, local)
         if remote is not None:
+            if is_any(local) and len(local) >= len(remote[0]):
+                local = source_for(self._own, remote[0])
             check_families(local, remote[0])
         port = self._free_port(local, port, remote)
-        opened = DatagramPort(local, port, remote, self._output, self._counters, self.ready, self._mtu)
+        opened = DatagramPort(local, port, remote, self._own, self._output, self._counters, self.ready, self._mtu)
         self._open[endpoint(local, port)] = opened
         return opened
 

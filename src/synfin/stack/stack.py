@@ -289,7 +289,8 @@ class Stack:
         return self._connections.connect(packed(remote), port, here, local_port, now)
 
     def listen(self, port: int, address: Address | None = None, backlog: int = 128) -> Listener:
-        """Passive OPEN; address None: any of this stack's. port 0 chooses one (see Listener.port).
+        """Passive OPEN; address None: any of this stack's, 0.0.0.0 or ::: any of that family. Where several listen on
+        one port, the most exact address is asked. port 0 chooses one (see Listener.port).
 
         Raises ValueError or TypeError for a bad argument; OSError: EADDRINUSE, EADDRNOTAVAIL.
         """
@@ -304,7 +305,8 @@ class Stack:
     def open_datagrams(
         self, address: Address | None = None, port: int = 0, remote: tuple[Address, int] | None = None
     ) -> DatagramPort:
-        """A UDP port; address None: this stack's first (of the remote's family), port 0 a free one.
+        """A UDP port; address 0.0.0.0: each of IPv4, "::": each of both families, None: each that there is; with a
+        remote, the one that speaks to it. port 0: a free one.
 
         Raises ValueError or TypeError for a bad argument; OSError: EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH.
         """

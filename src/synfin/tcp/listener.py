@@ -33,7 +33,7 @@ MAX_OFFERS: Final = 64
 
 
 class Listener(Timed):
-    """A passive OPEN on one address (b"": any of the stack's) and port.
+    """A passive OPEN on one address (0.0.0.0, :: or b"": any of IPv4, of IPv6, of the stack's) and port.
 
     backlog: connections that may wait to be accepted. accept() gives them out in order of completion, dead ones never.
     """
@@ -45,6 +45,7 @@ class Listener(Timed):
         self.backlog: int = backlog
         self.waiting: bool = False  # stands in the stack's list of listeners with something to accept
         self.closed: bool = False
+        self.serving: bool = True  # False: it only holds its port, and a SYN finds nobody
         self._env: Environment = env
         self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
         self._syns: SynQueue = SynQueue(env.config.synack_retries, self._rcv_wscale)

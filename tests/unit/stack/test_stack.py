@@ -17,7 +17,9 @@ from synfin.tcp.states import TIME_WAIT
 from synfin.wire import icmp
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, IpHeader, build_ipv4, build_ipv6
 from synfin.wire.ip import parse_untrusted as parse_ip
-from synfin.wire.segment import finish
+from synfin.wire.key import make_key
+from synfin.wire.segment import Segment, build, finish, parse_untrusted
+from synfin.wire.tcp_header import ACK, RST, SYN
 
 
 def entropy(n: int) -> bytes:
@@ -254,6 +256,65 @@ def test_port_0_chooses_a_port_that_is_told() -> None:
     with pytest.raises(OSError) as raised:
         host.listen(0)
     assert raised.value.errno == errno.EADDRNOTAVAIL
+
+
+def answers(host: Stack, remote: str, to: str, port: int = 80) -> int:
+    """The flags of what answers a SYN."""
+    syn = Segment()
+    syn.key = make_key(packed(remote), packed(to), 50_000, port)
+    syn.flags = SYN
+    host.receive(build(syn), 0)
+    (burst,) = host.poll(0, 1 << 20)
+    answer, header, packet = Segment(), IpHeader(), finish(burst)
+    parse_ip(packet, header)
+    parse_untrusted(packet, header, answer, True, 0)
+    return int(answer.flags)
+
+
+def test_the_unspecified_address_is_every_address_of_its_family() -> None:
+    host = stack("10.0.0.1", "10.0.0.9", "fd00::1")
+    four = host.listen(80, "0.0.0.0")
+    assert [answers(host, "10.0.0.2", to) for to in ("10.0.0.1", "10.0.0.9")] == [SYN | ACK] * 2
+    assert answers(host, "fd00::2", "fd00::1") == RST | ACK
+    host.listen(80, "::")
+    assert answers(host, "fd00::2", "fd00::1") == SYN | ACK
+    with pytest.raises(OSError) as raised:
+        host.listen(80, "0.0.0.0")
+    assert raised.value.errno == errno.EADDRINUSE
+    host.close_listener(four, 0)
+    host.poll(0, 1 << 20)
+    assert answers(host, "10.0.0.3", "10.0.0.1") == RST | ACK
+
+
+def test_the_unspecified_address_of_a_family_that_a_stack_lacks_is_not_available() -> None:
+    with pytest.raises(OSError) as raised:
+        stack("10.0.0.1").listen(80, "::")
+    assert raised.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_the_more_exact_listener_is_asked() -> None:
+    host = stack("10.0.0.1", "fd00::1")
+    exact, family, every = host.listen(80, "10.0.0.1"), host.listen(80, "0.0.0.0"), host.listen(80)
+    for number, listener in enumerate((exact, family, every)):
+        answers(host, f"10.0.1.{number}", "10.0.0.1")
+        assert [one.half_open() for one in (exact, family, every)][number] == 1
+        host.close_listener(listener, 0)
+        host.poll(0, 1 << 20)
+
+
+def test_a_listener_that_does_not_serve_holds_its_port_and_refuses() -> None:
+    host = stack("10.0.0.1")
+    listener = host.listen(80)
+    listener.serving = False
+    assert answers(host, "10.0.0.2", "10.0.0.1") == RST | ACK
+    with pytest.raises(OSError) as raised:
+        host.listen(80)
+    assert raised.value.errno == errno.EADDRINUSE
+    with pytest.raises(OSError) as raised:
+        host.connect("10.0.0.2", 80, 0, local_port=80)
+    assert raised.value.errno == errno.EADDRINUSE
+    listener.serving = True
+    assert answers(host, "10.0.0.2", "10.0.0.1") == SYN | ACK
 
 
 def test_closing_a_listener_twice_does_not_close_the_next_one_on_its_port() -> None:
