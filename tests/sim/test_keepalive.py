@@ -47,7 +47,7 @@ def test_an_hour_of_keep_alive_on_a_thousand_connections_with_every_timer_accoun
         for host in (client, server):
             left = host.host.stack.census()
             assert {name: count for name, count in left.items() if count} == (
-                {"listeners": 1} if host is server else {}
+                {"listeners": 2} if host is server else {}
             )
 
     network.run(main())

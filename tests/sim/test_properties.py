@@ -178,7 +178,7 @@ def test_whatever_goes_wrong_streams_are_prefixes_and_all_ends(
         for host in hosts:
             assert host.survivors == []
             left = {name: number for name, number in host.host.stack.census().items() if number}
-            assert left == {"listeners": 1}, f"{host.name} has {left}"
+            assert left == {"listeners": 2}, f"{host.name} has {left}"
 
     network.run(main())
     for stream in scene.streams:

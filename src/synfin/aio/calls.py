@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
 from synfin.aio.host import Host
@@ -28,6 +29,9 @@ class HostCalls(asyncio.BaseEventLoop):
         """The Host that serves this call."""
         raise NotImplementedError
 
+    _alone: bool = False
+    """There is no other network beside the Host's."""
+
     def _is_ours(self, host: object) -> bool:
         """A destination that the Host reaches, as an address."""
         raise NotImplementedError
@@ -36,81 +40,85 @@ class HostCalls(asyncio.BaseEventLoop):
         """A local address, or wildcard, that is the Host's to listen on."""
         raise NotImplementedError
 
-    def _resolved(self, name: Any) -> Any:
-        """The address of a name this loop knows; else the name."""
-        raise NotImplementedError
+    def _is_kernels(self, host: str) -> bool:
+        """A name that is not even looked up, since nothing of it is the Host's."""
+        return False
 
-    async def getaddrinfo(
-        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
-    ) -> list[Any]:
-        """As asyncio's; a name of `names` is answered from there."""
-        name = self._resolved(host.decode() if isinstance(host, bytes) else host)
-        if self._is_ours(name):
-            flags &= ~socket.AI_ADDRCONFIG  # which asks for the addresses of the kernel's interfaces
-        return cast(
-            list[Any], await super().getaddrinfo(name, port, family=family, type=type, proto=proto, flags=flags)
-        )
+    async def _addresses(self, host: Any, port: Any, kind: int, options: dict[str, Any]) -> tuple[list[Any], Any]:
+        """What a name stands for, as addresses and the port's number; what is none stays as it is."""
+        name = host.decode() if isinstance(host, bytes) else host
+        if not isinstance(name, str) or not name or _is_address(name) or self._is_kernels(name):
+            return [name], port
+        chosen = {key: options[key] for key in ("family", "proto", "flags") if key in options}
+        found = await self.getaddrinfo(name, port, type=kind, **chosen)
+        return list(dict.fromkeys(where[0] for *_, where in found)), found[0][4][1] if found else port
+
+    async def _reached(self, host: Any, port: Any, kind: int, options: dict[str, Any]) -> tuple[list[Any], Any] | None:
+        """The addresses of a destination that the Host reaches; None: it is another network's."""
+        if self._alone:
+            return await self._addresses(host, port, kind, options)
+        try:
+            found, number = await self._addresses(host, port, kind, options)
+        except OSError:
+            return None  # asyncio asks again, and tells its caller why it failed
+        ours = [address for address in found if self._is_ours(address)]
+        return (ours, number) if ours else None
+
+    async def _held(
+        self, hosts: list[Any], port: Any, kind: int, options: dict[str, Any]
+    ) -> tuple[list[Any], Any] | None:
+        """The local addresses that `hosts` stand for, if they are the Host's; None: they are not. ValueError: some."""
+        addresses: list[Any] = []
+        number = port
+        for host in hosts:
+            found, number = await self._addresses(host, port, kind, options)
+            addresses += found
+        ours = [self._listens_on_host(address) for address in addresses]
+        if not self._alone and not any(ours):
+            return None
+        if not all(ours):
+            raise ValueError(f"{hosts} are partly the synfin host's and partly the kernel's: make two servers")
+        return addresses, number
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """As asyncio's; see the module for what goes to the Host."""
         sock = options.get("sock")
         if sock is not None:
+            _check_alone(host, port)
             connection = self._connected.pop(sock, None)
             if connection is None:
                 return await super().create_connection(protocol_factory, host, port, **options)
             sock.close()
             return await self.reach("create_connection").adopt(protocol_factory, connection, **_tls_options(options))
-        name = host.decode() if isinstance(host, bytes) else host
-        target = await self._first_of_ours(self._resolved(name), port, options)
-        if target is None:
+        reached = None
+        if host is not None or self._alone:
+            reached = await self._reached(host, port, socket.SOCK_STREAM, options)
+        if reached is None:
             return await super().create_connection(protocol_factory, host, port, **options)
-        tls = _tls_options(options)
-        if tls.get("ssl") and not tls.get("server_hostname"):
-            tls["server_hostname"] = name
+        options.pop("sock", None)
+        if options.get("ssl") and not options.get("server_hostname") and host:
+            options["server_hostname"] = host.decode() if isinstance(host, bytes) else host
+        addresses, number = reached
         return await self.reach("create_connection").create_connection(
-            protocol_factory, target, port, local_addr=options.get("local_addr"), **tls
+            protocol_factory, None if host is None else addresses, number, **options
         )
-
-    async def _first_of_ours(self, host: object, port: Any, options: dict[str, Any]) -> str | None:
-        """The address that `host` is or resolves to, if the Host reaches it."""
-        if host is None:
-            return None
-        if self._is_ours(host):
-            return cast(str, host)
-        try:
-            ip_address(cast(str, host))
-        except ValueError:
-            pass
-        else:
-            return None
-        if host == "localhost":
-            return None
-        try:
-            found = await self.getaddrinfo(host, port, family=options.get("family", 0), type=socket.SOCK_STREAM)
-        except OSError:
-            return None  # asyncio asks again, and tells its caller why it failed
-        for *_, name in found:
-            if self._is_ours(name[0]):
-                return cast(str, name[0])
-        return None
 
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """As asyncio's; see the module for what goes to the Host."""
-        hosts = [host] if host is None or isinstance(host, str) else list(host)
-        ours = [self._listens_on_host(self._resolved(one)) for one in hosts]
-        if options.get("sock") is not None or not any(ours):
+        held = None
+        if options.get("sock") is not None:
+            _check_alone(host, port)
+        elif host is not None or port is not None or self._alone:
+            alone = host is None or isinstance(host, str) or not isinstance(host, Iterable)
+            flags = {"flags": socket.AI_PASSIVE} | options
+            held = await self._held([host] if alone else list(host), port, socket.SOCK_STREAM, flags)
+        if held is None:
             return await super().create_server(protocol_factory, host, port, **options)
-        if not all(ours):
-            raise ValueError(f"{hosts} are partly the synfin host's and partly the kernel's: make two servers")
-        names = [cast("str | None", self._resolved(one)) for one in hosts]
-        known = ("ssl", "backlog", "ssl_handshake_timeout", "ssl_shutdown_timeout")
-        chosen = {name: options[name] for name in known if options.get(name) is not None}
-        server = await self.reach("create_server").create_server(
-            protocol_factory, None if None in names else cast("list[str]", names), port or 0, **chosen
+        options.pop("sock", None)
+        addresses, number = held
+        return await self.reach("create_server").create_server(
+            protocol_factory, None if host is None else addresses, number, **options
         )
-        if options.get("start_serving", True):
-            await server.start_serving()
-        return server
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """As asyncio's; towards the Host's networks `sock` becomes the token of a connection there."""
@@ -127,16 +135,40 @@ class HostCalls(asyncio.BaseEventLoop):
         self, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **options: Any
     ) -> Any:
         """As asyncio's; see the module for what goes to the Host."""
-        ours = self._is_ours(self._resolved(remote_addr[0])) if remote_addr is not None else False
-        if remote_addr is None and local_addr is not None:
-            ours = self._listens_on_host(self._resolved(local_addr[0]))
-        if options.get("sock") is not None or not ours:
+        ours = self._alone
+        if options.get("sock") is not None:
+            ours = False
+        elif _is_pair(remote_addr):
+            reached = await self._reached(remote_addr[0], remote_addr[1], socket.SOCK_DGRAM, options)
+            ours = reached is not None
+            remote_addr = reached or remote_addr
+        elif remote_addr is None and _is_pair(local_addr):
+            held = await self._held([local_addr[0]], local_addr[1], socket.SOCK_DGRAM, options)
+            ours = held is not None
+        if not ours:
             return await super().create_datagram_endpoint(protocol_factory, local_addr, remote_addr, **options)
-        if remote_addr is not None:
-            remote_addr = (self._resolved(remote_addr[0]), *remote_addr[1:])
+        options.pop("sock", None)
         return await self.reach("create_datagram_endpoint").create_datagram_endpoint(
-            protocol_factory, local_addr, remote_addr
+            protocol_factory, local_addr, remote_addr, **options
         )
+
+
+def _is_address(host: Any) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_alone(host: Any, port: Any) -> None:
+    """Raise ValueError for a socket that was given together with an address."""
+    if host is not None or port is not None:
+        raise ValueError("host/port and sock can not be specified at the same time")
+
+
+def _is_pair(address: Any) -> bool:
+    return isinstance(address, tuple) and len(address) == 2
 
 
 def _tls_options(options: dict[str, Any]) -> dict[str, Any]:

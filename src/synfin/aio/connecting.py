@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from synfin.aio.engine import Engine, User
-from synfin.aio.names import resolve
+from synfin.aio.names import Wanted, Where, interleave, pair, resolve
 from synfin.aio.socket_face import socket_name
 from synfin.aio.tls import TlsTerms
 from synfin.aio.transport import Transport
-from synfin.stack.addresses import check_port
+from synfin.stack.addresses import check_port, is_any
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.turn import CONNECTED, FAILED
+
+
+class Route(NamedTuple):
+    """One way to connect: where to, and from which places; None: from any."""
+
+    where: Where
+    near: list[Where] | None
 
 
 class Waiter(User):
@@ -46,30 +54,99 @@ class Waiter(User):
             self._future.set_exception(error)
 
 
-async def connect(engine: Engine, host: str, port: int, local_addr: tuple[str, int] | None) -> Connection:
-    """The established connection, to be given to `adopt`. Raises as Host.create_connection."""
+async def routes_to(
+    engine: Engine, host: Any, port: Any, wanted: Wanted, local_addr: Any, interleaved: int | None
+) -> list[Route]:
+    """The ways to connect, in the order in which they are to be tried. Raises as Host.create_connection."""
+    if host is None and port is None:
+        raise ValueError("host and port was not specified and no sock specified")
+    found = await resolve(engine, host, port, wanted)
+    for where in found:
+        check_port(where.port, 1)
+    if interleaved:
+        found = interleave(found, interleaved)
+    if local_addr is None:
+        return [Route(where, None) for where in found]
+    near = await resolve(engine, *pair(local_addr, "local_addr"), wanted.to_bind())
+    return [Route(where, [one for one in near if len(one.address) == len(where.address)]) for where in found]
+
+
+async def connect(engine: Engine, routes: list[Route], delay: float | None, all_errors: bool) -> Connection:
+    """The established connection, to be given to `adopt`: by the first route that leads to one.
+
+    delay: after this many seconds without an answer the next route is tried beside it (RFC 8305 5); None: one after the
+    other. Raises the OSError of a route, or one that tells of them all; with `all_errors` a group of them.
+    """
     engine.check_open()
-    check_port(port, 1)
-    if isinstance(local_addr, str):
-        raise TypeError(f"local_addr is a pair of an address and a port, not {local_addr!r}")
-    last: OSError | None = None
-    try:
-        for address in await resolve(engine, host, port):
+    failed: list[OSError] = []
+    if delay is None:
+        for route in routes:
             try:
-                return await _connect_to(engine, address, port, local_addr)
+                return await _connect_by(engine, route)
             except OSError as error:
-                last = error
-        assert last is not None
-        raise last
+                failed.append(error)
+    else:
+        connection = await _race(engine, routes, delay, failed)
+        if connection is not None:
+            return connection
+    try:
+        raise _summary(failed, all_errors)
     finally:
-        del last  # it holds this frame by its traceback
+        failed.clear()  # an error that knows this frame, and is known by it, would be a cycle
 
 
-async def _connect_to(engine: Engine, address: bytes, port: int, local_addr: tuple[str, int] | None) -> Connection:
-    local, local_port = (local_addr[0], local_addr[1]) if local_addr is not None else (None, 0)
-    connection = engine.stack.connect(address, port, engine.clock(), local, local_port)
+def _summary(failed: list[OSError], all_errors: bool) -> Exception:
+    """One error for all, as asyncio's; if they are of one kind, so is it."""
+    if not failed:
+        return OSError("getaddrinfo() returned empty list")
+    if all_errors:
+        return ExceptionGroup("create_connection failed", failed)
+    texts = list(dict.fromkeys(str(error) for error in failed))
+    if len(texts) == 1:
+        return failed[0]
+    together = f"Multiple exceptions: {', '.join(texts)}"
+    code = failed[0].errno
+    if code is not None and all(error.errno == code for error in failed):
+        return OSError(code, together)
+    return OSError(together)
+
+
+async def _race(engine: Engine, routes: list[Route], delay: float, failed: list[OSError]) -> Connection | None:
+    """The first that is established; None: all have failed. The others are given up."""
+    waiting = deque(routes)
+    running: list[asyncio.Task[Connection]] = []
+    try:
+        while waiting or running:
+            if waiting:
+                running.append(engine.loop.create_task(_connect_by(engine, waiting.popleft())))
+            timeout = delay if waiting else None
+            done, _ = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in running if task in done]:
+                running.remove(task)
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                if not isinstance(error, OSError):
+                    raise error
+                failed.append(error)
+        return None
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(lambda loser: _give_up(engine, loser))
+
+
+def _give_up(engine: Engine, loser: asyncio.Task[Connection]) -> None:
+    """Another route was faster: what this one leads to is nobody's."""
+    if not loser.cancelled() and loser.exception() is None:
+        engine.abort(loser.result())
+
+
+async def _connect_by(engine: Engine, route: Route) -> Connection:
+    connection = _open(engine, route)
     future: asyncio.Future[None] = engine.loop.create_future()
-    connection.user = Waiter(connection, future, f"connect to {socket_name(address, port)[:2]}")
+    where = route.where
+    connection.user = Waiter(connection, future, f"connect to {socket_name(where.address, where.port)[:2]}")
     engine.driver.schedule_flush()
     try:
         await future
@@ -83,6 +160,20 @@ async def _connect_to(engine: Engine, address: bytes, port: int, local_addr: tup
     finally:
         del future  # it holds the error, and that this frame
     return connection
+
+
+def _open(engine: Engine, route: Route) -> Connection:
+    """Active open from the first of the local places that is free."""
+    address, port = route.where
+    if route.near is None:
+        return engine.stack.connect(address, port, engine.clock())
+    why = [OSError(f"no matching local address for {socket_name(address, port)[:2]} found")]
+    for local, local_port in route.near:
+        try:
+            return engine.stack.connect(address, port, engine.clock(), None if is_any(local) else local, local_port)
+        except OSError as error:
+            why.append(error)
+    raise why.pop()
 
 
 async def adopt(

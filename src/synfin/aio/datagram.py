@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, Final
 
 from synfin.aio.engine import Engine, User
-from synfin.aio.names import ANY_ADDRESS, resolve
+from synfin.aio.names import Wanted, Where, pair, resolve
 from synfin.aio.socket_face import socket_name
 from synfin.stack.addresses import check_port, packed
 from synfin.stack.datagrams import DatagramPort
 from synfin.tcp import errors
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # an IPv4 address as IPv6's sockets write it (RFC 4291 2.5.5.2)
+
+
+def _target(addr: Any) -> tuple[bytes, int]:
+    """Who is sent to. Raises TypeError or ValueError for what is no address."""
+    host, port = pair(addr, "an address")
+    check_port(port, 1)
+    address = packed(str(host))
+    return (address[len(_MAPPED) :] if address.startswith(_MAPPED) else address), port
 
 
 class DatagramTransport(asyncio.DatagramTransport, User):
@@ -52,13 +63,12 @@ class DatagramTransport(asyncio.DatagramTransport, User):
             raise TypeError(f"data argument must be a bytes-like object, not {type(data).__name__!r}")
         remote = self._port.remote
         if remote is not None:
-            if addr is not None and (packed(str(addr[0])), addr[1]) != remote:
+            if addr is not None and _target(addr) != remote:
                 raise ValueError(f"Invalid address: must be None or {self.get_extra_info('peername')}")
         else:
             if addr is None:
                 raise ValueError("this endpoint has no remote address: sendto() needs one")
-            remote = (packed(str(addr[0])), addr[1])
-            check_port(remote[1], 1)
+            remote = _target(addr)
         if self._closing:
             return
         try:
@@ -113,6 +123,8 @@ class DatagramTransport(asyncio.DatagramTransport, User):
             self._context.run(self._call, self._protocol.error_received, error)
         elif port.received:
             data, address, number = port.received.popleft()
+            if len(address) < len(port.address):
+                address = _MAPPED + address
             self._context.run(self._call, self._protocol.datagram_received, data, socket_name(address, number))
         return bool(port.errors or port.received) and not self._closing
 
@@ -127,20 +139,51 @@ class DatagramTransport(asyncio.DatagramTransport, User):
             self._loop.call_exception_handler({"message": f"Exception in callback {name}()", "exception": problem})
 
 
+async def places(engine: Engine, local_addr: Any, remote_addr: Any, wanted: Wanted) -> list[tuple[Where, Where | None]]:
+    """Where an endpoint may be and whom it may talk to, family by family. Raises as Host.create_datagram_endpoint."""
+    found: dict[int, list[Where | None]] = {}  # by the bytes of an address
+    for index, given in enumerate((local_addr, remote_addr)):
+        if given is None:
+            continue
+        if not isinstance(given, tuple) or len(given) != 2:
+            raise TypeError("2-tuple is expected")
+        for where in await resolve(engine, *given, wanted if index else wanted.to_bind()):
+            found.setdefault(len(where.address), [None, None])[index] = where
+    if not found and wanted.family == 0:
+        raise ValueError("unexpected address family")
+    if not found:
+        return [(Where(bytes(16 if wanted.family == socket.AF_INET6 else 4), 0), None)]
+    pairs: list[tuple[Where, Where | None]] = []
+    for length, (local, remote) in found.items():
+        if (local_addr is not None and local is None) or (remote_addr is not None and remote is None):
+            continue
+        pairs.append((local if local is not None else Where(bytes(length), 0), remote))
+    if not pairs:
+        raise ValueError("can not get address information")
+    if remote_addr is None and not local_addr[0]:
+        pairs.reverse()  # of the two wildcards, IPv6's hears both families
+    return pairs
+
+
+def _open(engine: Engine, pairs: list[tuple[Where, Where | None]]) -> DatagramPort:
+    """The first of the pairs that can be had."""
+    failed: list[OSError] = []
+    for local, remote in pairs:
+        try:
+            return engine.stack.open_datagrams(local.address, local.port, remote)
+        except OSError as error:
+            failed.append(error)
+    raise failed[0]
+
+
 async def create_datagram_endpoint(
     engine: Engine,
     protocol_factory: Callable[[], asyncio.DatagramProtocol],
-    local_addr: tuple[str, int] | None,
-    remote_addr: tuple[str, int] | None,
+    pairs: list[tuple[Where, Where | None]],
 ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
-    """Open a port, and begin its protocol. Raises as Host.create_datagram_endpoint."""
-    local, port = (None, 0) if local_addr is None else (local_addr[0] or None, local_addr[1])
-    if local in ANY_ADDRESS:
-        local = None
-    remote: tuple[bytes, int] | None = None
-    if remote_addr is not None:
-        remote = ((await resolve(engine, remote_addr[0], remote_addr[1]))[0], remote_addr[1])
-    opened = engine.stack.open_datagrams(local, port, remote)
+    """Open a port, and begin its protocol."""
+    engine.check_open()
+    opened = _open(engine, pairs)
     try:
         protocol = protocol_factory()
     except BaseException:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from synfin.aio import connecting, datagram, listening
 from synfin.aio.control import ControlSocket, control_path
 from synfin.aio.engine import Engine
+from synfin.aio.names import Wanted
 from synfin.aio.server import ProtocolFactory, Server
 from synfin.aio.tls import client_terms, server_terms
 from synfin.links.link import Link, check_mtu
@@ -226,30 +228,69 @@ class Host:
 
     async def connect(self, host: str, port: int, *, local_addr: tuple[str, int] | None = None) -> Connection:
         """Active open; the established Connection, to be given to `adopt()`. Raises as create_connection."""
-        return await connecting.connect(self._engine, host, port, local_addr)
+        return await self._connect(host, port, local_addr=local_addr)
+
+    async def _connect(
+        self,
+        host: str | list[str] | None,
+        port: int | str | None,
+        *,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        local_addr: tuple[str | None, int | str] | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
+    ) -> Connection:
+        self._engine.check_open()
+        if happy_eyeballs_delay is not None and interleave is None:
+            interleave = 1
+        wanted = Wanted(socket.SOCK_STREAM, family, proto, flags)
+        routes = await connecting.routes_to(self._engine, host, port, wanted, local_addr, interleave)
+        return await connecting.connect(self._engine, routes, happy_eyeballs_delay, all_errors)
 
     async def create_connection(
         self,
         protocol_factory: ProtocolFactory,
-        host: str,
-        port: int,
+        host: str | list[str] | None = None,
+        port: int | str | None = None,
         *,
         ssl: ssl_module.SSLContext | bool | None = None,
         server_hostname: str | None = None,
-        local_addr: tuple[str, int] | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        local_addr: tuple[str | None, int | str] | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
         """As loop.create_connection: connects, makes a protocol, and returns (transport, protocol).
 
-        Raises OSError (ConnectionRefusedError, TimeoutError, ...), ValueError or TypeError for bad arguments.
+        host may also be a list; its addresses are tried as those of one name are. Raises OSError
+        (ConnectionRefusedError, TimeoutError, ...), ValueError or TypeError for bad arguments.
         """
         self._engine.check_open()
         if ssl and not server_hostname:
+            if not isinstance(host, str) or not host:
+                raise ValueError("You must set server_hostname when using ssl without a host")
             server_hostname = host
         terms = client_terms(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_factory(protocol_factory)
-        connection = await connecting.connect(self._engine, host, port, local_addr)
+        connection = await self._connect(
+            host,
+            port,
+            family=family,
+            proto=proto,
+            flags=flags,
+            local_addr=local_addr,
+            happy_eyeballs_delay=happy_eyeballs_delay,
+            interleave=interleave,
+            all_errors=all_errors,
+        )
         return await connecting.adopt(self._engine, protocol_factory, connection, lambda: terms)
 
     async def adopt(
@@ -280,41 +321,66 @@ class Host:
     async def create_server(
         self,
         protocol_factory: ProtocolFactory,
-        host: str | Iterable[str] | None = None,
-        port: int = 0,
+        host: str | Iterable[str | None] | None = None,
+        port: int | str | None = None,
         *,
+        family: int = 0,
+        flags: int = socket.AI_PASSIVE,
+        backlog: int = 100,
         ssl: ssl_module.SSLContext | None = None,
-        backlog: int = 128,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        keep_alive: bool | None = None,
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
     ) -> Server:
-        """As loop.create_server; host None, "0.0.0.0" and "::" mean every address of this host, port 0 a free one.
+        """As loop.create_server; host None: every address of this host, "0.0.0.0" and "::" every one of a family.
 
-        Raises OSError (EADDRINUSE, EADDRNOTAVAIL), ValueError or TypeError for bad arguments.
+        port 0: a free one, the same on all addresses where it is free on them. reuse_address and reuse_port have no
+        effect. Raises OSError (EADDRINUSE, EADDRNOTAVAIL), ValueError or TypeError for bad arguments.
         """
         self._engine.check_open()
         terms = server_terms(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_factory(protocol_factory)
-        return listening.create_server(self._engine, protocol_factory, host, port, backlog, terms)
+        places = await listening.places(self._engine, host, port, Wanted(socket.SOCK_STREAM, family, 0, flags))
+        server = listening.create_server(self._engine, protocol_factory, places, backlog, terms, bool(keep_alive))
+        if start_serving:
+            await server.start_serving()
+        return server
 
     async def create_datagram_endpoint(
         self,
         protocol_factory: Callable[[], asyncio.DatagramProtocol],
-        local_addr: tuple[str, int] | None = None,
-        remote_addr: tuple[str, int] | None = None,
+        local_addr: tuple[str | None, int | str] | None = None,
+        remote_addr: tuple[str, int | str] | None = None,
+        *,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        reuse_port: bool | None = None,
+        allow_broadcast: bool | None = None,
     ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
         """As loop.create_datagram_endpoint: a UDP port with a bounded queue.
 
-        Raises OSError (EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH), ValueError or TypeError for bad arguments.
+        A local "::" hears both families, None all addresses. reuse_port and allow_broadcast have no effect. Raises
+        OSError (EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH), ValueError or TypeError for bad arguments.
         """
         self._engine.check_open()
         _check_factory(protocol_factory)
-        return await datagram.create_datagram_endpoint(self._engine, protocol_factory, local_addr, remote_addr)
+        wanted = Wanted(socket.SOCK_DGRAM, family, proto, flags)
+        pairs = await datagram.places(self._engine, local_addr, remote_addr, wanted)
+        return await datagram.create_datagram_endpoint(self._engine, protocol_factory, pairs)
 
     # ---- streams ----
 
     async def open_connection(
-        self, host: str, port: int, *, limit: int = STREAM_LIMIT, **arguments: Any
+        self,
+        host: str | list[str] | None = None,
+        port: int | str | None = None,
+        *,
+        limit: int = STREAM_LIMIT,
+        **arguments: Any,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """As asyncio.open_connection: a StreamReader and a StreamWriter, asyncio's own."""
         loop = self.loop
@@ -326,8 +392,8 @@ class Host:
     async def start_server(
         self,
         client_connected_cb: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None],
-        host: str | Iterable[str] | None = None,
-        port: int = 0,
+        host: str | Iterable[str | None] | None = None,
+        port: int | str | None = None,
         *,
         limit: int = STREAM_LIMIT,
         **arguments: Any,

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterable
 from contextvars import copy_context
+from typing import Any
 
 from synfin.aio.engine import Engine
-from synfin.aio.names import ANY_ADDRESS
+from synfin.aio.names import Wanted, Where, resolve
 from synfin.aio.server import ProtocolFactory, Server
 from synfin.aio.socket_face import ListeningFace, socket_name
 from synfin.aio.tls import TlsTerms
-from synfin.stack.addresses import check_backlog, check_port, packed
+from synfin.stack.addresses import check_backlog
 from synfin.tcp.listener import Listener
+
+
+async def places(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[Where]:
+    """Where create_server is to listen, each place once. Raises as Host.create_server."""
+    if host is None and port is None:
+        raise ValueError("Neither host/port nor sock were specified")
+    if host is None or isinstance(host, str) or not isinstance(host, Iterable):
+        host = [host]
+    found = await resolve(engine, list(host), port, wanted)
+    if not found:
+        raise OSError(f"could not bind on any address out of {host!r}")
+    return found
 
 
 def create_server(
     engine: Engine,
     protocol_factory: ProtocolFactory,
-    host: str | Iterable[str] | None,
-    port: int,
+    found: list[Where],
     backlog: int,
     terms: TlsTerms | None,
+    keep_alive: bool,
 ) -> Server:
-    """Listen, and serve what comes in a copy of the context of this call. Raises as Host.create_server."""
-    check_port(port, 0)
-    check_backlog(backlog)
-    hosts: list[str | None] = [host] if host is None or isinstance(host, str) else list(host)
+    """Hold the places found, for a server that does not serve yet. Raises as Host.create_server.
+
+    What comes is served in a copy of the context of this call.
+    """
+    engine.check_open()
+    check_backlog(backlog or 1)
     listeners: list[Listener] = []
-    faces: list[ListeningFace] = []
-    stack = engine.stack
     try:
-        for entry in hosts:
-            address = None if entry is None or entry in ANY_ADDRESS else entry
-            listener = stack.listen(port, address, backlog)
-            listeners.append(listener)
-            wanted = stack.addresses if address is None else {packed(address)}
-            faces += [ListeningFace(listener, socket_name(one, listener.port)) for one in sorted(wanted)]
+        for where in found:
+            listeners.append(_listen(engine, where, listeners[0].port if listeners else 0, backlog or 1))
     except BaseException:
         for listener in listeners:
             engine.close_listener(listener)
@@ -47,5 +57,17 @@ def create_server(
         below: asyncio.BaseProtocol = terms.protocol(engine.loop, protocol_factory())
         return below
 
+    faces = [ListeningFace(listener, socket_name(listener.address, listener.port)) for listener in listeners]
     factory = protocol_factory if terms is None else tls_factory
-    return Server(engine, listeners, factory, copy_context(), faces)
+    return Server(engine, listeners, factory, copy_context(), faces, keep_alive)
+
+
+def _listen(engine: Engine, where: Where, chosen: int, backlog: int) -> Listener:
+    """Hold one place. Where any port will do, the one that was `chosen` for the first place, if it is free."""
+    if where.port == 0 and chosen:
+        try:
+            return engine.stack.listen(chosen, where.address, backlog)
+        except OSError as taken:
+            if taken.errno != errno.EADDRINUSE:
+                raise
+    return engine.stack.listen(where.port, where.address, backlog)

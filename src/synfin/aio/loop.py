@@ -15,6 +15,7 @@ What goes where is decided by the address alone (`routes`, by default the networ
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, cast
@@ -62,8 +63,21 @@ class HostLoop(HostCalls, asyncio.SelectorEventLoop):
         except ValueError:
             return False
 
-    def _resolved(self, name: Any) -> Any:
-        return self._names.get(name.lower(), name) if isinstance(name, str) else name
+    def _is_kernels(self, host: str) -> bool:
+        return host.lower() == "localhost" and "localhost" not in self._names
+
+    async def getaddrinfo(
+        self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:
+        """As asyncio's; a name of `names` is answered from there."""
+        name = host.decode() if isinstance(host, bytes) else host
+        if isinstance(name, str):
+            name = self._names.get(name.lower(), name)
+        if self._is_ours(name):
+            flags &= ~socket.AI_ADDRCONFIG  # which asks for the addresses of the kernel's interfaces
+        return cast(
+            list[Any], await super().getaddrinfo(name, port, family=family, type=type, proto=proto, flags=flags)
+        )
 
     # ---- the end ----
 

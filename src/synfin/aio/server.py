@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextvars import Context
 
@@ -25,17 +26,21 @@ class Server(asyncio.AbstractServer, Door):
         factory: ProtocolFactory,
         context: Context,
         faces: list[ListeningFace],
+        keep_alive: bool,
     ) -> None:
         self._engine = engine
         self._listeners = listeners
         self._factory = factory
         self._context = context
         self._faces = faces
+        self._keep_alive = keep_alive
         self._transports: dict[Transport, None] = {}  # in the order they came
+        self._serving = False
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
         for listener in listeners:
+            listener.serving = False
             engine.listen(listener, self)
 
     def __repr__(self) -> str:
@@ -52,19 +57,24 @@ class Server(asyncio.AbstractServer, Door):
 
     def is_serving(self) -> bool:
         """New connections are taken."""
-        return not self._closed
+        return self._serving
 
     async def start_serving(self) -> None:
-        """Nothing to do: it serves from the start, as asyncio's own by default."""
+        """Take connections from now on; until then its addresses are held, and connecting to them is refused."""
+        self._start()
+
+    def _start(self) -> None:
         if self._closed:
             raise RuntimeError(f"{self!r} is closed")
+        self._serving = True
+        for listener in self._listeners:
+            listener.serving = True
 
     async def serve_forever(self) -> None:
         """Serve until cancelled; then close."""
-        if self._closed:
-            raise RuntimeError(f"{self!r} is closed")
         if self._forever is not None:
             raise RuntimeError(f"{self!r} is already being awaited on serve_forever()")
+        self._start()
         self._forever = self._engine.loop.create_future()
         try:
             await self._forever
@@ -79,6 +89,7 @@ class Server(asyncio.AbstractServer, Door):
         if self._closed:
             return
         self._closed = True
+        self._serving = False
         for listener in self._listeners:
             self._engine.close_listener(listener)
         if self._forever is not None and not self._forever.done():
@@ -124,6 +135,8 @@ class Server(asyncio.AbstractServer, Door):
             return
         transport = Transport(self._engine, connection, protocol, context, self._on_end)
         self._transports[transport] = None
+        if self._keep_alive:
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         transport.begin()
 
     def _on_end(self, transport: Transport) -> None:

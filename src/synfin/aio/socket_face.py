@@ -12,7 +12,6 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Final
 
 from synfin.tcp import errors
@@ -52,8 +51,9 @@ _LINUX_STATE: Final = {
 
 def socket_name(address: bytes, port: int) -> SocketName:
     """An address as the socket module writes it."""
-    text = str(ip_address(address))
-    return (text, port) if len(address) == 4 else (text, port, 0, 0)
+    if len(address) == 4:
+        return socket.inet_ntop(socket.AF_INET, address), port
+    return socket.inet_ntop(socket.AF_INET6, address), port, 0, 0
 
 
 def _unknown(level: int, option: int) -> OSError:

@@ -15,6 +15,8 @@ from synfin.sim.traffic import Traffic
 class SimLoop(HostCalls, VirtualLoop):
     """The loop of a simulation. names: the hosts its calls can name; traffic: the packets that arrive in it."""
 
+    _alone = True
+
     def __init__(self, names: Names, traffic: Traffic, shuffle: int | None) -> None:
         super().__init__(shuffle)
         self._names = names
@@ -29,18 +31,6 @@ class SimLoop(HostCalls, VirtualLoop):
 
     def _listens_on_host(self, host: object) -> bool:
         return True  # an address that is not the host's own is refused by its stack, as by a kernel
-
-    def _resolved(self, name: Any) -> Any:
-        """An address for a name; what stands for all addresses stays. Raises socket.gaierror."""
-        return self._names.look_up(name, 0)[0][4][0] if isinstance(name, str) and name else name
-
-    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
-        """As asyncio's, to a host of the network."""
-        if host is not None and options.get("family"):
-            if options.get("ssl"):
-                options.setdefault("server_hostname", host)
-            host = self._names.look_up(host, port, options["family"])[0][4][0]
-        return await super().create_connection(protocol_factory, host, port, **options)
 
     async def getaddrinfo(
         self, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0

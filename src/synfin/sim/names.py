@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 from synfin.sim.errors import SimulationError
 from synfin.stack.addresses import packed
+
+_EAI_ADDRFAMILY: Final[int] = getattr(socket, "EAI_ADDRFAMILY", socket.EAI_NONAME)
 
 
 class Names:
@@ -47,13 +49,14 @@ class Names:
             addresses = [str(name)]
         else:
             raise socket.gaierror(socket.EAI_NONAME, f"no host of the simulation is called {name!r}")
+        number = _port_number(port)
         found = []
         for address in addresses:
             ipv6 = ":" in address
             wanted = socket.AF_INET6 if ipv6 else socket.AF_INET
             if family not in (0, wanted):
                 continue
-            where: Any = (address, int(port or 0), 0, 0) if ipv6 else (address, int(port or 0))
+            where: Any = (address, number, 0, 0) if ipv6 else (address, number)
             kinds = [(socket.SOCK_STREAM, socket.IPPROTO_TCP), (socket.SOCK_DGRAM, socket.IPPROTO_UDP)]
             found += [
                 (wanted, kind, number, "", where)
@@ -61,7 +64,7 @@ class Names:
                 if type in (0, kind) and proto in (0, number)
             ]
         if not found:
-            raise socket.gaierror(socket.EAI_NONAME, f"{name!r} has no address of that family")
+            raise socket.gaierror(_EAI_ADDRFAMILY, f"{name!r} has no address of that family")
         return found
 
     def name_of(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
@@ -69,6 +72,18 @@ class Names:
         address = str(sockaddr[0])
         known = {} if flags & socket.NI_NUMERICHOST else self.by_address()
         return known.get(address, address), str(sockaddr[1])
+
+
+def _port_number(port: Any) -> int:
+    """A number, or that of a service. Raises socket.gaierror for one that nobody knows."""
+    try:
+        return int(port or 0)
+    except ValueError:
+        pass
+    try:
+        return socket.getservbyname(port)
+    except OSError:
+        raise socket.gaierror(socket.EAI_SERVICE, f"no service is called {port!r}") from None
 
 
 def is_address(host: object) -> bool:

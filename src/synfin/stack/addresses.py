@@ -77,6 +77,17 @@ def check_own_or_any(own: set[bytes], address: bytes) -> None:
         raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"this stack has no {family} address")
 
 
+def overlapping(own: set[bytes], local: bytes) -> list[bytes]:
+    """Under which addresses somebody may hear what comes to `local`, which may be the unspecified one, or b"" for any.
+
+    "::" counts as both families.
+    """
+    if local and not is_any(local):
+        return [local, bytes(len(local)), bytes(16), b""]
+    families = (4,) if len(local) == 4 else (4, 16)
+    return [bytes(4), bytes(16), b"", *(address for address in own if len(address) in families)]
+
+
 def check_families(local: bytes, remote: bytes) -> None:
     """Raise ValueError for two that can't talk to each other."""
     if len(local) != len(remote):

@@ -10,7 +10,15 @@ from ipaddress import ip_address
 
 from mypy_extensions import i64
 
-from synfin.stack.addresses import check_families, check_own, check_own_or_any, endpoint, is_group, source_for
+from synfin.stack.addresses import (
+    check_families,
+    check_own,
+    check_own_or_any,
+    endpoint,
+    is_group,
+    overlapping,
+    source_for,
+)
 from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
@@ -207,7 +215,10 @@ class Connections:
             check_own_or_any(self._own, local)
         listeners = self._listeners
         if port == 0:
-            port = self._ports.choose(local, b"", 0, lambda candidate: endpoint(local, candidate) not in listeners)
+            rivals = overlapping(self._own, local)
+            port = self._ports.choose(
+                local, b"", 0, lambda candidate: all(endpoint(one, candidate) not in listeners for one in rivals)
+            )
             if port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free to listen on")
         elif endpoint(local, port) in listeners:

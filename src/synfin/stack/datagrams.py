@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from synfin.stack.addresses import check_families, check_own_or_any, endpoint, is_any, is_group, source_for
+from synfin.stack.addresses import check_families, check_own_or_any, endpoint, is_any, is_group, overlapping, source_for
 from synfin.stack.ports import EphemeralPorts
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
@@ -19,9 +19,9 @@ QUEUE_LIMIT: Final = 256  # datagrams that wait for the reader of one port
 
 
 class DatagramPort:
-    """A local address (0.0.0.0: each of IPv4; ::: each of both families) and port, of a stack whose addresses are `own`.
+    """A port on a local address, or on each that its stack has: of IPv4 on 0.0.0.0, of both families on "::".
 
-    remote: only datagrams from there are taken, and errors are reported.
+    own: the stack's addresses. remote: only datagrams from there are taken, and errors are reported.
 
     received: (data, address, port) in order of arrival; errno values of ICMP errors in `errors`.
     """
@@ -149,19 +149,24 @@ class Datagrams:
         """A port, all numbers within their range; see Stack.open_datagrams."""
         if local is None:
             local = bytes(16) if any(len(one) == 16 for one in self._own) else bytes(4)
-        check_own_or_any(self._own, local)
         if remote is not None:
             if is_any(local) and len(local) >= len(remote[0]):
                 local = source_for(self._own, remote[0])
             check_families(local, remote[0])
+        check_own_or_any(self._own, local)
         port = self._free_port(local, port, remote)
         opened = DatagramPort(local, port, remote, self._own, self._output, self._counters, self.ready, self._mtu)
         self._open[endpoint(local, port)] = opened
         return opened
 
     def _free_port(self, local: bytes, port: int, remote: tuple[bytes, int] | None) -> int:
+        rivals = overlapping(self._own, local)
+
+        def taken(candidate: int) -> bool:
+            return any(endpoint(address, candidate) in self._open for address in rivals)
+
         def free(candidate: int) -> bool:
-            return endpoint(local, candidate) not in self._open and (local, candidate) != remote
+            return not taken(candidate) and (local, candidate) != remote
 
         if port == 0:
             port = self._ports.choose(local, b"udp", 0, free)
@@ -169,7 +174,7 @@ class Datagrams:
                 self._ports.freed(local, b"udp", 0, remote[1])  # it was refused to this remote only
             if port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free for datagrams")
-        elif endpoint(local, port) in self._open:
+        elif taken(port):
             raise errors.oserror(errors.ADDRESS_IN_USE, f"UDP port {port}")
         return port
 
@@ -178,7 +183,7 @@ class Datagrams:
         name = endpoint(port.address, port.port)
         if self._open.get(name) is port:
             del self._open[name]
-            self._ports.freed(port.address, b"udp", 0, port.port)
+            self._ports.freed_everywhere(port.port)
 
     def next_ready(self) -> DatagramPort | None:
         """The next port with datagrams or errors; None: no more."""

@@ -52,17 +52,20 @@ def test_a_host_that_can_not_work_is_not_made(
         ((Recorder, SERVER, 0), {}, ValueError, "port"),
         ((Recorder, SERVER, 65536), {}, ValueError, "port"),
         ((Recorder, SERVER, -1), {}, ValueError, "port"),
-        ((Recorder, SERVER, "80"), {}, TypeError, "port"),
+        ((Recorder, SERVER, "0"), {}, ValueError, "port"),
         ((Recorder, SERVER, 80.0), {}, TypeError, "port"),
-        ((Recorder, SERVER, None), {}, TypeError, "port"),
-        ((Recorder, "a.name", "80"), {}, TypeError, "port"),
-        ((Recorder, None, 80), {}, TypeError, "address"),
-        ((Recorder, 5, 80), {}, TypeError, "address"),
+        ((Recorder, SERVER, True), {}, TypeError, "port"),
+        ((Recorder, SERVER, None), {}, ValueError, "port"),
+        ((Recorder, None, None), {}, ValueError, "host and port"),
+        ((Recorder, 5, 80), {}, TypeError, "host"),
+        ((Recorder, [SERVER], 80), {"ssl": True}, ValueError, "server_hostname"),
         ((5, SERVER, 80), {}, TypeError, "callable"),
         ((None, SERVER, 80), {}, TypeError, "callable"),
         ((Recorder, SERVER, 80), {"local_addr": (CLIENT, 70000)}, ValueError, "port"),
-        ((Recorder, SERVER, 80), {"local_addr": ("nowhere", 0)}, ValueError, "nowhere"),
+        ((Recorder, SERVER, 80), {"local_addr": (CLIENT,)}, ValueError, "local_addr"),
         ((Recorder, SERVER, 80), {"local_addr": CLIENT}, TypeError, "local_addr"),
+        ((Recorder, SERVER, 80), {"local_addr": 7}, TypeError, "local_addr"),
+        ((Recorder, SERVER, 80), {"local_addr": ("fd00::1", 0)}, OSError, "no matching local address"),
         ((Recorder, SERVER, 80), {"unknown": 1}, TypeError, "unknown"),
     ],
 )
@@ -85,10 +88,12 @@ def test_create_connection_refuses_what_makes_no_sense(
     [
         ((Recorder, None, 65536), {}, ValueError, "port"),
         ((Recorder, None, -1), {}, ValueError, "port"),
-        ((Recorder, None, "80"), {}, TypeError, "port"),
-        ((Recorder, "no.address", 80), {}, ValueError, "no.address"),
+        ((Recorder, None, 80.0), {}, TypeError, "port"),
+        ((Recorder,), {}, ValueError, "host/port"),
+        ((Recorder, [], 80), {}, OSError, "any address"),
         ((Recorder, 5, 80), {}, TypeError, "int"),
-        ((Recorder, None, 80), {"backlog": 0}, ValueError, "backlog"),
+        ((Recorder, None, 80), {"backlog": -1}, ValueError, "backlog"),
+        ((Recorder, None, 80), {"unknown": 1}, TypeError, "unknown"),
         ((Recorder, None, 80), {"backlog": "many"}, TypeError, "backlog"),
         ((5, None, 80), {}, TypeError, "callable"),
     ],
@@ -172,7 +177,7 @@ def test_a_factory_that_raises_leaves_nothing_behind() -> None:
             with pytest.raises(LookupError):
                 await pair.client.create_connection(factory, SERVER, PORT)
             with pytest.raises(LookupError):
-                await pair.client.create_datagram_endpoint(factory)  # type: ignore[arg-type]
+                await pair.client.create_datagram_endpoint(factory, (CLIENT, 0))  # type: ignore[arg-type]
             await settle()
             assert_nothing_left(pair.client, "time_wait")
             assert_nothing_left(pair.server, "listeners")

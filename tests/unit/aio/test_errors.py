@@ -208,7 +208,37 @@ def test_every_name_that_resolves_to_no_usable_address_is_enetunreach() -> None:
     run(main())
 
 
-def test_several_addresses_are_tried_in_turn_and_the_last_error_is_raised() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"happy_eyeballs_delay": 0.25},
+        {"happy_eyeballs_delay": 0.0},
+        {"all_errors": True},
+        {"local_addr": (CLIENT, 0)},
+        {"local_addr": ("10.9.9.9", 0)},
+        {"local_addr": ("fd00::1", 0)},
+    ],
+    ids=str,
+)
+def test_a_failed_connect_leaves_no_reference_cycle(options: dict[str, Any]) -> None:
+    async def main() -> None:
+        async with hosts(Config(syn_retries=0)) as pair:
+            kept: list[BaseException] = []
+            for targets in ([SERVER], [SERVER, "10.0.0.9", "10.0.0.8"]):
+                try:
+                    await pair.client.create_connection(Recorder, targets, 81, **options)
+                except (OSError, ExceptionGroup) as error:
+                    kept.append(error)
+            await settle()
+            while kept:
+                last = kept.pop()
+                assert gc.get_referrers(last) == []
+
+    run(main())
+
+
+def test_several_addresses_are_tried_in_turn_and_all_their_errors_are_told() -> None:
     async def main() -> None:
         async with hosts(Config(syn_retries=0)) as pair:
             loop = asyncio.get_running_loop()
@@ -218,8 +248,15 @@ def test_several_addresses_are_tried_in_turn_and_the_last_error_is_raised() -> N
                 return answers
 
             loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
-            with pytest.raises(TimeoutError):
+            with pytest.raises(OSError, match=r"Multiple exceptions: .*refused.*, .*timed out") as caught:
                 await pair.client.create_connection(Recorder, "a.name", 81)
+            assert type(caught.value) is OSError and caught.value.errno is None
+            with pytest.raises(ExceptionGroup) as group:
+                await pair.client.create_connection(Recorder, "a.name", 81, all_errors=True)
+            assert [type(error) for error in group.value.exceptions] == [ConnectionRefusedError, TimeoutError]
+            with pytest.raises(TimeoutError, match=r"^\[Errno 110\] Multiple exceptions") as caught:
+                await pair.client.create_connection(Recorder, ["10.0.0.8", "10.0.0.9"], 81)
+            assert caught.value.errno == errno.ETIMEDOUT, "what failed everywhere alike keeps its type"
             server = Recorder()
             await pair.server.create_server(lambda: server, port=81)
             transport, _ = await pair.client.create_connection(Recorder, "a.name", 81)

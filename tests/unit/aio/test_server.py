@@ -147,13 +147,15 @@ def test_a_factory_that_raises_ends_the_connection_and_is_reported() -> None:
 def test_several_addresses_and_the_wildcards() -> None:
     async def main() -> None:
         async with hosts() as pair:
-            for anywhere in (None, "", "0.0.0.0", "::"):
+            for anywhere in (None, "", "0.0.0.0"):
                 async with await pair.server.create_server(Recorder, anywhere, PORT) as server:
-                    assert [face.getsockname() for face in server.sockets] == [(SERVER, PORT)]
+                    assert [face.getsockname() for face in server.sockets] == [("0.0.0.0", PORT)]
                     transport, _ = await pair.client.create_connection(Recorder, SERVER, PORT)
                     transport.abort()
             async with await pair.server.create_server(Recorder, [SERVER], PORT):
                 pass
+            with pytest.raises(OSError, match="no IPv6 address"):
+                await pair.server.create_server(Recorder, "::", PORT)
             with pytest.raises(OSError, match=r"10\.9\.9\.9"):
                 await pair.server.create_server(Recorder, [SERVER, "10.9.9.9"], PORT)
             assert pair.server.stack.census()["listeners"] == 0

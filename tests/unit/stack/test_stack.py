@@ -286,6 +286,29 @@ def test_the_unspecified_address_is_every_address_of_its_family() -> None:
     assert answers(host, "10.0.0.3", "10.0.0.1") == RST | ACK
 
 
+def test_a_port_that_is_chosen_is_heard_by_nobody_else() -> None:
+    host = stack("10.0.0.1", "fd00::1", config=Config(port_first=40000, port_last=40002))
+    places = ("10.0.0.1", "0.0.0.0", "::")
+    assert len({host.listen(0, place).port for place in places}) == 3
+    assert len({host.open_datagrams(place).port for place in places}) == 3
+    for place in places:
+        with pytest.raises(OSError) as raised:
+            host.open_datagrams(place)
+        assert raised.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_a_udp_port_that_hears_the_same_is_in_use() -> None:
+    host = stack("10.0.0.1", "fd00::1")
+    every = host.open_datagrams("::", 53)
+    for place in ("10.0.0.1", "0.0.0.0", "fd00::1", None):
+        with pytest.raises(OSError) as raised:
+            host.open_datagrams(place, 53)
+        assert raised.value.errno == errno.EADDRINUSE
+    host.close_datagrams(every)
+    host.open_datagrams("0.0.0.0", 53)
+    host.open_datagrams("fd00::1", 53)
+
+
 def test_the_unspecified_address_of_a_family_that_a_stack_lacks_is_not_available() -> None:
     with pytest.raises(OSError) as raised:
         stack("10.0.0.1").listen(80, "::")

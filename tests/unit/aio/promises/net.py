@@ -266,11 +266,12 @@ class ToldInto(asyncio.BufferedProtocol):
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """Writes down what a UDP endpoint is told."""
+    """Writes down what a UDP endpoint is told; tells_from: and by whom."""
 
-    def __init__(self, net: Net, name: str) -> None:
+    def __init__(self, net: Net, name: str, tells_from: bool = True) -> None:
         self.net = net
         self.name = name
+        self.tells_from = tells_from
         self.transport: asyncio.DatagramTransport
 
     def connection_made(self, transport: Any) -> None:
@@ -278,7 +279,8 @@ class Datagrams(asyncio.DatagramProtocol):
         self.net.log.note(self.name, "made")
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.net.log.note(self.name, "datagram", data, "from", self.net.address(addr))
+        sender = ["from", self.net.address(addr)] if self.tells_from else []
+        self.net.log.note(self.name, "datagram", data, *sender)
 
     def error_received(self, exc: Exception) -> None:
         self.net.log.note(self.name, "error", exc)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,11 @@ def test_a_program_sees_what_it_sees_on_the_kernels_sockets(case: Case, world: s
         assert seen(case, world) != seen_in_kernel(case), f"no difference any more: take it off the list ({subject})"
     else:
         assert seen(case, world) == seen_in_kernel(case)
+
+
+def test_what_differs_on_purpose_is_told_in_the_documentation() -> None:
+    page = " ".join(Path("docs/asyncio.md").read_text().split())
+    assert [subject for subject in ON_PURPOSE if f"**{subject}**" not in page] == []
 
 
 def test_each_difference_is_of_a_program_and_listed_once() -> None:

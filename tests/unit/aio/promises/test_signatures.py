@@ -18,23 +18,10 @@ from synfin.aio.transport import Transport
 LOOP = asyncio.BaseEventLoop
 # Sockets of the kernel are handed over to a loop (`loop_factory`), not to a Host.
 OF_LOOPS = {"sock"}
-MISSING = {"family", "proto", "flags"}
 CALLS: list[tuple[Callable[..., Any], Callable[..., Any], set[str]]] = [
-    (
-        LOOP.create_connection,
-        Host.create_connection,
-        OF_LOOPS | MISSING | {"happy_eyeballs_delay", "interleave", "all_errors"},
-    ),
-    (
-        LOOP.create_server,
-        Host.create_server,
-        OF_LOOPS | MISSING | {"reuse_address", "reuse_port", "keep_alive", "start_serving"},
-    ),
-    (
-        LOOP.create_datagram_endpoint,
-        Host.create_datagram_endpoint,
-        OF_LOOPS | MISSING | {"reuse_port", "allow_broadcast"},
-    ),
+    (LOOP.create_connection, Host.create_connection, OF_LOOPS),
+    (LOOP.create_server, Host.create_server, OF_LOOPS),
+    (LOOP.create_datagram_endpoint, Host.create_datagram_endpoint, OF_LOOPS),
     (asyncio.open_connection, Host.open_connection, set()),
     (asyncio.start_server, Host.start_server, set()),
 ]

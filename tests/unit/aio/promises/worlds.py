@@ -81,18 +81,18 @@ def _name_the_ends(net: Net) -> None:
     known = {end.name: (end.address, end.address6) for end in (net.near, net.far)}
 
     async def getaddrinfo(host: Any, port: Any, **options: Any) -> list[Any]:
-        found = [
-            await asks(address, port, **options) for address in known.get(host, (host,)) if _is_of(address, options)
-        ]
-        return [entry for entries in found for entry in entries]
+        if host not in known:
+            return await asks(host, port, **options)
+        wanted = [address for address in known[host] if _is_of(address, options)]
+        return [entry for address in wanted for entry in await asks(address, port, **options)]
 
     loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
 
 
-def _is_of(address: Any, options: dict[str, Any]) -> bool:
+def _is_of(address: str, options: dict[str, Any]) -> bool:
     """Whether an address is of the family that is asked for."""
     family = options.get("family", 0)
-    return not family or not isinstance(address, str) or (":" in address) == (family == socket.AF_INET6)
+    return not family or (":" in address) == (family == socket.AF_INET6)
 
 
 # ---- the kernel ----

@@ -79,7 +79,7 @@ _connects("by_name_with_flags_that_want_a_number", "far.invalid", "<port>", flag
 _connects("with_happy_eyeballs", "far", "<port>", happy_eyeballs_delay=0.25)
 _connects("with_happy_eyeballs_to_an_address", "<far>", "<port>", happy_eyeballs_delay=0.25)
 _connects("with_interleave", "far", "<port>", interleave=2)
-_connects("with_a_socket_and_an_address", "<far>", "<port>", sock=7)
+_connects("with_a_socket_and_an_address", "<far>", "<port>", sock=7, worlds=PLAIN)
 
 
 async def _from_where(net: Net, what: str, address: str, local: Any) -> None:

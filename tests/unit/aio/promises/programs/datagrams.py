@@ -38,7 +38,7 @@ async def a_datagram_closed_tells_by_call_soon(net: Net) -> None:
     await net.log.until("near", "lost")
 
 
-@program()
+@program(since=(3, 13))  # before, asyncio sends none
 async def a_datagram_may_be_empty(net: Net) -> None:
     await _endpoint(net, net.far, "far", local_addr=(net.far.address, net.port))
     near = await _endpoint(net, net.near, "near", local_addr=(net.near.address, 0))
@@ -167,14 +167,14 @@ async def a_wildcard_endpoint_hears_and_answers_on_all_addresses(net: Net) -> No
     far = await _endpoint(net, net.far, "far", local_addr=("::", net.port))
     for address in (net.far.address, net.far.address6):
         ours = net.near.address6 if ":" in address else net.near.address
-        near = await _endpoint(net, net.near, "near", local_addr=(ours, 0), remote_addr=(address, net.port))
-        near.transport.sendto(b"hello")
+        near = Datagrams(net, "near", tells_from=False)  # on loopback the kernel answers from where it was asked
+        await net.near.create_datagram_endpoint(lambda: near, local_addr=(ours, 0))  # noqa: B023
+        near.transport.sendto(b"hello", (address, net.port))
         await net.rest()
         name = near.transport.get_extra_info("sockname")
         with net.outcome("far", "answer"):
             far.transport.sendto(b"answer", name if ":" in address else (f"::ffff:{name[0]}", name[1]))
         await net.rest()
-    net.log.note("near", "heard", net.log.has("near", "datagram"))
 
 
 @program()

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any
 
-from tests.unit.aio.promises.net import PLAIN, SIM, Net, Told, program
+from tests.unit.aio.promises.net import OWN, PLAIN, SIM, WORLDS, Net, program
 
 NOT_SIM = tuple(world for world in PLAIN if world != SIM)
 
@@ -33,11 +33,14 @@ async def _listen(net: Net, what: str, *arguments: Any, **options: Any) -> None:
             await _reached(net, address, port)
 
 
-def _listens(name: str, *arguments: Any, **options: Any) -> None:
+def _listens(
+    name: str, *arguments: Any, worlds: tuple[str, ...] = WORLDS, since: tuple[int, int] = (3, 11), **options: Any
+) -> None:
     """Register a program that listens with these arguments; `far` and the like in them stand for the net's."""
 
     async def listens(net: Net) -> None:
         known = {"<far>": net.far.address, "<far6>": net.far.address6, "<port>": net.port, "<text>": str(net.port)}
+        known["<bytes>"] = b"%d" % net.port
 
         def fill(value: Any) -> Any:
             if isinstance(value, (list, tuple, set)):
@@ -47,7 +50,7 @@ def _listens(name: str, *arguments: Any, **options: Any) -> None:
         await _listen(net, "create_server", *map(fill, arguments), **options)
 
     listens.__name__ = f"listening_{name}"
-    program()(listens)
+    program(worlds=worlds, since=since)(listens)
 
 
 _listens("on_one_address", "<far>", "<port>")
@@ -55,7 +58,6 @@ _listens("on_one_ipv6_address", "<far6>", "<port>")
 _listens("on_two_addresses", ["<far>", "<far6>"], "<port>")
 _listens("on_the_same_address_twice", ["<far>", "<far>"], "<port>")
 _listens("on_a_tuple_of_addresses", ("<far>",), "<port>")
-_listens("on_no_address_at_all", [], "<port>")
 _listens("on_none", None, "<port>")
 _listens("on_the_empty_name", "", "<port>")
 _listens("on_none_in_a_list", [None], "<port>")
@@ -70,7 +72,7 @@ _listens("without_host_and_port")
 _listens("with_host_none_and_port_none", None, None)
 _listens("with_host_none_and_port_zero", None, 0, family=socket.AF_INET)
 _listens("on_a_port_as_text", "<far>", "<text>")
-_listens("on_a_port_as_bytes", "<far>", b"8000")
+_listens("on_a_port_as_bytes", "<far>", "<bytes>")
 _listens("on_a_service_that_is_unknown", "<far>", "no such service")
 _listens("on_a_port_as_an_empty_text", "<far>", "")
 _listens("on_a_port_too_large", "<far>", 65536)
@@ -82,7 +84,6 @@ _listens("on_a_host_of_bytes", b"127.0.0.1", "<port>")
 _listens("on_a_name", "far", "<port>")
 _listens("on_a_name_and_its_address", ["far", "<far>"], "<port>")
 _listens("on_a_name_nobody_knows", "nobody.invalid", "<port>")
-_listens("on_an_address_of_nobody", "203.0.113.1", "<port>")
 _listens("for_ipv4", None, "<port>", family=socket.AF_INET)
 _listens("for_ipv6", None, "<port>", family=socket.AF_INET6)
 _listens("on_a_name_for_ipv6", "far", "<port>", family=socket.AF_INET6)
@@ -100,7 +101,16 @@ _listens("with_ssl_true", "<far>", "<port>", ssl=True)
 _listens("with_ssl_of_a_wrong_type", "<far>", "<port>", ssl="context")
 _listens("with_a_handshake_timeout_without_ssl", "<far>", "<port>", ssl_handshake_timeout=1)
 _listens("with_a_shutdown_timeout_without_ssl", "<far>", "<port>", ssl_shutdown_timeout=1)
-_listens("with_a_socket_and_an_address", "<far>", "<port>", sock=7)
+_listens("with_a_socket_and_an_address", "<far>", "<port>", sock=7, worlds=(OWN, SIM))
+_listens("on_no_address_at_all", [], "<port>", since=(3, 13))  # before, that made a server without a socket
+
+
+@program()
+async def listening_on_an_address_of_nobody(net: Net) -> None:
+    try:
+        await net.far.create_server(asyncio.Protocol, "203.0.113.1", net.port)
+    except OSError:
+        net.log.note("far", "OSError")  # which Python 3.13 no longer calls EADDRNOTAVAIL
 
 
 @program()
@@ -166,6 +176,14 @@ async def a_server_on_the_port_of_one_that_was_closed_with_connections(net: Net)
     await net.log.until("near", "lost")
     await _reached(net, net.far.address, net.port)
     await net.log.until("far second", "lost")
+
+
+@program()
+async def a_server_with_a_backlog_of_zero(net: Net) -> None:
+    server = await net.far.create_server(lambda: net.told("far"), net.far.address, net.port, backlog=0)
+    net.log.note("far", "serving", server.is_serving())
+    await _reached(net, net.far.address, net.port)
+    await net.rest()
 
 
 @program()
@@ -321,10 +339,6 @@ async def a_handler_of_streams_fails(net: Net) -> None:
     with net.outcome("near", "read"):
         net.log.note("near", "got", await reader.read())
     await net.log.until("loop", "reported")
-
-
-def _hold(told: Told) -> None:
-    told.transport.pause_reading()
 
 
 @program(worlds=NOT_SIM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from typing import Any
 
@@ -274,6 +275,7 @@ async def a_factory_fails_at_the_client(net: Net) -> None:
     await net.far.create_server(lambda: net.told("far"), net.far.address, net.port)
     with net.outcome("near", "create_connection"):
         await net.near.create_connection(_fails, net.far.address, net.port)
+    gc.collect()  # asyncio's socket ends when it is forgotten
 
 
 @program()
