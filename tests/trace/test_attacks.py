@@ -18,7 +18,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.config import COOKIES_OFF, Config
 from synfin.tcp.reassembly import PIECE_COST, RUN_COST
-from synfin.tcp.states import CLOSED, ESTABLISHED
+from synfin.tcp.states import CLOSED, ESTABLISHED, FIN_WAIT_1
 from synfin.wire.ip import IpHeader
 from synfin.wire.ip import parse_untrusted as parse_ip
 from synfin.wire.key import make_key
@@ -174,6 +174,93 @@ def test_a_peer_that_answers_a_closed_window_for_ever_does_not_hold_what_its_use
     host.emits(RST | ACK)
     host.counted(TCPAbortOnTimeout=1)
     host.has_forgotten_all()
+
+
+def orphan_ends(scene: Scene, answer: Callable[[int], None], timeouts: int) -> None:
+    """The peer answers each retransmission or probe, and still that many timeouts later its orphan is given up."""
+    host = scene.host
+    for number in range(timeouts):
+        scene.tick_until_output()
+        while scene.next_packet() is not None:
+            pass
+        answer(number)
+        while scene.next_packet() is not None:
+            pass
+    scene.tick_until_output()
+    host.emits(RST | ACK)
+    host.counted(TCPAbortOnTimeout=1)
+    host.has_forgotten_all()
+
+
+def test_a_peer_that_takes_the_window_back_and_answers_for_ever_does_not_hold_an_orphan(stage: Stage) -> None:
+    # As Linux: what was out goes again, a segment at a time, and each answer says ACK SND.UNA, window 0.
+    scene, host, peer = stage.opened(plain(orphan_retries=4))
+    host.writes(20_000)
+    host.closes()
+    for _ in range(10):
+        host.emits(ACK, 1000)
+    peer.window = 0
+    peer.sends(ACK, ack=1)
+    orphan_ends(scene, lambda _: peer.sends(ACK, ack=1), 4)
+
+
+def test_a_peer_whose_window_opens_and_shuts_without_taking_anything_does_not_hold_an_orphan(stage: Stage) -> None:
+    scene, host, peer = stage.opened(plain(orphan_retries=4))
+    peer.sends(ACK, win=0)
+    host.writes(20_000)
+    host.closes()
+    host.is_silent()
+
+    def flaps(number: int) -> None:
+        peer.window = 1000 + 10 * number
+        peer.sends(ACK, ack=1)
+        while scene.next_packet() is not None:
+            pass
+        peer.window = 0
+        peer.sends(ACK, ack=1)
+
+    orphan_ends(scene, flaps, 4)
+
+
+def test_an_orphan_whose_peer_takes_something_goes_on(stage: Stage) -> None:
+    scene, host, peer = stage.opened(plain(orphan_retries=2))
+    host.writes(2000)
+    host.closes()
+    host.emits(ACK, 1000)
+    host.emits(DATA | FIN, 1000)
+    peer.window = 0
+    peer.sends(ACK, ack=1)
+    for number in range(1, 500):
+        scene.tick_until_output()
+        while scene.next_packet() is not None:
+            pass
+        peer.sends(ACK, ack=1 + number // 2)
+        while scene.next_packet() is not None:
+            pass
+    host.is_in(FIN_WAIT_1)
+    orphan_ends(scene, lambda _: peer.sends(ACK, ack=250), 1)
+
+
+@pytest.mark.parametrize("out", [True, False])
+def test_a_user_waits_for_a_closed_window_as_long_as_the_peer_answers_and_an_orphan_begins_to_count_then(
+    stage: Stage, out: bool
+) -> None:
+    # RFC 9293 3.8.6.1, MUST-37
+    scene, host, peer = stage.opened(plain(orphan_retries=3, retries=2))
+    if out:
+        host.writes(1000)
+        host.emits(DATA, 1000)
+    peer.window = 0
+    peer.sends(ACK, ack=1)
+    if not out:
+        host.writes(1000)
+        host.is_silent()
+    for _ in range(20):
+        scene.tick_until_output()
+        assert scene.next_packet() is not None
+        peer.sends(ACK, ack=1)
+    host.closes()
+    orphan_ends(scene, lambda _: peer.sends(ACK, ack=1), 3)
 
 
 def test_more_orphans_than_the_limit_are_reset(stage: Stage) -> None:

@@ -88,7 +88,8 @@ class Config:
     retries: int = 15
     """Retransmissions of the same data before the connection fails: R2 of RFC 9293 3.8.3 (Linux: tcp_retries2)."""
     orphan_retries: int = 8
-    """The same once the user has closed (Linux: tcp_orphan_retries)."""
+    """Timeouts without progress, answered or not, before a connection ends whose user has closed (Linux:
+    tcp_orphan_retries)."""
     user_timeout_us: int = 0
     """Fail when sent data stays unacknowledged this long; 0: only `retries` decides (RFC 9293 3.9.1, OPEN timeout)."""
     keepalive_idle_us: int = 0

@@ -371,6 +371,7 @@ class Connection(Tcb):
             return
         env.orphans += 1
         self._orphan = True
+        self.sender.orphan()
         self.closer.reader_gone = True
         self.shutdown(now)
         if self.state == FIN_WAIT_2:
@@ -423,7 +424,6 @@ class Connection(Tcb):
 
     def on_timer(self, now: i64) -> None:
         """Do all that is due."""
-        config = self.env.config
         if self.state == CLOSED or self.state == TIME_WAIT:
             self.deadline = 0
             return
@@ -432,8 +432,7 @@ class Connection(Tcb):
             return
         if self.receiver.acks.on_timer(now):
             self.env.counters.DelayedACKs += 1
-        orphan = self.closer.reader_gone and self.closer.fin_queued
-        result = self.sender.on_timer(now, config.orphan_retries if orphan else config.retries, orphan)
+        result = self.sender.on_timer(now)
         if result & GIVE_UP:
             self._give_up(now)
             return

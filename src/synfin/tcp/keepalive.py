@@ -6,7 +6,7 @@ from mypy_extensions import i64
 
 
 class KeepAlive:
-    """Exists only on connections that asked for it. heard(): any segment from the peer."""
+    """Exists only on connections that asked for it. heard(): a segment from the peer was accepted."""
 
     def __init__(self, idle_us: i64, interval_us: i64, probes: i64, now: i64) -> None:
         self.idle_us: i64 = idle_us

@@ -10,12 +10,14 @@ from mypy_extensions import i64
 
 
 class Persist:
-    """deadline 0: not running. unanswered: probes since the peer was last heard; sent: since the window closed."""
+    """deadline 0: not running. unanswered: probes since the peer was last heard.
+
+    A window may stay closed for ever as long as its owner answers (RFC 9293 3.8.6.1, MUST-37).
+    """
 
     def __init__(self) -> None:
         self.deadline: i64 = 0
         self.unanswered: i64 = 0
-        self.sent: i64 = 0
         self._interval: i64 = 0
 
     def start(self, now: i64, rto: i64) -> None:
@@ -27,16 +29,10 @@ class Persist:
     def probe_sent(self, now: i64, max_us: i64) -> None:
         """The interval doubles from probe to probe (SHLD-30)."""
         self.unanswered += 1
-        self.sent += 1
         self._interval = min(self._interval * 2, max_us)
         self.deadline = now + self._interval
-
-    def heard(self) -> None:
-        """The peer is alive: a window may stay closed for ever as long as it answers (MUST-37)."""
-        self.unanswered = 0
 
     def stop(self) -> None:
         """The window is open, or nothing is left to send."""
         self.deadline = 0
         self.unanswered = 0
-        self.sent = 0

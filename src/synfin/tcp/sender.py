@@ -66,7 +66,9 @@ class Sender:
         self.mss: i64 = mss
         self.nodelay: bool = config.nodelay
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
-        self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved
+        self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
+        self._orphan: bool = False  # the user has closed: nobody is left to decide that the peer had time enough
+        self._stalled: i64 = 0  # timeouts of an orphan, answered or not, since SND.UNA last moved
         self.buffer: SendBuffer = SendBuffer()
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
         self.losses: LossRecovery = LossRecovery(congestion, config.scoreboard_limit)
@@ -120,6 +122,10 @@ class Sender:
         if self.snd_nxt >= self.buffer.end:
             self.losses.note_idle_writer()
         self.buffer.append(data)
+
+    def orphan(self) -> None:
+        """The user has closed and hears no more of what is still to be sent."""
+        self._orphan = True
 
     def queue_fin(self) -> None:
         """Our FIN follows the last byte written (RFC 9293 3.10.4)."""
@@ -246,6 +252,7 @@ class Sender:
         self._probed = False
         self.buffer.release(ack)
         self.retries = 0
+        self._stalled = 0
         self._progress_at = now
         # RFC 6298 5.2 and 5.3: all acknowledged, stop; some, start again.
         self.rto_deadline = now + self.rto.rto if ack < self.snd_nxt else 0
@@ -474,11 +481,8 @@ class Sender:
         """The peer owes us an ACK, of data or of a probe: the user timeout runs."""
         return self.snd_una < self.snd_nxt or self.persist.unanswered > 0
 
-    def on_timer(self, now: i64, retries: i64, orphan: bool) -> i64:
-        """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone.
-
-        orphan: the user has closed; nobody is left to decide that a window has been closed for long enough.
-        """
+    def on_timer(self, now: i64) -> i64:
+        """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
         if self.user_timeout_us and self._unanswered() and now - self._progress_at >= self.user_timeout_us:
             return GIVE_UP
         flight = self.losses.flight
@@ -494,9 +498,9 @@ class Sender:
                 tail.on_timer()
                 return TAIL_PROBE
             if self.rto_deadline and now >= self.rto_deadline:
-                return self._on_rto(flight, retries, now)
+                return self._on_rto(flight, now)
         if self.persist.deadline and now >= self.persist.deadline:
-            if self.persist.unanswered >= retries or (orphan and self.persist.sent >= retries):
+            if self._is_enough(self.persist.unanswered):
                 return GIVE_UP
             if self.persist.unanswered == 0:
                 self._progress_at = now
@@ -504,9 +508,22 @@ class Sender:
             return PROBE
         return 0
 
-    def _on_rto(self, flight: Flight, retries: i64, now: i64) -> i64:
+    def _is_enough(self, unanswered: i64) -> bool:
+        """R2 of RFC 9293 3.8.3 is passed.
+
+        Who answers keeps a user's connection for ever (3.8.6.1), but no orphan, as in Linux: neither by a window that
+        stays closed nor by one taken back from what is out.
+        """
+        if not self._orphan:
+            return unanswered >= self._config.retries
+        if unanswered >= self._config.orphan_retries or self._stalled >= self._config.orphan_retries:
+            return True
+        self._stalled += 1
+        return False
+
+    def _on_rto(self, flight: Flight, now: i64) -> i64:
         """RFC 6298 5.4 to 5.6."""
-        if self.retries >= retries:
+        if self._is_enough(self.retries):
             return GIVE_UP
         self.retries += 1
         reneged = self.losses.on_rto(flight, self.snd_una, self.snd_nxt, self.retries, self.rto, now)
