@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "3e41bac40174deab961ca0dc132558d6c38a2de1ddd9301670957eff486757ef"
+CAPTURE = "8729ada8e9905c7637ee1d70fe62870bf017271268e54e83526d0573024897ee"
 SIZE = 100_000
 
 

@@ -61,7 +61,7 @@ def text(at: int, length: int) -> bytes:
 
 def plain(**settings: object) -> Config:
     """A Config without options that would clutter a trace."""
-    values: dict[str, object] = {"timestamps": False, "window_scale": False, "receive_buffer": 65535}
+    values: dict[str, object] = {"timestamps": False, "window_scale": False, "receive_buffer": 65535, "pacing": False}
     values.update(settings)
     values.setdefault("receive_buffer_max", values["receive_buffer"])
     return Config(**values)  # type: ignore[arg-type]

@@ -321,7 +321,7 @@ def test_optimistic_acks_let_out_no_more_at_once_than_the_window_and_nothing_tha
 
 def test_an_ack_cut_into_single_bytes_opens_the_window_no_further_than_one(stage: Stage) -> None:
     opened = []
-    for step in (14_600, 1):
+    for step in (7_300, 1):
         scene, host, peer = stage.opened(plain(initial_window=10), mss=1460)
         host.connection.write(bytes(14_600 + 100 * 1460))
         takes_all(scene)

@@ -278,9 +278,9 @@ def test_after_an_idle_time_of_one_rto_the_window_is_the_initial_one_again(stage
         host.emits(ACK, 1000)
     host.emits(DATA, 1000)
     scene.tick(RTT)
-    host.writes(20000)
+    host.writes(18000)
     peer.sends(ACK, ack=10001)
-    for _ in range(19):
+    for _ in range(17):
         host.emits(ACK, 1000)
     host.emits(DATA, 1000)
     scene.tick(RTT)
@@ -734,3 +734,43 @@ def test_a_write_after_long_idleness_into_a_closed_window_does_not_spin(stage: S
     peer.sends(ACK, ack=1)
     host.emits(DATA, 10, seq=1)
     peer.sends(ACK)
+
+
+# ---- pacing ----
+
+
+def test_the_first_window_goes_at_once_and_the_next_is_spread_over_the_round_trip(stage: Stage) -> None:
+    scene, host, peer = stage.opened(plain(pacing=True))
+    host.writes(60000)
+    for _ in range(10):
+        host.emits(ACK, 1000)
+    scene.tick(RTT)
+    peer.sends(ACK, ack=10001)  # cwnd 20000, twice that a round trip: 4000 bytes a millisecond
+    together = []
+    for _ in range(RTT // MS):
+        count = 0
+        while scene.next_packet() is not None:
+            count += 1
+        together.append(count)
+        scene.tick(MS)
+    assert sum(together) == 20 and max(together) <= 4
+    assert sum(together[:5]) >= 18, "at twice cwnd a round trip"
+
+
+def test_a_path_shorter_than_a_millisecond_is_not_paced(stage: Stage) -> None:
+    scene = stage(plain(pacing=True))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000)
+    host.emits(SYN | ACK, ack=1)
+    scene.tick(MS - 1)
+    peer.sends(ACK)
+    host.accepts()
+    host.writes(60000)
+    for _ in range(10):
+        host.emits(ACK, 1000)
+    scene.tick(MS - 1)
+    peer.sends(ACK, ack=10001)
+    for _ in range(18):  # one ACK adds eight segments at most (RFC 9406 4.3)
+        host.emits(ACK, 1000)
+    host.is_silent()

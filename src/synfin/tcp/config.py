@@ -71,6 +71,8 @@ class Config:
     """Which one each connection gets: "newreno" (also "reno"), or what makes one, called with the segment size."""
     initial_window: int = 10
     """Initial congestion window in segments (RFC 6928)."""
+    pacing: bool = True
+    """Spread what cwnd lets out over the round trip, where that is longer than a millisecond."""
     nodelay: bool = False
     """Switch Nagle's algorithm off for new connections (RFC 9293 3.7.4)."""
     rto_initial_us: int = 1 * SECOND_US

@@ -360,6 +360,7 @@ class Connection(Tcb):
             self._end(CLOSED, "CLOSE before the handshake was done", "9293 3.10.4", CAUSE_USER, now)
             return
         if self.receiver.ready_bytes or self.closer.by_reset:
+            self.sender.pacing = False
             while self.handshake is None and self.sender.next_chunk(now, BURST_BYTES, self.env.chunk):
                 self._send_chunk(self.env.chunk, now)
             self.abort(now)

@@ -47,6 +47,7 @@ class LossRecovery:
         """The handshake is done."""
         self.mss = mss
         self.sack = sack
+        self.congestion.sack = sack
         if sack:
             self.rack = Rack()
         self.congestion.start(mss, segments)

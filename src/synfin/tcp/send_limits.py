@@ -10,21 +10,19 @@ from typing import Final
 from mypy_extensions import i64
 
 BURST_BYTES: Final = 65535 - 120  # one IP packet, less the longest headers
-BURST_US: Final = 1000  # a burst holds what this much time carries at the pacing rate
+BURST_SECONDS: Final = 0.001  # a burst holds what this much time carries at the pacing rate
 
 
-def burst_limit(mss: i64, cwnd: i64, ssthresh: i64, srtt: i64) -> i64:
+def burst_limit(mss: i64, rate: float) -> i64:
     """Bytes of the next burst: whole segments, what one millisecond carries at the pacing rate, at least two segments.
 
-    srtt: µs, 0 while unknown.
+    rate: bytes a second, 0 while unknown.
     """
     size: i64 = BURST_BYTES
-    if srtt > 0:
-        # The pacing rate is twice cwnd per RTT while the window may still double, 1.2 times after.
-        rate = cwnd * 2 if cwnd < ssthresh else cwnd * 6 // 5
-        carried = rate * BURST_US // srtt
-        if carried < size:
-            size = carried
+    if rate > 0.0:
+        carried = rate * BURST_SECONDS
+        if carried < float(size):
+            size = int(carried)
     segments = size // mss
     if segments < 2:
         segments = 2 if 2 * mss <= BURST_BYTES else 1

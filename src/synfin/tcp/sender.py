@@ -15,6 +15,7 @@ from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import NONE, AckSample, CongestionControl
 from synfin.tcp.flight import Flight
 from synfin.tcp.loss_recovery import FAST_RETRANSMIT, UNDONE, LossRecovery
+from synfin.tcp.pacing import AT_ONCE, SHORT_RTT_US, Pacer, rate_of
 from synfin.tcp.persist import Persist
 from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import IN_FLIGHT, Sent
@@ -73,6 +74,9 @@ class Sender:
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
         self.losses: LossRecovery = LossRecovery(congestion, config.scoreboard_limit)
         self.persist: Persist = Persist()
+        self.pacer: Pacer | None = None  # once a round trip is known to be long enough
+        self.pacing: bool = config.pacing
+        self.max_pacing_rate: float = 0.0  # bytes a second; 0: no limit (SO_MAX_PACING_RATE)
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
         self._config: Config = config
         self.user_timeout_us: i64 = config.user_timeout_us
@@ -187,6 +191,7 @@ class Sender:
     def stop(self) -> None:
         """The connection is gone: forget the data and every timer."""
         self.losses.stop()
+        self.pacer = None
         self.buffer.clear()
         self.rto_deadline = 0
         self.persist.stop()
@@ -294,8 +299,29 @@ class Sender:
         chunk.retransmission = False
 
     def _burst_limit(self) -> i64:
-        congestion = self.losses.congestion
-        return burst_limit(self.mss, congestion.cwnd, congestion.ssthresh, self.rto.srtt)
+        return burst_limit(self.mss, self.pacing_rate())
+
+    def pacing_rate(self) -> float:
+        """Bytes a second, whether the path is long enough to be paced or not; 0.0: unknown."""
+        flight = self.losses.flight
+        in_flight: i64 = flight.board.in_flight if flight is not None else 0
+        return rate_of(self.losses.congestion, in_flight, self.rto.srtt, self.max_pacing_rate)
+
+    def _must_wait(self, now: i64) -> bool:
+        """The next burst is not yet paid for."""
+        paced = self.pacing and (self.rto.min_rtt > SHORT_RTT_US or self.max_pacing_rate > 0.0)
+        self.losses.congestion.paced = paced
+        if not paced:
+            return False
+        rate = self.pacing_rate()
+        if rate == 0.0:
+            return False
+        pacer = self.pacer
+        if pacer is None:
+            pacer = self.pacer = Pacer(now)
+        if self.losses.flight is None and (self.snd_nxt == 1 or now - self._last_sent_at > self.rto.rto):
+            pacer.begin(AT_ONCE * self.mss)
+        return not pacer.may_send(rate, self.rto.min_rtt, now)
 
     def _lost_chunk(self, flight: Flight, now: i64, burst: i64, chunk: Chunk) -> bool:
         board = flight.board
@@ -307,6 +333,8 @@ class Sender:
             if board.in_flight > 0 and not self._must_send:
                 return False
             room = self.mss
+        if not self._must_send and self._must_wait(now):
+            return False
         room = room // self.mss * self.mss
         record = board.next_lost(room if room < burst else burst)
         if record is None:
@@ -323,7 +351,7 @@ class Sender:
         self.losses.on_resent(record, now, lost)
         if record.start == self.snd_una:
             self.rto_deadline = now + self.rto.rto  # for what stands first the waiting begins anew, as in Linux
-        self._sent(now)
+        self._sent(record.end - record.start, now)
 
     def _cover(self, chunk: Chunk, record: Sent) -> i64:
         """Describe the retransmission of a record: its text, or less where the pieces are too many. Its bytes."""
@@ -391,6 +419,8 @@ class Sender:
             if self.snd_una == self.snd_nxt:
                 self.persist.start(now, self.rto.rto)
             return False
+        if self._must_wait(now):
+            return False
         self._describe_new(length, fin, now, chunk)
         self.persist.stop()
         return True
@@ -431,7 +461,7 @@ class Sender:
         flight = self.losses.on_new(self.snd_nxt, end, now)
         self.snd_nxt = end
         self._probed = False
-        self._sent(now)
+        self._sent(length, now)
         self._arm_tail(flight, now)
 
     def _arm_tail(self, flight: Flight, now: i64) -> None:
@@ -444,8 +474,10 @@ class Sender:
         else:
             tail.arm(now, self.rto.srtt, self.snd_nxt - self.snd_una <= self.mss, self.rto_deadline)
 
-    def _sent(self, now: i64) -> None:
+    def _sent(self, size: i64, now: i64) -> None:
         self._last_sent_at = now
+        if self.pacer is not None:
+            self.pacer.on_sent(size)
         if self.rto_deadline == 0:  # RFC 6298 5.1
             self.rto_deadline = now + self.rto.rto
 
@@ -470,6 +502,8 @@ class Sender:
         rack = self.losses.rack
         if rack is not None:
             due = earlier(due, rack.deadline)
+        if self.pacer is not None:
+            due = earlier(due, self.pacer.deadline)
         flight = self.losses.flight
         if flight is not None and flight.tail is not None:
             due = earlier(due, flight.tail.deadline)
@@ -485,6 +519,8 @@ class Sender:
         """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
         if self.user_timeout_us and self._unanswered() and now - self._progress_at >= self.user_timeout_us:
             return GIVE_UP
+        if self.pacer is not None and now >= self.pacer.deadline:
+            self.pacer.deadline = 0  # whoever is due is asked at the next poll
         flight = self.losses.flight
         if flight is not None:
             rack = self.losses.rack
