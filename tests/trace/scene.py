@@ -16,7 +16,8 @@ Packets and user calls in a row are one batch, as a link would read it; the host
 output (`emits`, `is_silent`, `tick`). Each step is printed, so that pytest shows the whole history of a failing test.
 
 Held in every test, besides what it says: checksums are right, the right edge of the window never moves left, ACKs never
-go back, no deadline is in the past, and who waits for the peer has a deadline.
+go back, no deadline is in the past, and who waits for the peer has a deadline, the account of
+memory is what the connections hold.
 """
 
 from __future__ import annotations
@@ -407,7 +408,10 @@ class Scene:
                     self._packets.append(self._check(packet))
         deadline = self.stack.next_deadline()
         assert deadline is None or deadline > self.now, "a deadline is not in the future of an idle stack"
-        for connection in self.stack.connections():
+        connections = self.stack.connections()
+        assert not any(connection.settle() for connection in connections), "a turn ended without telling the account"
+        assert self.stack.census()["memory"] == sum(connection.charged for connection in connections)
+        for connection in connections:
             snapshot = connection.snapshot()
             waits = snapshot.state in ("SYN-SENT", "SYN-RCVD", "FIN-WAIT-1", "CLOSING", "LAST-ACK")
             if waits or snapshot.unacknowledged > 0 or snapshot.unsent > 0:

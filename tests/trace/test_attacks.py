@@ -642,6 +642,41 @@ def test_a_packet_too_big_about_a_packet_that_was_not_is_no_more_believed_than_o
 # ---- memory and work ----
 
 
+@pytest.mark.parametrize("hole", [0, 1])
+def test_buffers_filled_on_many_connections_end_at_a_limit_of_the_stack_and_others_get_on(
+    stage: Stage, hole: int
+) -> None:
+    # as Linux with tcp_mem: 40 connections could hold 2.5 MB, where no reader comes or the first byte is kept back
+    high = 500_000
+    scene = stage(plain(tcp_mem=(250_000, 300_000, high)))
+    host = scene.host
+    host.listens()
+    peers = [scene.another_peer() for _ in range(40)]
+    for peer in peers:
+        opens(scene, peer)
+        host.accepts()
+    honest = scene.another_peer()
+    opens(scene, honest)
+    reader = host.accepts()
+    for at in range(1, 60_000, 1000):
+        for peer in peers:
+            peer.sends(ACK, 1000, seq=at + hole)
+            while scene.next_packet() is not None:
+                pass
+            assert scene.stack.census()["memory"] <= high + 1000  # what came since the last poll
+        honest.sends(DATA, 1000)
+        assert len(b"".join(reader.read(scene.now))) == 1000
+        while scene.next_packet() is not None:
+            pass
+    counted = scene.stack.counters.as_dict()
+    assert counted["TCPMemoryPressures"] >= 1 and counted["PruneCalled"] >= 1
+    assert counted["OfoPruned"] >= 1 if hole else counted["RcvPruned"] >= 1
+    scene.stack.abort_all(scene.now)
+    while scene.next_packet() is not None:
+        pass
+    host.has(memory=0)
+
+
 @pytest.mark.parametrize("mss", [0, 1, 40])
 def test_a_tiny_mss_is_not_followed_below_48_bytes(stage: Stage, mss: int) -> None:
     # CVE-2019-11479; 48 is TCP_MIN_SND_MSS of Linux

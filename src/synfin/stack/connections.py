@@ -19,6 +19,7 @@ from synfin.stack.addresses import (
     overlapping,
     source_for,
 )
+from synfin.stack.memory import Memory
 from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
@@ -27,6 +28,7 @@ from synfin.tcp import errors, time_wait
 from synfin.tcp.connection import Connection
 from synfin.tcp.environment import Environment
 from synfin.tcp.listener import Listener
+from synfin.tcp.pressure import FULL
 from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
@@ -42,7 +44,13 @@ class Connections:
     """
 
     def __init__(
-        self, own: set[bytes], env: Environment, ports: EphemeralPorts, path_mtu: PathMtu, timers: TimerQueue
+        self,
+        own: set[bytes],
+        env: Environment,
+        ports: EphemeralPorts,
+        path_mtu: PathMtu,
+        timers: TimerQueue,
+        memory: Memory,
     ) -> None:
         self.by_key: dict[bytes, Connection] = {}
         self.accepting: deque[Listener] = deque()  # have something to accept
@@ -53,6 +61,7 @@ class Connections:
         self._ports: EphemeralPorts = ports
         self._path_mtu: PathMtu = path_mtu
         self._timers: TimerQueue = timers
+        self._memory: Memory = memory
 
     # ---- segments ----
 
@@ -85,7 +94,7 @@ class Connections:
         if listener is None:
             env.output.reset_for(seg)
             return None
-        if len(self.by_key) >= env.config.connection_limit:
+        if len(self.by_key) >= env.config.connection_limit or env.pressure.level == FULL:
             env.counters.ListenDrops += 1
             return None
         connection = listener.on_segment(seg, self._path_mtu.to(src, now), now, iss_above)
@@ -122,6 +131,7 @@ class Connections:
         if self.by_key.get(key) is not connection:
             return
         del self.by_key[key]
+        self._memory.release(connection)
         holder = connection.user
         if connection.error and isinstance(holder, Listener):
             holder.forget(connection)
@@ -188,6 +198,8 @@ class Connections:
         check_families(here, there)
         if len(self.by_key) >= env.config.connection_limit:
             raise errors.oserror(errors.NO_BUFFERS, f"Config.connection_limit is {env.config.connection_limit}")
+        if env.pressure.level == FULL:
+            raise errors.oserror(errors.NO_BUFFERS, f"more is held than Config.tcp_mem allows: {env.config.tcp_mem[2]}")
 
         def free(candidate: int) -> bool:
             """Nobody on this side may be the other end: no listener (as Linux), nor the connection itself."""

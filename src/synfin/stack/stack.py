@@ -18,6 +18,7 @@ from synfin.stack.connections import Connections
 from synfin.stack.datagrams import DatagramPort, Datagrams
 from synfin.stack.icmp_input import IcmpInput
 from synfin.stack.icmp_limits import IcmpLimits
+from synfin.stack.memory import Memory
 from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.timers import TimerQueue
@@ -80,7 +81,10 @@ class Stack:
         )
         self._timers: TimerQueue = TimerQueue()
         self._path_mtu: PathMtu = PathMtu(self.config.mtu)
-        self._connections: Connections = Connections(self.addresses, self._env, ports, self._path_mtu, self._timers)
+        self._memory: Memory = Memory(self.config.tcp_mem, self._env.pressure, self.counters)
+        self._connections: Connections = Connections(
+            self.addresses, self._env, ports, self._path_mtu, self._timers, self._memory
+        )
         self._datagrams: Datagrams = Datagrams(self.addresses, self._output, self.counters, ports, self.config.mtu)
         self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters, limits)
         self._ip: IpHeader = IpHeader()  # reused
@@ -194,6 +198,9 @@ class Stack:
                     budget -= sent
                     connection.touch()
                 self._timers.note(connection)
+                change = connection.settle()
+                if change:
+                    self._memory.settle(change, connection, self._connections.by_key, now)
             packets = self._output.take()
             if not packets:
                 return packets
@@ -281,7 +288,7 @@ class Stack:
         """Active OPEN to `remote`:`port`; local_port 0 chooses one.
 
         Raises ValueError or TypeError for a bad address or port; OSError: ENETUNREACH (no address of that family),
-        EADDRNOTAVAIL (`local` is not ours, or no port is free), EADDRINUSE, ENOBUFS (connection_limit).
+        EADDRNOTAVAIL (`local` is not ours, or no port is free), EADDRINUSE, ENOBUFS (connection_limit, tcp_mem).
         """
         check_port(port, 1)
         check_port(local_port, 0)
@@ -336,5 +343,6 @@ class Stack:
             "timers": len(self._timers),
             "active": len(self._env.active),
             "ready": len(self._env.ready),
+            "memory": self._memory.used,
             "outbox": len(self._output.packets),
         }

@@ -58,6 +58,7 @@ class Closer:
         self.peer_fin: bool = False
         self.peer_first: bool = False
         self.reader_gone: bool = False
+        self.orphan: bool = False  # counted in Environment.orphans
         self.by_reset: bool = False  # SO_LINGER with no time: close() is abort()
 
     def queue_fin(self) -> None:

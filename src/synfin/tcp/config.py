@@ -41,6 +41,16 @@ def check_keepalive(idle_us: object, interval_us: object, probes: object, prefix
     _within(prefix + "probes", probes, 1, 127)
 
 
+def check_tcp_mem(limits: object) -> None:
+    """Raise ValueError or TypeError for what are no three limits, the lowest first."""
+    if not isinstance(limits, tuple) or len(limits) != 3:
+        raise TypeError("Config.tcp_mem must be three numbers of bytes in a tuple: low, pressure, high")
+    lowest = 4096
+    for name, limit in zip(("low", "pressure", "high"), limits, strict=True):
+        _within(f"Config.tcp_mem ({name})", limit, lowest, 1 << 48)
+        lowest = limit
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Settings of a Stack and of every connection it carries. Times are microseconds, sizes are bytes.
@@ -118,6 +128,9 @@ class Config:
     orphan_limit: int = 8192
     """Connections of a stack that their users have closed and that still send; one more is reset (Linux:
     tcp_max_orphans)."""
+    tcp_mem: tuple[int, int, int] = (96 << 20, 128 << 20, 192 << 20)
+    """What all connections of a stack may hold for their users (Linux: tcp_mem): above the second no buffer grows until
+    less than the first is held; above the third nothing is kept out of order, and connections are refused."""
     challenge_ack_limit: int = 1000
     """Challenge ACKs of a stack in a second, on average (RFC 5961 7; Linux: tcp_challenge_ack_limit)."""
     icmp_msgs_per_sec: int = 1000
@@ -171,6 +184,7 @@ class Config:
         _within("Config.syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
         _within("Config.port_first", self.port_first, 1, 65535)
         _within("Config.port_last", self.port_last, self.port_first, 65535)
+        check_tcp_mem(self.tcp_mem)
         try:
             factory(self.congestion_control)
         except (TypeError, ValueError) as refused:

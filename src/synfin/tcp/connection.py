@@ -13,7 +13,8 @@ from mypy_extensions import i64
 from synfin.tcp import acceptance, errors, report
 from synfin.tcp import handshake as opening
 from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
-from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, AFTER_FIN, DROPPED, FIN_REACHED, QUEUED
+from synfin.tcp.pressure import FULL
+from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, FIN_REACHED, TOLD
 from synfin.tcp.send_limits import BURST_BYTES
 from synfin.tcp.sender import ACKED, FIN_ACKED, GIVE_UP, PROBE
 from synfin.tcp.states import (
@@ -294,7 +295,7 @@ class Connection(Tcb):
                 if self.state == TIME_WAIT:
                     self._send_ack(now)  # nothing can ride with it any more
                     return
-        if result & (QUEUED | DROPPED | AFTER_FIN):
+        if result & TOLD:
             report.on_text(result, self.env.counters, self.env.tracer, self.key, now)
         if result & ACK_AT_ONCE:
             self._send_ack(now)
@@ -336,6 +337,8 @@ class Connection(Tcb):
         if not receiver.fin_reached and receiver.update_due(self.sender.mss):
             receiver.acks.due = True
             self.touch()
+        elif self.charged:
+            self.touch()  # the stack's account hears of it at the end of a turn
 
     def shutdown(self, now: i64) -> None:
         """Half-close: no more will be written, reading goes on (RFC 9293 3.6, case 1)."""
@@ -366,12 +369,12 @@ class Connection(Tcb):
             self.abort(now)
             return
         env = self.env
-        if env.orphans >= env.config.orphan_limit:
+        if env.orphans >= env.config.orphan_limit or (env.pressure.level == FULL and self.sender.queued()):
             env.counters.TCPAbortOnMemory += 1
             self.abort(now)
             return
         env.orphans += 1
-        self._orphan = True
+        self.closer.orphan = True
         self.sender.orphan()
         self.closer.reader_gone = True
         self.shutdown(now)

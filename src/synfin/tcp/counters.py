@@ -74,7 +74,11 @@ class Counters:
         self.TCPOFODrop: i64 = 0
         self.TCPAbortOnData: i64 = 0
         self.TCPAbortOnTimeout: i64 = 0
-        self.TCPAbortOnMemory: i64 = 0  # too many orphans
+        self.TCPAbortOnMemory: i64 = 0  # too many orphans, or no memory for one
+        self.TCPMemoryPressures: i64 = 0  # times that memory became short
+        self.PruneCalled: i64 = 0  # times that memory was full, and more came
+        self.OfoPruned: i64 = 0  # connections that lost what waited behind holes: reneging, where it had been reported
+        self.RcvPruned: i64 = 0  # segments dropped since memory was full and their reader behind
         self.TCPKeepAlive: i64 = 0
         self.TCPWinProbe: i64 = 0
         self.TCPTimeWaitOverflow: i64 = 0
@@ -96,5 +100,5 @@ COUNTER_NAMES = (
     "TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK "
     "TCPACKSkippedChallenge TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
-    "TWRecycled"
+    "TWRecycled TCPMemoryPressures PruneCalled OfoPruned RcvPruned"
 ).split()

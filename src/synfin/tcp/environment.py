@@ -16,6 +16,7 @@ from synfin.tcp.congestion.base import AckSample
 from synfin.tcp.counters import Counters
 from synfin.tcp.isn import IsnFunction, TimestampOffset
 from synfin.tcp.output import Output
+from synfin.tcp.pressure import Pressure
 from synfin.tcp.sender import Chunk
 from synfin.tcp.syn_cookies import SynCookies
 from synfin.tcp.trace import Tracer
@@ -44,6 +45,7 @@ class Environment:
         self.answers = Answers(challenges, counters)
         self.half_open: i64 = 0  # entries of all SYN queues
         self.orphans: i64 = 0  # connections that their users have closed, and that have not ended
+        self.pressure = Pressure()
         self.tracer: Tracer | None = None
         self.active: deque[Turn] = deque()  # may have something to send, or a deadline to be noted
         self.ready: deque[Turn] = deque()  # has something for its user

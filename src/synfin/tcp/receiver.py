@@ -12,6 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.ack_policy import AckPolicy
 from synfin.tcp.config import Config
+from synfin.tcp.pressure import FULL, Pressure
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
 from synfin.tcp.receive_rtt import ReceiveRtt
 
@@ -22,6 +23,8 @@ ACK_AT_ONCE: Final = 4  # out of order, duplicate, or it filled a hole: an ACK o
 QUEUED: Final = 8  # kept out of order
 DROPPED: Final = 16  # kept nowhere: no room in reassembly
 AFTER_FIN: Final = 32  # bytes beyond the peer's own FIN: refused
+REFUSED: Final = 64  # kept nowhere: the stack's memory is full
+TOLD: Final = QUEUED | DROPPED | AFTER_FIN | REFUSED  # what a reader of the trace would ask about
 
 JOIN_BELOW: Final = 2048
 SMALL_PIECE: Final = 16 * 1024
@@ -29,12 +32,13 @@ JOINED_AT_MOST: Final = 256 * 1024
 COMPACT_AT: Final = 64  # pieces gone from the front of a list, before what is left moves up
 MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
+SEGMENTS_UNDER_PRESSURE: Final = 4  # what a reader who is behind is offered then (as Linux)
 
 
 class Receiver:
     """RFC 9293 3.3.1 receive sequence variables; rcv_wnd is rcv_adv - rcv_nxt."""
 
-    def __init__(self, config: Config, window: i64) -> None:
+    def __init__(self, config: Config, window: i64, pressure: Pressure) -> None:
         self.rcv_nxt: i64 = 1  # next offset expected
         self.rcv_adv: i64 = 1 + window  # right edge advertised; never moves left (RFC 9293 3.8.6, SHLD-14)
         self.max_wnd: i64 = window  # the largest rcv_wnd ever offered
@@ -51,6 +55,7 @@ class Receiver:
         self._buffer: i64 = config.receive_buffer
         self._buffer_max: i64 = config.receive_buffer_max
         self._runs_max: i64 = config.reassembly_limit
+        self._pressure: Pressure = pressure
         self._reassembly: Reassembly | None = None
         self._twice_start: i64 = 0  # what came twice, for the next ACK to tell (RFC 2883); empty: nothing did
         self._twice_end: i64 = 0
@@ -72,6 +77,9 @@ class Receiver:
             data = data[: self.rcv_adv - start]
             end = self.rcv_adv
             fin = False
+        if self._pressure.level == FULL and size and (self.ready_bytes or start > self.rcv_nxt):
+            # A reader who keeps up gets on even now, a segment at a time; what he has not taken does not become more.
+            return REFUSED | ACK_AT_ONCE
         if fin and self.fin_offset < 0 and end >= self.rcv_nxt and end >= self._highest():
             self.fin_offset = end
         if start > self.rcv_nxt:
@@ -252,7 +260,7 @@ class Receiver:
         if elapsed < rtt:
             return
         wanted = 2 * (self._round_bytes * rtt // elapsed)
-        if wanted > self._buffer:
+        if wanted > self._buffer and not self._pressure.level:
             self._buffer = wanted if wanted < self._buffer_max else self._buffer_max
         self._round_at = now
         self._round_bytes = 0
@@ -260,6 +268,8 @@ class Receiver:
     def window_field(self, mss: i64) -> i64:
         """The window for a segment sent now, scaled. Moves the right edge by no crumbs (RFC 9293 3.8.6.2.2)."""
         edge = self.rcv_nxt + self._buffer - self.ready_bytes
+        if self._pressure.level:
+            edge = self._edge_under_pressure(edge, mss)
         step = self._buffer // 2
         if mss < step:
             step = mss
@@ -278,9 +288,16 @@ class Receiver:
             self.max_wnd = rounded - self.rcv_nxt
         return field
 
+    def _edge_under_pressure(self, edge: i64, mss: i64) -> i64:
+        """Memory is short: whoever holds more than half of what he might is offered little."""
+        little = self.rcv_nxt + SEGMENTS_UNDER_PRESSURE * mss
+        return little if little < edge and self.held() * 2 > self._buffer else edge
+
     def update_due(self, mss: i64) -> bool:
         """The reader made room worth telling: two segments or half the buffer more than the peer was told of."""
         window = self._buffer - self.ready_bytes
+        if self._pressure.level:
+            window = self._edge_under_pressure(self.rcv_nxt + window, mss) - self.rcv_nxt
         most: i64 = MAX_WINDOW_FIELD << self.wscale
         if window > most:
             window = most  # the field can say no more, and an ACK that says nothing new looks like a sign of loss
@@ -290,6 +307,10 @@ class Receiver:
             step = 2 * mss
         # A window more than half open needs no update: data or its ACK will carry the news.
         return gain >= step and (self.rcv_adv - self.rcv_nxt) * 2 <= self._buffer
+
+    def held(self) -> i64:
+        """Memory held: what waits for the reader, and what waits behind holes."""
+        return self.ready_bytes if self._reassembly is None else self.ready_bytes + self._reassembly.memory
 
     def out_of_order_bytes(self) -> i64:
         """Memory held by reassembly."""

@@ -47,6 +47,9 @@ def on_text(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, 
     elif result & receiver.DROPPED:
         counters.TCPOFODrop += 1
         _note(tracer, now, key, "dropped: no room in reassembly", "")
+    elif result & receiver.REFUSED:
+        counters.RcvPruned += 1
+        _note(tracer, now, key, "dropped: out of memory, and its reader is behind", "")
     elif result & receiver.AFTER_FIN:
         _note(tracer, now, key, "dropped: beyond the peer's own FIN", "9293 3.10.7.4")
 

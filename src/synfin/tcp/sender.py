@@ -139,10 +139,10 @@ class Sender:
         """Bytes written and not acknowledged."""
         return self.buffer.end - self.buffer.start
 
-    def excess(self) -> i64:
-        """Bytes written beyond what the connection takes off its user's hands: what a kernel would not buffer.
+    def share(self) -> i64:
+        """Of what is written, the bytes that the connection takes off its user's hands, as a kernel buffers them.
 
-        The connection's share follows the congestion window, as Linux sizes its send buffer.
+        It follows the congestion window, as Linux sizes its send buffer.
         """
         share = 2 * self.losses.congestion.cwnd
         config = self._config
@@ -150,16 +150,16 @@ class Sender:
             share = config.send_buffer
         if share > config.send_buffer_max:
             share = config.send_buffer_max
-        excess = self.queued() - share
-        return excess if excess > 0 else 0
+        return share
 
     def drop_excess(self) -> None:
         """Forget what exceeds the connection's share and was never sent."""
-        dropped = self.excess()
+        dropped = self.queued() - self.share()
         unsent = self.unsent()
         if dropped > unsent:
             dropped = unsent
-        self.buffer.truncate(self.buffer.end - dropped)
+        if dropped > 0:
+            self.buffer.truncate(self.buffer.end - dropped)
 
     def unsent(self) -> i64:
         """Bytes written and never sent."""

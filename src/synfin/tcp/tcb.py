@@ -56,13 +56,13 @@ class Tcb(Turn):
         make = factory(config.congestion_control)
         self.sender: Sender = Sender(config, make(mtu - headers_bytes(key)), 536, now)
         window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
-        self.receiver: Receiver = Receiver(config, window)
+        self.receiver: Receiver = Receiver(config, window, env.pressure)
         self.closer: Closer = Closer()
         self.stamps: Timestamps = Timestamps(config.timestamps, env.ts_offset(key) if config.timestamps else 0, 0, now)
         self.handshake: Handshake | None = None
         self.keepalive: KeepAlive | None = None
         self._snd_wscale: i64 = 0
-        self._orphan: bool = False  # counted in env.orphans
+        self.charged: i64 = 0  # what the stack's account has for this connection
         self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
         self._answered_at: i64 = answers.NEVER  # the last answer to what was refused
         self._due: i64 = 0  # probes that the next poll sends
@@ -120,11 +120,9 @@ class Tcb(Turn):
         return self.sender.queued()
 
     def write_excess(self) -> int:
-        """Bytes written beyond what the connection itself takes off the user's hands: what a kernel would not buffer.
-
-        The connection's share follows the congestion window, as Linux sizes its send buffer.
-        """
-        return self.sender.excess()
+        """Bytes written beyond what the connection takes off its user's hands: what a kernel would not buffer."""
+        share = self.env.config.send_buffer if self.env.pressure.level else self.sender.share()
+        return max(self.sender.queued() - share, 0)
 
     def drop_excess(self) -> None:
         """Forget those bytes, as far as they were never sent: their user aborts."""
@@ -152,6 +150,26 @@ class Tcb(Turn):
     def notify(self) -> None:
         """A turn for the user even without an event."""
         self.tell(0)
+
+    # ---- memory ----
+
+    def settle(self) -> i64:
+        """What is held for the user, less what it was when last asked; of what he has written, the sender's share."""
+        held = self.receiver.held()
+        buffer = self.sender.buffer
+        if buffer.end != buffer.start:
+            held += min(buffer.end - buffer.start, self.sender.share())
+        change = held - self.charged
+        if change:
+            self.charged = held
+        return change
+
+    def prune(self, now: i64) -> None:
+        """Memory is short: what waits behind holes goes, though the peer was told of it (RFC 2018 8)."""
+        if self.receiver.out_of_order_bytes():
+            self.receiver.forget_out_of_order()
+            self.env.counters.OfoPruned += 1
+            self._note(now, "out of memory: what waits behind holes is dropped, though reported by SACK", "2018 8")
 
     # ---- state ----
 
@@ -195,8 +213,8 @@ class Tcb(Turn):
         self.receiver.acks.on_ack_sent()
         self.handshake = None
         self.keepalive = None
-        if self._orphan:
-            self._orphan = False
+        if self.closer.orphan:
+            self.closer.orphan = False
             self.env.orphans -= 1
         self._linger_deadline = 0
         self.deadline = 0

@@ -70,6 +70,25 @@ def test_what_is_no_integer_is_refused(name: str, value: object) -> None:
         config(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ((1 << 20, 1 << 20), TypeError),
+        ([1 << 20, 2 << 20, 3 << 20], TypeError),
+        (1 << 20, TypeError),
+        ((1 << 20, 2.0, 3 << 20), TypeError),
+        ((4095, 2 << 20, 3 << 20), ValueError),
+        ((2 << 20, 1 << 20, 3 << 20), ValueError),
+        ((1 << 20, 3 << 20, 2 << 20), ValueError),
+        ((1 << 20, 2 << 20, (1 << 48) + 1), ValueError),
+    ],
+)
+def test_the_limits_of_memory_are_three_the_lowest_first(limits: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"Config\.tcp_mem"):
+        config(tcp_mem=limits)
+    assert config(tcp_mem=(4096, 4096, 4096)).tcp_mem == (4096, 4096, 4096)
+
+
 def test_the_congestion_control_is_a_name_or_something_to_call() -> None:
     assert config(congestion_control="reno").congestion_control == "reno"
     assert config(congestion_control=NewReno).congestion_control is NewReno

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from synfin.tcp.config import Config
+from synfin.tcp.pressure import Pressure
 from synfin.tcp.receiver import (
     ACK_AT_ONCE,
     ADVANCED,
@@ -22,7 +23,8 @@ from synfin.tcp.receiver import (
 
 def receiver(buffer: int = 10_000, **settings: int) -> Receiver:
     """One that offered its whole buffer."""
-    return Receiver(Config(receive_buffer=buffer, receive_buffer_max=buffer, **settings), buffer)  # type: ignore[arg-type]
+    config = Config(receive_buffer=buffer, receive_buffer_max=buffer, **settings)  # type: ignore[arg-type]
+    return Receiver(config, buffer, Pressure())
 
 
 def give(half: Receiver, start: int, data: bytes, *, fin: bool = False, push: bool = False) -> int:
