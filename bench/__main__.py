@@ -11,16 +11,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import report
+from bench import goodput, report
+from bench.goodput import Goodput
+from bench.paths import CORE, ENTRIES, PAIRS, Entry, Terms
 from bench.plan import BENCHMARKS, MODES, Benchmark
-from bench.runner import ROOT, Failed, Runner, compile_load, version_of
+from bench.runner import ROOT, Failed, Runner, compile_program, environment_of, version_of
 
+NAMES = (*(benchmark.name for benchmark in BENCHMARKS), *(entry.name for entry in ENTRIES))
 COMPILED_PYTHON = ROOT / ".venv-compiled" / "bin" / "python"
 
 
 def arguments() -> argparse.Namespace:
-    names = ", ".join(benchmark.name for benchmark in BENCHMARKS)
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=f"benchmarks: {names}")
+    epilog = f"benchmarks: {', '.join(NAMES)}"
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, epilog=epilog)
     parser.add_argument("--only", action="append", metavar="NAME", help="a benchmark, or the beginning of its name")
     parser.add_argument("--mode", choices=(*MODES, "both"), default="both")
     parser.add_argument("--runs", type=int, default=5, help="rounds; the median of them counts (%(default)s)")
@@ -34,22 +37,35 @@ def arguments() -> argparse.Namespace:
         metavar="PATH",
         help="an interpreter that has synfin compiled ($SYNFIN_COMPILED_PYTHON, else .venv-compiled)",
     )
+    lossy = parser.add_argument_group("goodput_*")
+    lossy.add_argument("--seeds", type=int, default=Terms.seeds, help="so many different losses (%(default)s)")
+    lossy.add_argument("--mbit", type=float, default=Terms.mbit, help="rate of the link (%(default)s)")
+    lossy.add_argument("--megabytes", type=int, default=Terms.megabytes, help="bulk: to be carried (%(default)s) ...")
+    lossy.add_argument("--patience", type=float, default=Terms.seconds, help="... in so many seconds (%(default)s)")
+    cores = os.cpu_count() or 1
+    lossy.add_argument("--together", type=int, default=cores, help="pairs side by side (%(default)s, the cores)")
+    lossy.add_argument("--pair", action="append", choices=["-".join(pair) for pair in PAIRS], help="all without it")
     given = parser.parse_args()
     if given.quick:
         given.runs, given.seconds, given.warm = 1, 0.3, 0.2
+        given.seeds, given.patience = 1, 1.0
+    if min(given.seeds, given.megabytes, given.together) < 1 or given.mbit <= 0 or not 0 < given.patience <= 100:
+        parser.error("--seeds, --megabytes, --together are at least 1, --mbit above 0, --patience at most 100")
     if given.runs < 1 or not 0 < given.seconds <= 60 or not 0 < given.warm <= 20:
         parser.error("--runs is at least 1, --seconds above 0 and at most 60, --warm above 0 and at most 20")
     return given
 
 
-def chosen(only: Sequence[str] | None) -> list[Benchmark]:
-    """The benchmarks that --only names, all without it."""
+def chosen(only: Sequence[str] | None) -> tuple[list[Benchmark], list[Entry]]:
+    """What --only names. Without it: all benchmarks, and of goodput the core."""
     if only is None:
-        return list(BENCHMARKS)
+        return list(BENCHMARKS), list(CORE)
     for name in only:
-        if not any(benchmark.name.startswith(name) for benchmark in BENCHMARKS):
-            raise Failed(f"no benchmark is called {name!r}: there are {', '.join(b.name for b in BENCHMARKS)}")
-    return [benchmark for benchmark in BENCHMARKS if benchmark.name.startswith(tuple(only))]
+        if not any(known.startswith(name) for known in NAMES):
+            raise Failed(f"no benchmark is called {name!r}: there are {', '.join(NAMES)}")
+    prefixes = tuple(only)
+    entries = [entry for entry in ENTRIES if entry.name.startswith(prefixes)]
+    return [benchmark for benchmark in BENCHMARKS if benchmark.name.startswith(prefixes)], entries
 
 
 def pythons(mode: str, compiled: str) -> dict[str, str]:
@@ -67,53 +83,74 @@ def pythons(mode: str, compiled: str) -> dict[str, str]:
     return found
 
 
-def without_network(benchmarks: list[Benchmark]) -> list[Benchmark]:
+def possible(benchmarks: list[Benchmark], entries: list[Entry]) -> tuple[list[Benchmark], list[Entry]]:
     """Those that can be measured here; says in one line which can't and why."""
     sys.path.insert(0, str(ROOT / "src"))
     from synfin.links.netns import tun_available
+    from synfin.tcp.congestion import BY_NAME
 
+    unknown = {entry.control for entry in entries} - set(BY_NAME)
+    for control in sorted(unknown):
+        print(f"goodput_{control}_* is left out: synfin has no such congestion control", file=sys.stderr)
+    entries = [entry for entry in entries if entry.control not in unknown]
     reason = tun_available()
     if reason is None:
-        return benchmarks
+        return benchmarks, entries
     print(f"only benchmarks without a network can run here: {reason}", file=sys.stderr)
-    return [benchmark for benchmark in benchmarks if not benchmark.network]
+    return [benchmark for benchmark in benchmarks if not benchmark.network], []
+
+
+def progress(what: str) -> None:
+    """Say what is going on, to whoever watches."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+
+
+def run_rounds(runner: Runner, benchmarks: list[Benchmark], runs: int) -> None:
+    for number in range(runs):
+        runner.round(benchmarks, lambda what: progress(f"round {number + 1}/{runs}: {what}"))  # noqa: B023
+
+
+def lossy(given: argparse.Namespace, found: dict[str, str], folder: Path) -> tuple[Goodput, str]:
+    """What measures goodput, and in which mode: compiled if it may choose."""
+    mode = "compiled" if "compiled" in found else "interpreted"
+    short = min(Terms.short_seconds, 3.0) if given.quick else Terms.short_seconds
+    terms = Terms(given.mbit, given.megabytes, given.patience, short, given.seeds, given.together)
+    pairs = [pair for pair in PAIRS if given.pair is None or "-".join(pair) in given.pair]
+    relay = compile_program("relay", folder)
+    return Goodput(relay, found[mode], environment_of(found[mode], found), terms, pairs), mode
 
 
 def main() -> int:
     given = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
-    live = sys.stderr.isatty()
     begun = time.monotonic()
     try:
         found = pythons(given.mode, given.compiled_python)
         where = report.machine({mode: version_of(python) for mode, python in found.items()})
-        benchmarks = without_network(chosen(given.only))
+        benchmarks, entries = possible(*chosen(given.only))
         with tempfile.TemporaryDirectory(prefix="synfin-bench-") as folder:
-            runner = Runner(found, compile_load(Path(folder)), given.warm, given.seconds)
-            for number in range(given.runs):
-
-                def progress(what: str, number: int = number) -> None:
-                    if live:
-                        print(f"\r\033[Kround {number + 1}/{given.runs}: {what}", end="", file=sys.stderr, flush=True)
-
-                try:
-                    runner.round(benchmarks, progress)
-                except KeyboardInterrupt:
-                    print("\ninterrupted: the figures so far", file=sys.stderr)
-                    break
+            runner = Runner(found, compile_program("load", Path(folder)), given.warm, given.seconds)
+            paths, mode = lossy(given, found, Path(folder))
+            try:
+                run_rounds(runner, benchmarks, given.runs)
+                paths.measure(entries, progress)
+            except KeyboardInterrupt:
+                print("\ninterrupted: the figures so far", file=sys.stderr)
     except Failed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 2
-    if live:
-        print("\r\033[K", end="", file=sys.stderr)
-    results = runner.results(benchmarks)
+    progress("")
+    results, through = runner.results(benchmarks), paths.rows(mode)
     print(f"{where['cpu']}, {where['usable_cores']} cores, {where['system']} {where['kernel']}, {where['python']}")
-    print(report.table(results))
-    report.write(given.output, where, results)
+    print("\n\n".join([report.table(results)] * bool(results) + [goodput.table(through)] * bool(through)))
+    report.write(given.output, where, results, through)
     print(f"{given.output} written, {time.monotonic() - begun:.0f} seconds")
     for one, why in runner.failures.items():
         print(f"failed: {one.measure} {one.subject} {one.mode}: {why}", file=sys.stderr)
-    return 1 if runner.failures or not results else 0
+    for (name, pair), why in paths.failures.items():
+        print(f"failed: {name} {'->'.join(pair)} {mode}: {why}", file=sys.stderr)
+    return 1 if runner.failures or paths.failures or not (results or through) else 0
 
 
 if __name__ == "__main__":

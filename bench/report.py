@@ -44,15 +44,19 @@ def table(results: Sequence[dict[str, Any]]) -> str:
         )
         figures = [_number(row[name]) for name in ("median", "min", "max")]
         lines.append([row["name"], row["mode"], *figures, row["unit"], str(row["runs"]), beside])
-    widths = [max(len(line[column]) for line in lines) for column in range(7)]
-    right = {2, 3, 4, 6}
+    return columns(lines, right=(2, 3, 4, 6))
+
+
+def columns(lines: Sequence[Sequence[str]], right: Sequence[int]) -> str:
+    """The cells of all lines below each other; `right`: the columns that stand at their right edge."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     printed = []
     for line in lines:
         cells = [
             text.rjust(width) if column in right else text.ljust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=False))
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
         ]
-        printed.append("  ".join([*cells, line[7]]).rstrip())
+        printed.append("  ".join(cells).rstrip())
     return "\n".join(printed)
 
 
@@ -60,8 +64,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def write(path: Path, where: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
+def write(
+    path: Path, where: dict[str, Any], results: Sequence[dict[str, Any]], goodput: Sequence[dict[str, Any]]
+) -> None:
     """build/bench.json."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": where, "results": list(results)}, indent=2, ensure_ascii=False)
+    content = {"machine": where, "results": list(results), "goodput": list(goodput)}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")

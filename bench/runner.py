@@ -69,10 +69,7 @@ class Runner:
         command += ["--warm", str(self.warm), "--seconds", str(self.seconds)]
         if not one.offload:
             command.append("--plain")
-        environment = dict(os.environ)
-        environment.pop("PYTHONPATH", None)
-        if python == self.pythons.get("interpreted"):
-            environment["PYTHONPATH"] = str(ROOT / "src")
+        environment = environment_of(python, self.pythons)
         limit = self.warm + self.seconds + WORKER_GRACE_SECONDS
         status, output, errors = _run(command, environment, limit)
         if status != 0:
@@ -122,6 +119,15 @@ def measurement(benchmark: Benchmark, subject: str, mode: str) -> Measurement:
     return Measurement(subject, "bulk_send", True, "")
 
 
+def environment_of(python: str, pythons: dict[str, str]) -> dict[str, str]:
+    """What a child of this interpreter is told: interpreted, synfin is what the sources are now."""
+    environment = dict(os.environ)
+    environment.pop("PYTHONPATH", None)
+    if python == pythons.get("interpreted"):
+        environment["PYTHONPATH"] = str(ROOT / "src")
+    return environment
+
+
 def _figure(value: float) -> float:
     """Four significant digits: no measurement here is worth more."""
     return float(f"{value:.4g}")
@@ -144,17 +150,17 @@ def _run(command: list[str], environment: dict[str, str], limit: float) -> tuple
     return worker.returncode, output, errors
 
 
-def compile_load(folder: Path) -> Path:
-    """Compile load.c into `folder`. Raises Failed with what the compiler says."""
-    program = folder / "load"
+def compile_program(name: str, folder: Path) -> Path:
+    """Compile the C program of that name into `folder`. Raises Failed with what the compiler says."""
+    program = folder / name
     compiler = os.environ.get("CC", "cc")
-    command = [compiler, "-O2", "-Wall", "-o", str(program), str(ROOT / "bench" / "load.c")]
+    command = [compiler, "-O2", "-Wall", "-o", str(program), str(ROOT / "bench" / f"{name}.c")]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise Failed(f"the load generator needs a C compiler: {compiler}: {error.strerror}") from error
+        raise Failed(f"{name}.c needs a C compiler: {compiler}: {error.strerror}") from error
     if done.returncode:
-        raise Failed(f"load.c does not compile:\n{done.stderr}")
+        raise Failed(f"{name}.c does not compile:\n{done.stderr}")
     return program
 
 

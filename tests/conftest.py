@@ -148,7 +148,7 @@ def require_tun() -> None:
     need(not why_no_tun(), why_no_tun())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def require_compiler() -> str:
     """The path of a working C compiler."""
     path = find_compiler()
