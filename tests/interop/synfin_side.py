@@ -134,9 +134,9 @@ class Side:
             self.notes.append((event.at + _epoch_us(), event.key.hex(), event.what))
 
     async def census(self) -> dict[str, int]:
-        """The stack's tables, but for the listener of this side's own server."""
+        """The stack's tables, but for the listeners of this side's own server, one a family."""
         census = self.host.stack.census()
-        census["listeners"] -= 1
+        census["listeners"] -= 2
         return census
 
     async def lost(self) -> dict[str, int]:
