@@ -104,6 +104,8 @@ def test_curl_gets_files_listings_and_ranges(network: PrivateNetwork, curl: Call
             assert "page.html" in curl("-L", f"{base}/sub")
             assert f"Content-Length: {SIZE}".lower() in curl("-I", f"{base}/file.bin").lower()
         status = ("-o", "/dev/null", "-w", "%{http_code}")
+        assert curl(*status, "-z", str(path), "http://10.9.0.2/file.bin") == "304"
+        assert curl(*status, "-z", "1 Jan 1990", "http://10.9.0.2/file.bin") == "200"
         for wrong in ("/none", "/../secret", "/%2e%2e/secret", "/..%2fsecret", "//etc/passwd", "/%00", "/file.bin/"):
             assert curl(*status, f"http://10.9.0.2{wrong}") == "404"
         assert curl(*status, "-X", "DELETE", "http://10.9.0.2/file.bin") == "405"

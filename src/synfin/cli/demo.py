@@ -19,7 +19,8 @@ from pathlib import Path
 
 from synfin._install import how_to_add
 from synfin.aio.host import Host
-from synfin.cli.http_server import HttpServer, Resource
+from synfin.cli.http_answer import Resource
+from synfin.cli.http_server import HttpServer
 from synfin.cli.progress import bar
 from synfin.cli.ss import control_socket
 from synfin.tcp.config import Config

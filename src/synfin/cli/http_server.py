@@ -1,43 +1,20 @@
-"""HTTP/1.1 over asyncio streams, for the demo and `synfin serve`: GET and HEAD of what a site has.
-
-The protocol is h11's; here is only what is served and how fast it is written.
-"""
+"""HTTP/1.1 over asyncio streams, for the demo and `synfin serve`. The protocol is h11's, the answers http_answer's."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol
-from urllib.parse import unquote, urlsplit
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import h11
+
+from synfin.cli.conditions import fields_of
+from synfin.cli.http_answer import Answer, Site, answer, plain
 
 CHUNK: Final = 256 * 1024
 IDLE_SECONDS: Final = 60.0
 MAX_HEADER: Final = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Resource:
-    """What a path names: `chunks(start, stop)` gives these bytes of the body, which has `size` in all.
-
-    location: where the client is to look instead.
-    """
-
-    size: int
-    content_type: str
-    chunks: Callable[[int, int], Iterator[bytes]]
-    location: str = ""
-
-
-class Site(Protocol):
-    """Where resources come from."""
-
-    def find(self, path: str) -> Resource | None:
-        """The resource at an absolute, decoded path; None: 404."""
-
 
 Log = Callable[[str, str, int], None]
 
@@ -80,26 +57,14 @@ class HttpServer:
                 pass
         except h11.RemoteProtocolError as error:
             if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                await self._answer(connection, writer, None, error.error_status_hint, str(error))
+                await self._send(connection, writer, plain(error.error_status_hint, str(error), time.time()))
             return False
-        method = request.method.decode("ascii")
-        target = request.target.decode("latin-1")
-        path = unquote(urlsplit(target).path)
-        if method not in ("GET", "HEAD"):
-            status, resource, text = 405, None, "only GET and HEAD are served here"
-        else:
-            resource = self._site.find(path)
-            status, text = (200, "") if resource is not None else (404, f"nothing here is called {path}")
-        start, stop = 0, resource.size if resource is not None else 0
-        if resource is not None and resource.location:
-            status = 301
-        elif resource is not None and method == "GET" and (asked := _range(request, resource.size)) is not None:
-            start, stop = asked
-            status = 206 if start < stop else 416
+        method, target = request.method.decode("ascii"), request.target.decode("latin-1")
+        response = answer(self._site, method, target, fields_of(request.headers), time.time())
         if self._log is not None:
             peer = writer.get_extra_info("peername")
-            self._log(str(peer[0]), f"{method} {target}", status)
-        await self._answer(connection, writer, resource, status, text, start, stop, method == "HEAD")
+            self._log(str(peer[0]), f"{method} {target}", response.status)
+        await self._send(connection, writer, response)
         return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
     async def _next(self, connection: h11.Connection, reader: asyncio.StreamReader) -> object:
@@ -110,52 +75,12 @@ class HttpServer:
             async with asyncio.timeout(IDLE_SECONDS):
                 connection.receive_data(await reader.read(CHUNK))
 
-    async def _answer(
-        self,
-        connection: h11.Connection,
-        writer: asyncio.StreamWriter,
-        resource: Resource | None,
-        status: int,
-        text: str,
-        start: int = 0,
-        stop: int = 0,
-        head: bool = False,
-    ) -> None:
-        body = (text + "\n").encode()
-        content_type = "text/plain; charset=utf-8" if resource is None else resource.content_type
-        length = len(body) if resource is None else stop - start
-        headers = [("Server", "synfin"), ("Content-Type", content_type), ("Content-Length", str(length))]
-        if status == 405:
-            headers.append(("Allow", "GET, HEAD"))
-        if resource is not None:
-            headers.append(("Location", resource.location) if resource.location else ("Accept-Ranges", "bytes"))
-            if status in (206, 416):
-                which = f"{start}-{stop - 1}" if status == 206 else "*"
-                headers.append(("Content-Range", f"bytes {which}/{resource.size}"))
-        response = h11.Response(status_code=status, headers=headers)
-        writer.write(connection.send(response) or b"")
-        if not head and length:
-            for chunk in (body,) if resource is None else resource.chunks(start, stop):
-                for piece in connection.send_with_data_passthrough(h11.Data(data=chunk)) or ():
-                    writer.write(piece)
-                await writer.drain()
+    async def _send(self, connection: h11.Connection, writer: asyncio.StreamWriter, response: Answer) -> None:
+        head = h11.Response(status_code=response.status, headers=response.fields, reason=response.reason)
+        writer.write(connection.send(head) or b"")
+        for chunk in response.body:
+            for piece in connection.send_with_data_passthrough(h11.Data(data=chunk)) or ():
+                writer.write(piece)
+            await writer.drain()
         writer.write(connection.send(h11.EndOfMessage()) or b"")
         await writer.drain()
-
-
-def _range(request: h11.Request, size: int) -> tuple[int, int] | None:
-    """The bytes [start, stop) that a Range field asks for (RFC 9110 14.2); empty: none of them exists.
-
-    None if there is no such field, or one that may be ignored: several ranges, other units, what can't be read.
-    """
-    fields = [value for name, value in request.headers if name == b"range"]
-    found = re.fullmatch(rb"bytes=([0-9]{0,18})-([0-9]{0,18})", fields[0].strip()) if len(fields) == 1 else None
-    if found is None:
-        return None
-    first, last = found.groups()
-    if first:
-        if last and int(last) < int(first):
-            return None
-        start, stop = int(first), int(last) + 1 if last else size
-        return (start, min(stop, size)) if start < size else (0, 0)
-    return (max(0, size - int(last)), size) if last else None

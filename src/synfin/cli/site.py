@@ -1,6 +1,7 @@
 """A folder as a site: files with their content types, index.html where there is one, else a listing.
 
-Rule for the next editor: whatever a path says, what is opened lies within the folder once every link is followed.
+Rule for the next editor: whatever a path says, what is opened lies within the folder once every link is followed; and
+what is not served is not listed.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import mimetypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
-from synfin.cli.http_server import CHUNK, Resource
+from synfin.cli.http_answer import TEXT, Resource
 
-INDEX = "index.html"
+CHUNK: Final = 256 * 1024
+INDEX: Final = "index.html"
 
 
 class DirectorySite:
@@ -29,26 +32,34 @@ class DirectorySite:
             return None
         try:
             # Path("/a") / "/etc" is /etc: an absolute part would leave the folder before anything is checked.
-            real = self._root.joinpath(path.strip("/")).resolve(strict=True)
-            if not real.is_relative_to(self._root):
+            real = self._served(self._root.joinpath(path.strip("/")))
+            if real is None:
                 return None
             if real.is_dir():
                 return self._folder(real, path)
-            # No FIFO, no device: opening one may block or do something.
-            if not real.is_file() or path.endswith("/") or not os.access(real, os.R_OK):
-                return None
-            return _file(real)
+            return None if path.endswith("/") else _file(real)
+        except OSError:  # it went just now
+            return None
+
+    def _served(self, path: Path) -> Path | None:
+        """The file or folder that a path leads to once every link is followed; None if it is not for others."""
+        try:
+            real = path.resolve(strict=True)
+            return real if real.is_relative_to(self._root) and _readable(real) else None
         except (OSError, RuntimeError, ValueError):  # gone, a loop of links, a name that no file can have
             return None
 
     def _folder(self, folder: Path, path: str) -> Resource | None:
         if not path.endswith("/"):
             # Relative links count from the last slash. A single one in front: //name would be another host.
-            return Resource(0, "text/plain; charset=utf-8", _nothing, location=quote("/" + path.strip("/") + "/"))
-        index = (folder / INDEX).resolve()
-        if index.is_file() and index.is_relative_to(self._root):
+            return Resource(0, TEXT, _nothing, location=quote("/" + path.strip("/") + "/"))
+        index = self._served(folder / INDEX)
+        if index is not None and index.is_file():
             return _file(index)
-        page = _listing(folder, path)
+        with os.scandir(folder) as found:
+            # What is no link is within, as its folder is.
+            entries = [one for one in found if (self._served(Path(one)) if one.is_symlink() else _readable(one))]
+        page = _listing(path, entries)
         return Resource(len(page), "text/html; charset=utf-8", lambda start, stop: iter([page[start:stop]]))
 
 
@@ -62,6 +73,13 @@ def content_type(name: str) -> str:
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
+def _readable(path: Path | os.DirEntry[str]) -> bool:
+    """A file or folder that may be read. No FIFO, no device: opening one may block or do something."""
+    if path.is_dir():
+        return os.access(path, os.R_OK | os.X_OK)
+    return path.is_file() and os.access(path, os.R_OK)
+
+
 def _file(path: Path) -> Resource:
     def chunks(start: int, stop: int) -> Iterator[bytes]:
         with path.open("rb", buffering=0) as file:
@@ -73,16 +91,16 @@ def _file(path: Path) -> Resource:
                 start += len(chunk)
                 yield chunk
 
-    return Resource(path.stat().st_size, content_type(path.name), chunks)
+    status = path.stat()
+    return Resource(status.st_size, content_type(path.name), chunks, modified=int(status.st_mtime))
 
 
 def _nothing(start: int, stop: int) -> Iterator[bytes]:
     return iter(())
 
 
-def _listing(folder: Path, path: str) -> bytes:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: (not entry.is_dir(), entry.name.lower(), entry.name))
+def _listing(path: str, entries: list[os.DirEntry[str]]) -> bytes:
+    entries = sorted(entries, key=lambda entry: (not entry.is_dir(), entry.name.lower(), entry.name))
     names = ["../"] if path.strip("/") else []
     names += [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
     # "./": a name with a colon is no scheme. What is no UTF-8 on disk is none in the link either.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
-import h11
 import pytest
 
-from synfin.cli.http_server import Resource, _range
+from synfin.cli.http_answer import Resource
 from synfin.cli.site import DirectorySite, content_type
 
 
@@ -64,6 +64,38 @@ def test_links_are_followed_within_the_folder_only(folder: Path) -> None:
     for path in ("/outside", "/away", "/away/passwd", "/loop"):
         assert site.find(path) is None
     assert b"secret" not in body(site.find("/sub/"))
+
+
+def test_what_is_not_served_is_not_listed(folder: Path) -> None:
+    (folder / "inside").symlink_to("file.txt")
+    (folder / "inside too").symlink_to("sub")
+    (folder / "outside").symlink_to("../secret")
+    (folder / "away").symlink_to("/etc")
+    (folder / "by another").symlink_to("away")
+    (folder / "loop").symlink_to("loop")
+    (folder / "dangling").symlink_to("gone")
+    os.mkfifo(folder / "fifo")
+    page = body(DirectorySite(folder).find("/")).decode()
+    listed = re.findall(r'href="\./([^"]*)"', page)
+    assert listed == ["inside%20too/", "sub/", "with%20index/", "file.txt", "inside"]
+
+
+def test_what_may_not_be_read_is_neither_served_nor_listed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = {folder / "file.txt", folder / "sub"}
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) not in refused)
+    site = DirectorySite(folder)
+    assert site.find("/file.txt") is site.find("/sub/") is None
+    assert re.findall(r'href="\./([^"]*)"', body(site.find("/")).decode()) == ["with%20index/"]
+
+
+def test_a_file_tells_the_second_of_its_last_change(folder: Path) -> None:
+    os.utime(folder / "file.txt", ns=(0, 1_000_000_999_999_999))
+    site = DirectorySite(folder)
+    found, listing = site.find("/file.txt"), site.find("/")
+    assert found is not None
+    assert found.modified == 1_000_000
+    assert listing is not None
+    assert listing.modified is None
 
 
 def test_a_folder_that_is_a_link_itself_is_served(folder: Path) -> None:
@@ -126,17 +158,3 @@ def test_a_file_that_shrinks_while_it_is_sent_is_an_error(folder: Path) -> None:
 )  # fmt: skip
 def test_the_content_type_is_told_by_the_name(name: str, kind: str) -> None:
     assert content_type(name) == kind
-
-
-@pytest.mark.parametrize(
-    ("field", "expected"),
-    [
-        ("bytes=0-0", (0, 1)), ("bytes=5-", (5, 10)), ("bytes=2-4", (2, 5)), ("bytes=8-100", (8, 10)),
-        ("bytes=-3", (7, 10)), ("bytes=-100", (0, 10)), ("bytes=10-", (0, 0)), ("bytes=-0", (10, 10)),
-        ("bytes=4-2", None), ("bytes=-", None), ("bytes=0-1,3-4", None), ("lines=0-1", None), ("bytes=a-b", None),
-        ("bytes=" + "9" * 100 + "-", None),
-    ],
-)  # fmt: skip
-def test_a_range_is_what_rfc_9110_says(field: str, expected: tuple[int, int] | None) -> None:
-    request = h11.Request(method="GET", target="/", headers=[("Host", "x"), ("Range", field)])
-    assert _range(request, 10) == expected
