@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -55,22 +58,36 @@ def curl(network: PrivateNetwork, require_program: Programs) -> Callable[..., st
     return run
 
 
-@contextlib.contextmanager
-def serving(network: PrivateNetwork, folder: Path, *options: str, prefix: Sequence[str] = ()) -> Iterator[list[str]]:
-    """`synfin serve`, until the end of the block; what it said before it began to serve. SIGTERM ends it well."""
-    child = network.popen(
+def start_serving(
+    network: PrivateNetwork, folder: Path, *options: str, prefix: Sequence[str] = ()
+) -> tuple[subprocess.Popen[str], list[str]]:
+    """`synfin serve`, and what it said before it began to serve."""
+    child: subprocess.Popen[str] = network.popen(
         [*prefix, *synfin("serve", str(folder), *options)],
         env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert child.stdout is not None
-    said = []
+    said: list[str] = []
     for line in child.stdout:
         said.append(line.rstrip())
         if line.startswith("Ctrl-C"):
             break
     assert child.poll() is None, said
+    return child, said
+
+
+@contextlib.contextmanager
+def serving(
+    network: PrivateNetwork,
+    folder: Path,
+    *options: str,
+    prefix: Sequence[str] = (),
+    ended_by: signal.Signals = signal.SIGTERM,
+) -> Iterator[list[str]]:
+    """The same until the end of the block. The signal ends it well."""
+    child, said = start_serving(network, folder, *options, prefix=prefix)
     yield said
-    child.send_signal(signal.SIGTERM)
+    child.send_signal(ended_by)
     rest = child.communicate(timeout=HANG_SECONDS)[0].splitlines()
     assert child.returncode == 0, rest
     assert rest[-1] == "ended"
@@ -142,6 +159,131 @@ def test_a_second_server_in_the_same_network_is_told_why_not(network: PrivateNet
         second = network.run(command, env=environment(), capture_output=True, text=True, timeout=HANG_SECONDS)
     assert second.returncode == 1
     assert "choose another with --address" in second.stderr
+
+
+# The kernel's ends: each says that it is connected, and how the connection ended.
+CLIENT: Final = """
+import socket
+with socket.create_connection(("10.9.0.2", 80)) as connection:
+    print("connected", flush=True)
+    try:
+        print("end" if connection.recv(1) == b"" else "text")
+    except ConnectionResetError:
+        print("reset")
+"""
+SERVER: Final = """
+import socket, sys
+with socket.create_server(("0.0.0.0", 7000)) as server:
+    connection, _ = server.accept()
+    with connection:
+        print("connected", flush=True)
+        try:
+            connection.sendall(bytes(int(sys.argv[1])))
+            print("end" if connection.recv(1) == b"" else "text")
+        except (BrokenPipeError, ConnectionResetError):
+            print("reset")
+"""
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def kernel_end(network: PrivateNetwork, *command: str) -> subprocess.Popen[str]:
+    child: subprocess.Popen[str] = network.popen([sys.executable, "-c", *command], stdout=subprocess.PIPE, text=True)
+    return child
+
+
+def assert_connected(child: subprocess.Popen[str]) -> None:
+    assert child.stdout is not None
+    assert child.stdout.readline() == "connected\n"
+
+
+def assert_ended(child: subprocess.Popen[str]) -> None:
+    """That end has heard of it, by FIN or by RST."""
+    assert child.communicate(timeout=HANG_SECONDS)[0] in ("end\n", "reset\n")
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_server_that_is_ended_ends_its_connections(
+    network: PrivateNetwork, tmp_path: Path, number: signal.Signals
+) -> None:
+    with serving(network, tmp_path, ended_by=number):
+        client = kernel_end(network, CLIENT)
+        assert_connected(client)
+    assert_ended(client)
+
+
+def test_a_server_whose_words_nobody_reads_any_more_ends_its_connections(
+    network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path
+) -> None:
+    child, _ = start_serving(network, tmp_path)
+    client = kernel_end(network, CLIENT)
+    assert_connected(client)
+    assert child.stdout is not None
+    child.stdout.close()
+    curl("-o", "/dev/null", "http://10.9.0.2/")
+    assert_ended(client)
+    assert child.wait(HANG_SECONDS) == -signal.SIGPIPE
+
+
+def test_a_server_that_was_told_to_survive_its_terminal_does(
+    network: PrivateNetwork, curl: Callable[..., str], require_program: Programs, tmp_path: Path
+) -> None:
+    child, _ = start_serving(network, tmp_path, prefix=[require_program("nohup")])
+    child.send_signal(signal.SIGHUP)
+    assert curl("-o", "/dev/null", "-w", "%{http_code}", "http://10.9.0.2/") == "200"
+    child.send_signal(signal.SIGTERM)
+    assert child.communicate(timeout=HANG_SECONDS)[0].endswith("ended\n")
+
+
+@contextlib.contextmanager
+def connected(network: PrivateNetwork, size: int) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[str]]]:
+    """`synfin connect` and the server, which sends so many bytes."""
+    server = kernel_end(network, SERVER, str(size))
+    wait_for_listener(network, 7000)
+    pipe = subprocess.PIPE
+    child: subprocess.Popen[bytes] = network.popen(
+        synfin("connect", "10.9.1.1", "7000"), env=environment(), stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    with child:
+        assert_connected(server)
+        yield child, server
+
+
+def wait_for_stuck_output(child: subprocess.Popen[bytes]) -> None:
+    """Until the page is full that is all the room there is between the child and us, who read nothing."""
+    assert child.stdout is not None
+    page = fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, 1)
+    deadline = time.monotonic() + HANG_SECONDS
+    # Pieces of less than a page are written whole or not at all.
+    while struct.unpack("i", fcntl.ioctl(child.stdout, termios.FIONREAD, bytes(4)))[0] <= page // 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_connect_that_is_ended_ends_its_connection(network: PrivateNetwork, number: signal.Signals) -> None:
+    with connected(network, 0) as (child, server):
+        child.send_signal(number)
+        assert_ended(server)
+        assert child.communicate(timeout=HANG_SECONDS) == (b"", b"")
+        assert child.returncode == 128 + number
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_connect_is_ended_though_its_output_is_stuck(network: PrivateNetwork, number: signal.Signals) -> None:
+    with connected(network, SIZE) as (child, server):
+        wait_for_stuck_output(child)
+        child.send_signal(number)
+        assert_ended(server)
+        assert child.wait(HANG_SECONDS) == 128 + number
+
+
+def test_connect_ends_with_who_reads_its_output(network: PrivateNetwork) -> None:
+    with connected(network, SIZE) as (child, server):
+        wait_for_stuck_output(child)
+        assert child.stdout is not None
+        child.stdout.close()
+        assert_ended(server)
+        assert child.wait(HANG_SECONDS) in (1, 128 + signal.SIGPIPE)
 
 
 def need_user_namespace(network: PrivateNetwork) -> None:

@@ -80,7 +80,9 @@ Ipv6 = Annotated[bool, typer.Option("--ipv6", "-6", help="Use IPv6 only.")]
 
 def families(ipv4: bool, ipv6: bool) -> tuple[int, ...]:
     """The IP versions that two options leave."""
-    return (4, 6) if ipv4 == ipv6 else (4,) if ipv4 else (6,)
+    if ipv4 and ipv6:
+        raise typer.BadParameter("each of --ipv4 and --ipv6 leaves the other out; both are used without them")
+    return (4,) if ipv4 else (6,) if ipv6 else (4, 6)
 
 
 @app.command()
@@ -98,7 +100,7 @@ def serve(
     """Serve the files of DIR over HTTP, by synfin's TCP.
 
     It makes a TUN device, over which this machine reaches synfin: at 10.9.0.2 and fd00:9::2 unless --address says
-    otherwise. Browsers and curl need nothing else.
+    otherwise. Browsers and curl need nothing else. It ends by Ctrl-C, or by TERM or HUP, and with it its connections.
 
     Only root may make a device. Anybody else gets a private network with one, and is told how to run programs in it,
     and what root can do once so that all programs of the machine see it.

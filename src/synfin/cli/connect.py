@@ -7,12 +7,13 @@ import contextlib
 import errno
 import os
 import sys
-import threading
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from synfin.aio.host import Host
+from synfin.cli.blocking import BlockingCalls
 from synfin.cli.device import CommandError, Interface, how_to_be_allowed, kernel_end, open_device, parse_addresses
+from synfin.cli.ending import run_until_ended
 from synfin.tcp.trace import Trace
 
 if TYPE_CHECKING:
@@ -38,10 +39,7 @@ def run(
         if isinstance(error, OSError) and error.errno == errno.EPERM:
             text = f"this user may not make a TUN device: {how_to_be_allowed(tun_name, interfaces)}"
         return _complain(text)
-    try:
-        return asyncio.run(_connect(link, interfaces, host, port, wait, draw))
-    except KeyboardInterrupt:
-        return 130
+    return run_until_ended(_connect(link, interfaces, host, port, wait, draw))
 
 
 def _complain(text: object) -> int:
@@ -116,56 +114,40 @@ def _why(error: Exception, target: str, wait: float, interfaces: list[Interface]
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Both directions, until both have ended; for a person at a terminal, until the peer has ended."""
-    sent = _send_stdin(writer)
-    while data := await reader.read(CHUNK):
-        await asyncio.to_thread(_write_out, data)
-    if not os.isatty(STDIN):
-        await sent
+    sending = asyncio.create_task(_send(writer))
+    sending.add_done_callback(_told_elsewhere)
+    try:
+        output = BlockingCalls("stdout")
+        while data := await reader.read(CHUNK):
+            await output.call(_write_out, data)
+        if not os.isatty(STDIN):
+            await sending
+    finally:
+        sending.cancel()
+
+
+async def _send(writer: asyncio.StreamWriter) -> None:
+    """All of stdin, and its end as the FIN."""
+    stdin = BlockingCalls("stdin")
+    while data := await stdin.call(_read_in):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+
+
+def _told_elsewhere(sending: asyncio.Task[None]) -> None:
+    """A connection that fails says so to the reader as well, who may be the one to tell."""
+    if not sending.cancelled():
+        sending.exception()
+
+
+def _read_in() -> bytes:
+    try:
+        return os.read(STDIN, CHUNK)
+    except OSError:  # stdin is closed: there is no input
+        return b""
 
 
 def _write_out(data: bytes) -> None:
     while data:
         data = data[os.write(STDOUT, data) :]
-
-
-def _send_stdin(writer: asyncio.StreamWriter) -> asyncio.Future[None]:
-    """Send what stdin gives, from a thread: files, pipes and terminals alike, none of which can be waited for.
-
-    Done once the end of stdin has become the FIN, or once the connection takes no more.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    async def send(data: bytes) -> None:
-        if data:
-            writer.write(data)
-            await writer.drain()
-        else:
-            writer.write_eof()
-
-    def finish(error: BaseException | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-            done.exception()  # the reader, which hears of it as well, may be the one to tell
-
-    def pump() -> None:
-        failure: BaseException | None = None
-        try:
-            data = b"-"
-            while data:
-                try:
-                    data = os.read(STDIN, CHUNK)
-                except OSError:  # stdin is closed: there is no input
-                    data = b""
-                asyncio.run_coroutine_threadsafe(send(data), loop).result()
-        except Exception as error:
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
-            loop.call_soon_threadsafe(finish, failure)
-
-    threading.Thread(target=pump, name="stdin", daemon=True).start()
-    return done

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from synfin.aio.host import Host
 from synfin.cli.device import CommandError, Interface, how_to_be_allowed, open_device, parse_addresses
+from synfin.cli.ending import run_until_ended
 from synfin.cli.http_server import HttpServer
 from synfin.cli.site import DirectorySite
 from synfin.cli.ss import control_socket
@@ -33,16 +34,24 @@ def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"synfin serve: {text}", file=sys.stderr)
         return 1
-    urls = [_url(interface, port) for interface in interfaces]
-    print(f"serving {folder.resolve()} on {link.name} at")
-    print("\n".join(f"    {url}" for url in urls))
+    words = _welcome(folder, link.name, interfaces, port)
     if private:
-        print("You are not root, so this is a network of its own. Programs see it that join it:")
-        print(f"    nsenter -t {os.getpid()} -U -n --preserve-credentials curl {urls[0]}")
-        print(f"For all programs of this machine {how_to_be_allowed(tun_name, interfaces)}")
-    print("Ctrl-C ends it.", flush=True)
-    asyncio.run(_serve(link, interfaces, port, site, control))
+        words += _how_to_join(tun_name, interfaces, port)
+    run_until_ended(_serve(link, interfaces, port, site, control, [*words, "Ctrl-C ends it."]))
+    _say("ended")
     return 0
+
+
+def _welcome(folder: Path, device: str, interfaces: list[Interface], port: int) -> list[str]:
+    return [f"serving {folder.resolve()} on {device} at", *(f"    {_url(interface, port)}" for interface in interfaces)]
+
+
+def _how_to_join(tun_name: str, interfaces: list[Interface], port: int) -> list[str]:
+    return [
+        "You are not root, so this is a network of its own. Programs see it that join it:",
+        f"    nsenter -t {os.getpid()} -U -n --preserve-credentials curl {_url(interfaces[0], port)}",
+        f"For all programs of this machine {how_to_be_allowed(tun_name, interfaces)}",
+    ]
 
 
 def _open(tun_name: str, mtu: int, interfaces: list[Interface]) -> tuple[TunLink, bool]:
@@ -59,23 +68,25 @@ def _open(tun_name: str, mtu: int, interfaces: list[Interface]) -> tuple[TunLink
 
 
 async def _serve(
-    link: TunLink, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None
-) -> None:
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    link: TunLink, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None, words: list[str]
+) -> int:
     addresses = [str(interface) for interface in interfaces]
     async with Host(addresses, link=link, control=control) as host:
         server = HttpServer(site, log=_log)
         await host.start_server(server.serve, port=port)
-        await ended.wait()
-    print("ended", flush=True)
+        _say("\n".join(words))
+        await asyncio.Future()  # until a signal comes
+    return 0
 
 
 def _log(peer: str, request: str, status: int) -> None:
     # The request is the client's: nothing in it may drive the terminal.
-    print(f"{peer}  {status}  {''.join(c if c.isprintable() else '?' for c in request)}", flush=True)
+    _say(f"{peer}  {status}  {''.join(c if c.isprintable() else '?' for c in request)}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal or whoever read it has gone; a signal tells
+        print(text, flush=True)
 
 
 def _url(interface: Interface, port: int) -> str:

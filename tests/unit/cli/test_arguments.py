@@ -41,6 +41,8 @@ WRONG = [
     (["connect", "10.9.1.1", "http"], "Invalid value for 'PORT'"),
     (["connect", "10.9.1.1", "0"], "Invalid value for 'PORT'"),
     (["connect", "10.9.1.1", "80", "--wait", "0"], "Invalid value for '--wait'"),
+    (["connect", "10.9.1.1", "80", "-4", "-6"], "each of --ipv4 and --ipv6 leaves the other out"),
+    (["serve", ".", "-6", "-4"], "each of --ipv4 and --ipv6 leaves the other out"),
 ]
 
 
