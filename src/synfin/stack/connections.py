@@ -1,11 +1,14 @@
 """The tables of TCP: connections, listeners, half-open and TIME-WAIT, and how one becomes the other. RFC 9293 3.10.7.1.
 
 Connections live here from their first segment to their last; what drives them between is the stack's.
+What chooses a port is asked by partial(): a function within a function refers to itself when it is compiled, and leaves
+a cycle behind with each connect.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from ipaddress import ip_address
 
 from mypy_extensions import i64
@@ -200,19 +203,11 @@ class Connections:
             raise errors.oserror(errors.NO_BUFFERS, f"Config.connection_limit is {env.config.connection_limit}")
         if env.pressure.level == FULL:
             raise errors.oserror(errors.NO_BUFFERS, f"more is held than Config.tcp_mem allows: {env.config.tcp_mem[2]}")
-
-        def free(candidate: int) -> bool:
-            """Nobody on this side may be the other end: no listener (as Linux), nor the connection itself."""
-            if self._listener(here, candidate) is not None or (candidate == port and here == there):
-                return False
-            key = make_key(there, here, port, candidate)
-            return key not in self.by_key and key not in self.time_wait
-
         if local_port:
-            if not free(local_port):
+            if not self._is_free(here, there, port, local_port):
                 raise errors.oserror(errors.ADDRESS_IN_USE, f"port {local_port} for {ip_address(there)} port {port}")
         else:
-            local_port = self._ports.choose(here, there, port, free)
+            local_port = self._ports.choose(here, there, port, partial(self._is_free, here, there, port))
             if local_port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no ephemeral port is free for this destination")
         key = make_key(there, here, port, local_port)
@@ -221,16 +216,20 @@ class Connections:
         connection.open(now)
         return connection
 
+    def _is_free(self, here: bytes, there: bytes, port: int, candidate: int) -> bool:
+        """Nobody on this side may be the other end: no listener (as Linux), nor the connection itself."""
+        if self._listener(here, candidate) is not None or (candidate == port and here == there):
+            return False
+        key = make_key(there, here, port, candidate)
+        return key not in self.by_key and key not in self.time_wait
+
     def listen(self, local: bytes, port: int, backlog: int) -> Listener:
         """Passive OPEN; see Stack.listen. local b"": any address, 0.0.0.0 or :: any of its family."""
         if local:
             check_own_or_any(self._own, local)
         listeners = self._listeners
         if port == 0:
-            rivals = overlapping(self._own, local)
-            port = self._ports.choose(
-                local, b"", 0, lambda candidate: all(endpoint(one, candidate) not in listeners for one in rivals)
-            )
+            port = self._ports.choose(local, b"", 0, partial(self._is_unheard, overlapping(self._own, local)))
             if port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free to listen on")
         elif endpoint(local, port) in listeners:
@@ -238,6 +237,9 @@ class Connections:
         listener = Listener(self._env, local, port, backlog)
         listeners[endpoint(local, port)] = listener
         return listener
+
+    def _is_unheard(self, rivals: list[bytes], candidate: int) -> bool:
+        return all(endpoint(one, candidate) not in self._listeners for one in rivals)
 
     def close_listener(self, listener: Listener, now: i64) -> None:
         """End a passive OPEN."""

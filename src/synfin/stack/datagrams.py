@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Final
 
 from synfin.stack.addresses import check_families, check_own_or_any, endpoint, is_any, is_group, overlapping, source_for
@@ -161,22 +162,21 @@ class Datagrams:
 
     def _free_port(self, local: bytes, port: int, remote: tuple[bytes, int] | None) -> int:
         rivals = overlapping(self._own, local)
-
-        def taken(candidate: int) -> bool:
-            return any(endpoint(address, candidate) in self._open for address in rivals)
-
-        def free(candidate: int) -> bool:
-            return not taken(candidate) and (local, candidate) != remote
-
         if port == 0:
-            port = self._ports.choose(local, b"udp", 0, free)
+            port = self._ports.choose(local, b"udp", 0, partial(self._is_free, local, rivals, remote))
             if remote is not None and remote[0] == local:
                 self._ports.freed(local, b"udp", 0, remote[1])  # it was refused to this remote only
             if port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free for datagrams")
-        elif taken(port):
+        elif not self._is_free(local, rivals, None, port):
             raise errors.oserror(errors.ADDRESS_IN_USE, f"UDP port {port}")
         return port
+
+    def _is_free(self, local: bytes, rivals: list[bytes], remote: tuple[bytes, int] | None, candidate: int) -> bool:
+        """Nobody hears there, and it is not its own remote."""
+        if (local, candidate) == remote:
+            return False
+        return all(endpoint(address, candidate) not in self._open for address in rivals)
 
     def close(self, port: DatagramPort) -> None:
         """Give a port back."""

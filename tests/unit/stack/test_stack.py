@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from ipaddress import ip_address
 from typing import Any
 
@@ -185,6 +186,23 @@ def test_no_datagram_port_is_chosen_that_is_its_own_remote() -> None:
     with pytest.raises(OSError) as raised:
         host.open_datagrams(remote=("10.0.0.1", 40000))
     assert raised.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_what_chooses_a_port_leaves_no_reference_cycle() -> None:
+    # a compiled function within a function would
+    host = stack()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(10):
+            host.listen(0)
+            host.connect("10.0.0.2", 80, 0)
+            host.connect("10.0.0.2", 80, 0, local_port=1000 + number)
+            host.open_datagrams()
+            host.open_datagrams(port=1000 + number)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_above_the_connection_limit_connect_says_so() -> None:
