@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "8729ada8e9905c7637ee1d70fe62870bf017271268e54e83526d0573024897ee"
+CAPTURE = "5f50063fbf5caae5f03134b1b7330f02c8d9e6ce1b3cc2ca7291bfad7edcd6de"
 SIZE = 100_000
 
 

@@ -114,7 +114,10 @@ class Connection(Tcb):
         if verdict == opening.OPEN:
             # The window of a SYN segment is never scaled (RFC 7323 2.2). Text on it is not taken: only the SYN is
             # acknowledged, and the peer sends the rest again.
-            self._establish(agreed, seg.window, handshake.rtt(now), handshake.tries > 0, now)
+            rtt = handshake.rtt(now)
+            if rtt == 0 and agreed.timestamps:  # which of our SYNs it answers, only its timestamp tells (RFC 7323 4.1)
+                rtt = rtt_us(self.stamps.echo_tick(seg.ts_ecr, now), now)
+            self._establish(agreed, seg.window, rtt, handshake.tries > 0, now)
             self.receiver.acks.due = True
         else:
             handshake.agreed = agreed
@@ -181,6 +184,8 @@ class Connection(Tcb):
                 receiver.rtt.on_echo(rtt_us(echo_tick, now))
         if ack >= sender.snd_una:
             self._on_ack(ack, seq, seg.window << self._snd_wscale, length == 0, seg.sack, echo_tick, now)
+        if sender.retries:
+            sender.on_life(now)
         if length:
             if verdict == acceptance.ACCEPT_NO_TEXT:
                 self._send_ack(now)
@@ -406,6 +411,8 @@ class Connection(Tcb):
             self._fail(code, "ICMP: destination unreachable", "5461 4", CAUSE_SEGMENT, now)
         else:
             self.soft_error = code
+            self.sender.on_unreachable(now)
+            self._update_deadline()
 
     def on_path_mtu(self, mtu: i64, now: i64) -> None:
         """The path carries less (RFC 1191, RFC 8201): what was too big goes again in smaller segments.

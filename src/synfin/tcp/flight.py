@@ -1,6 +1,6 @@
 """What is out, and what finds the losses in it. Made at the first send, dropped when all is acknowledged.
 
-With SACK losses are found by time (`rack`, `tail_probe`), without by counting (`dupacks`).
+With SACK losses are found by time (`rack`), without by counting (`dupacks`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from mypy_extensions import i64
 
 from synfin.tcp.dupacks import DupAcks
 from synfin.tcp.scoreboard import Scoreboard
-from synfin.tcp.tail_probe import TailProbe
 
 
 class Flight:
@@ -17,7 +16,6 @@ class Flight:
 
     def __init__(self, limit: i64, sack: bool) -> None:
         self.board: Scoreboard = Scoreboard(limit)
-        self.tail: TailProbe | None = TailProbe() if sack else None
         self.dups: DupAcks | None = None if sack else DupAcks()
 
     def pipe(self) -> i64:

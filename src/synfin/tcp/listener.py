@@ -21,7 +21,7 @@ from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wsc
 from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
 from synfin.tcp.syn_queue import HalfOpen, SynQueue
 from synfin.tcp.timer import Timed
-from synfin.tcp.timestamps import ts_clock
+from synfin.tcp.timestamps import echo_tick, rtt_us, ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
@@ -324,6 +324,9 @@ class Listener(Timed):
             return None
         self._remove(key)
         rtt = now - entry.sent_at if entry.retry == 0 else 0
+        if rtt == 0 and agreed.timestamps and seg.has_ts:
+            # Which SYN,ACK this answers, only its timestamp tells (RFC 7323 4.1); without it the timer stays at 3 s.
+            rtt = rtt_us(echo_tick(seg.ts_ecr, env.ts_offset(key), now), now)
         return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, entry.retry > 0, mtu, now)
 
     def _on_accept_queue_full(self, seg: Segment, now: i64) -> bool:

@@ -18,6 +18,7 @@ from synfin.tcp.rate import Rate
 from synfin.tcp.recovery import Recovery
 from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import Scoreboard, Sent
+from synfin.tcp.tail_probe import TailProbe
 from synfin.tcp.timestamps import TICK_US, rtt_us
 
 FAST_RETRANSMIT: Final = 4  # losses were found: fast recovery begins
@@ -38,7 +39,8 @@ class LossRecovery:
         self.mss: i64 = congestion.mss
         self.sack: bool = False  # agreed on (RFC 2018)
         self.flight: Flight | None = None  # while something is out
-        self.rack: Rack | None = None  # where SACK was agreed on
+        self.rack: Rack | None = None  # where SACK was agreed on, as the next
+        self.tail: TailProbe | None = None
         self.rate: Rate = Rate()
         self.recovery: Recovery = Recovery()
         self._board_limit: i64 = board_limit
@@ -50,6 +52,7 @@ class LossRecovery:
         self.congestion.sack = sack
         if sack:
             self.rack = Rack()
+            self.tail = TailProbe()
         self.congestion.start(mss, segments)
 
     # ---- sending ----
@@ -134,7 +137,7 @@ class LossRecovery:
         if flight.dups is not None:
             delivered = self._count_duplicates(flight, ack, duplicate, delivered)
         elif self.rack is not None:
-            result |= self._find_lost(self.rack, flight, ack, duplicate, result & DUPLICATE != 0, flight_size, rto, now)
+            result |= self._find_lost(self.rack, flight, ack, duplicate, rto, now)
         lost = self._tell_lost(board)
         before = recovery.phase
         if before != NONE:
@@ -163,6 +166,8 @@ class LossRecovery:
             self.flight = None
             if self.rack is not None:
                 self.rack.deadline = 0
+            if self.tail is not None:
+                self.tail.rest()
         return result
 
     def on_blocks(self, board: Scoreboard | None, blocks: list[tuple[int, int]], ack: i64, una: i64, nxt: i64) -> i64:
@@ -179,6 +184,8 @@ class LossRecovery:
                         self.recovery.undo.on_dsack(left, right)
                     if self.rack is not None:
                         self.rack.on_dsack(una, nxt)
+                    if self.tail is not None:
+                        self.tail.on_dsack(right)
             elif board is None or left < ack or left >= right or right > nxt:
                 result |= DISCARDED
             elif board.sack(left, right) < 0:
@@ -201,8 +208,8 @@ class LossRecovery:
                 rtt = echoed
         if rtt > 0:
             rto.sample(rtt, now)
-            if flight.tail is not None:
-                flight.tail.on_rtt()
+            if self.tail is not None:
+                self.tail.on_rtt()
         return rtt
 
     # ---- what is lost ----
@@ -225,18 +232,16 @@ class LossRecovery:
             board.lose_at(ack, self.mss)
         return self.mss
 
-    def _find_lost(
-        self, rack: Rack, flight: Flight, ack: i64, duplicate: bool, dsack: bool, flight_size: i64, rto: Rto, now: i64
-    ) -> i64:
+    def _find_lost(self, rack: Rack, flight: Flight, ack: i64, duplicate: bool, rto: Rto, now: i64) -> i64:
         """With SACK: by time, and by what became of the tail-loss probe."""
         board = flight.board
         if board.rack is not None:
             rack.on_delivered(board.rack, board.reordered, now)
         if board.rack is not None or rack.deadline:
             self._detect(rack, board, rto, now)
-        tail = flight.tail
-        if tail is not None and tail.on_ack(ack, duplicate, dsack) and self.recovery.phase == NONE:
-            self.congestion.on_loss(now, flight_size)
+        tail = self.tail
+        if tail is not None and tail.on_ack(ack, duplicate) and self.recovery.phase == NONE:
+            self.congestion.on_loss(now, tail.flight)
             self.congestion.on_recovered(now)
             return TAIL_MENDED
         return 0
@@ -279,8 +284,8 @@ class LossRecovery:
         self.congestion.on_loss(now, flight_size)
         if not self.congestion.uses_prr:
             self.recovery.prr = None
-        if flight.tail is not None:
-            flight.tail.stop()
+        if self.tail is not None:
+            self.tail.stop()
         return FAST_RETRANSMIT | SACK_RECOVERY if self.sack else FAST_RETRANSMIT
 
     def _follow(
@@ -356,8 +361,8 @@ class LossRecovery:
             window = rack.window(board, True, self.mss, rto.min_rtt, rto.srtt)
             board.lose_sent_until(now - rack.rtt - window)
             rack.deadline = 0
-        if flight.tail is not None:
-            flight.tail.stop()
+        if self.tail is not None:
+            self.tail.stop()
         if flight.dups is not None:
             flight.dups.reset()
         self._tell_lost(board)
@@ -373,3 +378,5 @@ class LossRecovery:
             self.flight = None
         if self.rack is not None:
             self.rack.deadline = 0
+        if self.tail is not None:
+            self.tail.stop()

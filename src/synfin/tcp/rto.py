@@ -47,23 +47,31 @@ class Rto:
         self.forgive()
 
     def forgive(self) -> None:
-        """The value that the samples give, whatever back-off there was: the path answers (RFC 4015 3.2, RFC 6069)."""
+        """The value that the samples give, whatever back-off there was (RFC 4015 3.2)."""
+        if self.srtt:
+            self.rto = self.base()
+
+    def base(self) -> i64:
+        """What the samples give, without back-off; without a sample, the value as it is."""
         if self.srtt == 0:
-            return
+            return self.rto
         spread = 4 * self.rttvar
         if spread < GRANULARITY_US:
             spread = GRANULARITY_US
         rto = self.srtt + spread
         if rto < self._min:
             rto = self._min
-        if rto > self._max:
-            rto = self._max
-        self.rto = rto
+        return rto if rto < self._max else self._max
 
     def back_off(self) -> None:
         """RFC 6298 5.5: the timer doubles, up to the maximum."""
         doubled = self.rto * 2
         self.rto = doubled if doubled < self._max else self._max
+
+    def undo_back_off(self) -> None:
+        """One doubling less, never below what the samples give (RFC 6069 4)."""
+        base = self.base()
+        self.rto = self.rto // 2 if self.rto // 2 > base else base
 
     def restart(self, rto_us: i64) -> None:
         """Set the value by rule, not by sample: RFC 6298 5.7, after a SYN that had to be sent again."""

@@ -239,6 +239,14 @@ class Scoreboard:
         self.lose(record)
         return record.end - record.start
 
+    def lose_first(self, length: i64) -> None:
+        """What stands first is to be sent again, at most `length` of it."""
+        record = self.records[0]
+        if record.state == IN_FLIGHT:
+            if record.end - record.start > length:
+                self._split(0, record.start + length)
+            self.lose(record)
+
     def lose_sent_until(self, time: i64) -> None:
         """The retransmission timer expired: what was sent at `time` or before is lost, and whatever stands first."""
         record = self.oldest

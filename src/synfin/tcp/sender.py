@@ -273,8 +273,9 @@ class Sender:
         lost: i64 = 0
         if flight is not None:
             lost = flight.board.lost
-            if flight.tail is not None and flight.tail.due:
-                return self._tail_chunk(flight, flight.tail, now, chunk)
+            tail = self.losses.tail
+            if tail is not None and tail.due:
+                return self._tail_chunk(flight, tail, now, chunk)
         if lost == 0 and self.snd_nxt >= self.buffer.end:
             if self.fin_offset < 0 or self.snd_nxt > self.fin_offset:
                 return False
@@ -349,7 +350,7 @@ class Sender:
 
     def _resend(self, record: Sent, now: i64, lost: bool) -> None:
         self.losses.on_resent(record, now, lost)
-        if record.start == self.snd_una:
+        if record.start == self.snd_una and not self._must_send:
             self.rto_deadline = now + self.rto.rto  # for what stands first the waiting begins anew, as in Linux
         self._sent(record.end - record.start, now)
 
@@ -379,7 +380,7 @@ class Sender:
             length = available if available < self.mss else self.mss
             if length <= window:
                 self._describe_new(length, self.fin_offset >= 0 and length == available < window, now, chunk)
-                tail.sent(self.snd_nxt, False)
+                tail.sent(self.snd_nxt, self.snd_nxt - self.snd_una, False)
                 self.rto_deadline = now + self.rto.rto
                 return True
         record = flight.board.last(self.mss)
@@ -387,7 +388,7 @@ class Sender:
             return False
         self._cover(chunk, record)
         self._resend(record, now, False)
-        tail.sent(self.snd_nxt, True)
+        tail.sent(self.snd_nxt, self.snd_nxt - self.snd_una, True)
         self.rto_deadline = now + self.rto.rto
         return True
 
@@ -466,7 +467,7 @@ class Sender:
 
     def _arm_tail(self, flight: Flight, now: i64) -> None:
         """RFC 8985 7.2: while nothing else waits for news."""
-        tail = flight.tail
+        tail = self.losses.tail
         if tail is None:
             return
         if self.losses.recovery.phase != NONE or flight.board.sacked:
@@ -504,9 +505,9 @@ class Sender:
             due = earlier(due, rack.deadline)
         if self.pacer is not None:
             due = earlier(due, self.pacer.deadline)
-        flight = self.losses.flight
-        if flight is not None and flight.tail is not None:
-            due = earlier(due, flight.tail.deadline)
+        tail = self.losses.tail
+        if tail is not None:
+            due = earlier(due, tail.deadline)
         if self.user_timeout_us and self._unanswered():
             return earlier(due, self._progress_at + self.user_timeout_us)
         return due
@@ -529,9 +530,10 @@ class Sender:
                 if result:
                     self.rto_deadline = now + self.rto.rto
                 return result
-            tail = flight.tail
+            tail = self.losses.tail
             if tail is not None and tail.deadline and now >= tail.deadline:
                 tail.on_timer()
+                self.rto_deadline = now + self.rto.rto  # RFC 8985 7.3: whether the probe can be sent or not
                 return TAIL_PROBE
             if self.rto_deadline and now >= self.rto_deadline:
                 return self._on_rto(flight, now)
@@ -556,6 +558,29 @@ class Sender:
             return True
         self._stalled += 1
         return False
+
+    def on_life(self, now: i64) -> None:
+        """After timeouts an acceptable segment came that acknowledges nothing new: the path carries again.
+
+        What stands first goes at once, not when the doubled timer expires; once per timeout without back-off, so that a
+        path that carries one way only is not flooded. The timer and its count go on: R2 is no sooner reached.
+        """
+        flight = self.losses.flight
+        if flight is None or self.rto_deadline == 0:
+            return
+        if now - self._last_sent_at < self.rto.base():
+            return
+        flight.board.lose_first(self.mss)
+        self._must_send = True
+
+    def on_unreachable(self, now: i64) -> None:
+        """A router could not carry what we sent: no congestion, so one back-off is taken back (RFC 6069)."""
+        if self.retries == 0 or self.rto_deadline == 0:
+            return
+        self.rto.undo_back_off()
+        due = self._last_sent_at + self.rto.rto
+        if due < self.rto_deadline:
+            self.rto_deadline = due if due > now else now + 1
 
     def _on_rto(self, flight: Flight, now: i64) -> i64:
         """RFC 6298 5.4 to 5.6."""

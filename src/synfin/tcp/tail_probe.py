@@ -15,13 +15,14 @@ NO_RTT_US: Final = 1_000_000
 
 
 class TailProbe:
-    """While something is in flight."""
+    """Of one connection that has agreed on SACK, for life: what a probe has mended shows with the next flight."""
 
     def __init__(self) -> None:
         self.deadline: i64 = 0  # the PTO timer; 0: off
         self.due: bool = False  # the probe goes at the next poll
         self.end: i64 = -1  # TLP.end_seq: end of the probe that is out; -1: none is
         self.retransmission: bool = False  # TLP.is_retrans
+        self.flight: i64 = 0  # FlightSize when it went out
         self._allowed: bool = True  # an RTT sample was taken since the last probe
 
     def arm(self, now: i64, srtt: i64, one_segment: bool, rto_deadline: i64) -> None:
@@ -44,28 +45,39 @@ class TailProbe:
         self.deadline = 0
         self.due = True
 
-    def sent(self, end: i64, retransmission: bool) -> None:
+    def sent(self, end: i64, flight: i64, retransmission: bool) -> None:
         """The probe went out: what waits for now is the retransmission timer, not another probe."""
         self.due = False
         self.deadline = 0
         self.end = end
+        self.flight = flight
         self.retransmission = retransmission
         self._allowed = False
 
+    def rest(self) -> None:
+        """Nothing is in flight."""
+        self.deadline = 0
+        self.due = False
+
     def stop(self) -> None:
-        """Recovery begins, or nothing is in flight."""
+        """Recovery begins."""
         self.deadline = 0
         self.due = False
         self.end = -1
 
-    def on_ack(self, ack: i64, duplicate: bool, dsack: bool) -> bool:
+    def on_dsack(self, right: i64) -> None:
+        """The peer got twice what ends at `right`: if that was the probe, nothing had been lost (7.4.2, case 1)."""
+        if self.retransmission and right == self.end:
+            self.end = -1
+
+    def on_ack(self, ack: i64, duplicate: bool) -> bool:
         """TLP_process_ack(). True: the probe has mended a loss that nothing else shows, and cwnd must answer it.
 
-        duplicate: the ACK moved nothing and reported nothing; dsack: it reports data that came twice, up to its number.
+        duplicate: the ACK moved nothing and reported nothing.
         """
         if self.end < 0 or ack < self.end:
             return False
-        if not self.retransmission or dsack or (duplicate and ack == self.end):
+        if not self.retransmission or (duplicate and ack == self.end):
             self.end = -1
         elif ack > self.end:
             self.end = -1

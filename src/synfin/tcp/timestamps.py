@@ -53,10 +53,13 @@ class Timestamps:
 
     def echo_tick(self, ts_ecr: i64, now: i64) -> i64:
         """When the segment that `ts_ecr` echoes was sent, in ticks of `now` (RFC 7323 4.1); -1: it can't be ours."""
-        if ts_ecr == self.stamped:
-            return -1
-        ticks = (ts_clock(now, self.offset) - ts_ecr) & MASK
-        return -1 if ticks >= HALF or ticks > now // TICK_US else now // TICK_US - ticks
+        return -1 if ts_ecr == self.stamped else echo_tick(ts_ecr, self.offset, now)
+
+
+def echo_tick(ts_ecr: i64, offset: i64, now: i64) -> i64:
+    """When a segment with the timestamp `ts_ecr` was sent by a clock of that offset, in ticks of `now`; -1: never."""
+    ticks = (ts_clock(now, offset) - ts_ecr) & MASK
+    return -1 if ticks >= HALF or ticks > now // TICK_US else now // TICK_US - ticks
 
 
 def rtt_us(echo_tick: i64, now: i64) -> i64:

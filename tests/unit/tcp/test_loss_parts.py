@@ -144,10 +144,10 @@ def test_one_probe_at_a_time_and_a_round_trip_measured_between_two() -> None:
     probe.on_timer()
     assert probe.due
     probe.arm(0, RTT, False, 0)  # the probe itself is new data
-    probe.sent(5001, False)
+    probe.sent(5001, 5000, False)
     probe.arm(0, RTT, False, 0)
     assert not probe.due and probe.deadline == 0
-    assert not probe.on_ack(5001, False, False)
+    assert not probe.on_ack(5001, False)
     probe.arm(0, RTT, False, 0)
     assert probe.deadline == 0
     probe.on_rtt()
@@ -171,8 +171,10 @@ def test_what_the_ack_of_a_probe_tells(
 ) -> None:
     # RFC 8985 7.4.2, TLP_process_ack()
     probe = TailProbe()
-    probe.sent(5001, again)
-    assert probe.on_ack(ack, duplicate, dsack) == mended
+    probe.sent(5001, 5000, again)
+    if dsack:
+        probe.on_dsack(5001)
+    assert probe.on_ack(ack, duplicate) == mended
     assert (probe.end < 0) == over
 
 
