@@ -30,7 +30,7 @@ from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
 from synfin.tcp.status import ConnectionSnapshot
-from synfin.tcp.trace import Event, NoteEvent, TransitionEvent
+from synfin.tcp.trace import Event, NoteEvent, SampleEvent, TransitionEvent
 from synfin.wire import icmp
 from synfin.wire.ip import IpHeader
 from synfin.wire.ip import parse_untrusted as parse_ip
@@ -352,6 +352,7 @@ class Scene:
     def __init__(self, config: Config | None = None, *, address: bytes = b"\x0a\x00\x00\x01") -> None:
         self.now = START
         self.notes: list[str] = []
+        self.samples: list[SampleEvent] = []
         self.transitions: list[tuple[int, int]] = []
         self._address = address
         self._packets: list[Packet] = []
@@ -394,6 +395,8 @@ class Scene:
         elif isinstance(event, NoteEvent):
             self.notes.append(event.what)
             self.say(f"    {event.what}")
+        elif isinstance(event, SampleEvent):
+            self.samples.append(event)
 
     # ---- output ----
 

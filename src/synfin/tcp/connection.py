@@ -86,6 +86,8 @@ class Connection(Tcb):
         elif config.keepalive_idle_us:
             self.set_keepalive(config.keepalive_idle_us, config.keepalive_interval_us, config.keepalive_probes, now)
         self._to(ESTABLISHED, "the handshake is complete", "9293 3.5", CAUSE_SEGMENT, now)
+        if self.env.tracer is not None:
+            report.sample(self.env.tracer, self.key, self.sender, rtt, now)
         self.tell(CONNECTED)
         self.touch()
         if self.closer.fin_queued:  # CLOSE was called before the handshake was done
@@ -267,7 +269,11 @@ class Connection(Tcb):
             iss = self.iss
             una = self.sender.snd_una
             blocks = [(unwrap(left, iss, una), unwrap(right, iss, una)) for left, right in blocks]
+        tracer = self.env.tracer
+        watched = tracer is not None and self.sender.losses.flight is not None
         result = self.sender.on_ack(ack, seq, window, pure, blocks, echo_tick, now, self.env.sample)
+        if watched and tracer is not None:
+            report.sample(tracer, self.key, self.sender, self.env.sample.rtt, now)
         if result == 0:
             return
         if result & ~(ACKED | FIN_ACKED):
@@ -448,6 +454,8 @@ class Connection(Tcb):
             self._give_up(now)
             return
         report.on_timer(result, self.env.counters, self.env.tracer, self.key, now)
+        if result and self.env.tracer is not None:
+            report.sample(self.env.tracer, self.key, self.sender, 0, now)
         if result & PROBE:
             self._due |= PROBE_DUE
         if self.keepalive is not None and now >= self.keepalive.deadline:

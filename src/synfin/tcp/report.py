@@ -1,4 +1,4 @@
-"""What is told of what the parts of a connection found: Linux's counters, and the trace's notes with their reasons."""
+"""What is told of what the parts of a connection found: Linux's counters, and the trace's notes and samples."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from mypy_extensions import i64
 
 from synfin.tcp import loss_recovery, receiver, sender
 from synfin.tcp.counters import Counters
+from synfin.tcp.sender import Sender
 from synfin.tcp.trace import Tracer
 
 
@@ -67,6 +68,17 @@ def on_timer(result: i64, counters: Counters, tracer: Tracer | None, key: bytes,
     if result & sender.RENEGED:
         counters.TCPSACKReneging += 1
         _note(tracer, now, key, "the peer dropped what it had reported by SACK", "2018 8")
+
+
+def sample(tracer: Tracer, key: bytes, sender: Sender, rtt: i64, now: i64) -> None:
+    """The sender's figures as they are now. rtt: that the ACK in hand has measured, 0: none."""
+    losses = sender.losses
+    congestion = losses.congestion
+    in_flight: i64 = losses.flight.pipe() if losses.flight is not None else 0
+    tracer.sample(
+        now, key, congestion.cwnd, congestion.ssthresh, in_flight, sender.pacing_rate(), rtt, sender.rto.srtt,
+        losses.recovery.phase,
+    )  # fmt: skip
 
 
 def _note(tracer: Tracer | None, now: i64, key: bytes, what: str, rfc: str) -> None:

@@ -1,8 +1,8 @@
 """The one trace: what every diagram, capture, live table and failing test is drawn from.
 
-A stack with a trace hook calls it with three kinds of events, in the order in which things happened: a packet that came
-in, then the transitions and notes it caused, then the packets that go out. A transition that a user's call caused
-comes before the packet that carries it.
+A stack with a trace hook calls it with four kinds of events, in the order in which things happened: a packet that came
+in, then what it caused (a sample of what it did to the sender, transitions, notes), then the packets that go out. A
+transition that a user's call caused comes before the packet that carries it.
 Rule for the next editor: an event tells what happened and why, with the section; it never decides anything.
 """
 
@@ -60,7 +60,39 @@ class NoteEvent:
         self.rfc = rfc
 
 
-Event = PacketEvent | TransitionEvent | NoteEvent
+class SampleEvent:
+    """A sender's figures after an ACK or a timer, while something of it was out: what plots over time are drawn from.
+
+    Bytes, microseconds, bytes a second. In flight is what the sender believes, before it sends what the ACK let out;
+    what it sends until the next sample adds to it. phase: which recovery goes on (congestion.base: NONE, FAST, LOSS).
+    """
+
+    def __init__(
+        self,
+        at: int,
+        host: str,
+        key: bytes,
+        cwnd: int,
+        ssthresh: int,
+        in_flight: int,
+        pacing_rate: float,
+        rtt: int,
+        srtt: int,
+        phase: int,
+    ) -> None:
+        self.at = at
+        self.host = host
+        self.key = key
+        self.cwnd = cwnd
+        self.ssthresh = ssthresh  # congestion.base.UNLIMITED until there was a loss
+        self.in_flight = in_flight
+        self.pacing_rate = pacing_rate  # 0.0: unknown
+        self.rtt = rtt  # measured by this ACK; 0: it gave no sample
+        self.srtt = srtt  # 0: none yet
+        self.phase = phase
+
+
+Event = PacketEvent | TransitionEvent | NoteEvent | SampleEvent
 Trace = Callable[[Event], None]
 
 
@@ -82,3 +114,18 @@ class Tracer:
     def note(self, at: int, key: bytes, what: str, rfc: str) -> None:
         """Something worth a line happened."""
         self.hook(NoteEvent(at, self.host, key, what, rfc))
+
+    def sample(
+        self,
+        at: int,
+        key: bytes,
+        cwnd: int,
+        ssthresh: int,
+        in_flight: int,
+        pacing_rate: float,
+        rtt: int,
+        srtt: int,
+        phase: int,
+    ) -> None:
+        """A sender's figures have changed."""
+        self.hook(SampleEvent(at, self.host, key, cwnd, ssthresh, in_flight, pacing_rate, rtt, srtt, phase))

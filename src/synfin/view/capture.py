@@ -6,6 +6,7 @@ What an incoming packet caused is known only from the events after it, so it wai
 timer caused belongs to the next packet that goes out, and, if the transition is known by its SYN, FIN or RST, to the
 next one that has it. Where both ends are traced, a packet is in the file once, as it was sent, with what it caused at
 either end; it waits until it has arrived, or counts as lost.
+Samples of the sender's figures are comments too, where they are wanted: one on nearly every ACK.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import BinaryIO, Final
 
 from synfin.links.pcapng import PcapngWriter, completed
 from synfin.tcp import states
-from synfin.tcp.trace import CAUSE_SEGMENT, Event, NoteEvent, PacketEvent, TransitionEvent
+from synfin.tcp.trace import CAUSE_SEGMENT, Event, NoteEvent, PacketEvent, SampleEvent, TransitionEvent
 from synfin.view import events as view_events
 from synfin.view.conversation import note_is_about_sending
 from synfin.view.events import Fields
 from synfin.view.flight import Flight
+from synfin.view.samples import as_text
 from synfin.wire.errors import WireError
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import finish, split
@@ -74,8 +76,11 @@ class AnnotatedCapture:
         *,
         both_ends: bool | Callable[[bytes], bool] = False,
         epoch_us: int = 0,
+        samples: bool = False,
     ) -> None:
         self.error: OSError | None = None
+        self._samples = samples
+        self._epoch_us = epoch_us
         self._both_ends = both_ends
         self._snaplen = snaplen
         self._writer = PcapngWriter(path, snaplen, epoch_us)
@@ -93,8 +98,10 @@ class AnnotatedCapture:
             self._packet(event)
         elif isinstance(event, TransitionEvent):
             self._transition(event)
-        else:
+        elif isinstance(event, NoteEvent):
             self._note(event)
+        elif self._samples:
+            self._sample(event)
         self._write_ready(event.at)
 
     def close(self) -> None:
@@ -196,6 +203,11 @@ class AnnotatedCapture:
         about_sending = note_is_about_sending(event.what)
         if about_sending or not self._comment_last(event.host, event.key, comment):
             self._comment_next(event.host, event.key, 0, comment)
+
+    def _sample(self, event: SampleEvent) -> None:
+        text = as_text(event, self._epoch_us)
+        if not self._comment_last(event.host, event.key, text):
+            self._comment_next(event.host, event.key, 0, text)
 
     def _comment_last(self, host: str, key: bytes, comment: str) -> bool:
         last_key, last = self._last.get(host, (b"", None))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from synfin.tcp import states
-from synfin.tcp.trace import Event, NoteEvent, PacketEvent, TransitionEvent
+from synfin.tcp.trace import Event, NoteEvent, PacketEvent, SampleEvent, TransitionEvent
 from synfin.view.conversation import Conversation
 from synfin.view.events import icmp_about, is_key
 from synfin.view.rows import Opening, Resumed, Row
@@ -67,7 +67,7 @@ class Rows:
             if key not in self._conversations and reverse_key(key) not in self._conversations if key else True:
                 return
             event = NoteEvent(event.at, event.host, key, text, "")
-        if not is_key(event.key) or _is_about_a_listener(event):
+        if not is_key(event.key) or _is_about_a_listener(event) or isinstance(event, SampleEvent):
             return
         name = min(event.key, reverse_key(event.key))
         conversation = self._find(name, event.key)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from synfin.tcp.states import NAMES
-from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER, Event, NoteEvent, PacketEvent, TransitionEvent
+from synfin.tcp.trace import (
+    CAUSE_SEGMENT,
+    CAUSE_TIMER,
+    CAUSE_USER,
+    Event,
+    NoteEvent,
+    PacketEvent,
+    SampleEvent,
+    TransitionEvent,
+)
 from synfin.wire.checksum import Piece
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Burst, Segment, build, build_head
@@ -49,6 +58,15 @@ class Script:
 
     def note(self, ms: float, host: str, what: str, rfc: str = "") -> None:
         self.add(ms, NoteEvent(round(ms * MS), host, self.keys[host], what, rfc))
+
+    def sample(
+        self, ms: float, host: str, cwnd: int, ssthresh: int, in_flight: int, rtt: int = 0, srtt: int = 0,
+        pacing: float = 0.0, phase: int = 0,
+    ) -> None:  # fmt: skip
+        event = SampleEvent(
+            round(ms * MS), host, self.keys[host], cwnd, ssthresh, in_flight, pacing, rtt, srtt, phase
+        )  # fmt: skip
+        self.add(ms, event)
 
     def segment(self, host: str, flags: str, seq: int, ack: int, length: int = 0, **fields: object) -> Segment:
         other = "server" if host == "client" else "client"

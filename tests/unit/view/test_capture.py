@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from synfin.tcp.trace import Event, PacketEvent
+from synfin.tcp.congestion.base import LOSS, UNLIMITED
+from synfin.tcp.trace import Event, PacketEvent, SampleEvent
 from synfin.view.capture import AnnotatedCapture
+from synfin.view.samples import as_text, from_text
 from synfin.wire.ip import IpHeader
 from synfin.wire.ip import parse_untrusted as parse_ip
 from synfin.wire.segment import Burst, Segment, build, parse_untrusted
@@ -66,9 +68,11 @@ def options(data: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def captured(events: list[Event], both_ends: bool = False, snaplen: int = 0) -> list[Packet]:
+def captured(
+    events: list[Event], both_ends: bool = False, snaplen: int = 0, samples: bool = False, epoch_us: int = 0
+) -> list[Packet]:
     file = io.BytesIO()
-    with AnnotatedCapture(file, snaplen, both_ends=both_ends) as capture:
+    with AnnotatedCapture(file, snaplen, both_ends=both_ends, samples=samples, epoch_us=epoch_us) as capture:
         for event in events:
             capture(event)
     assert capture.error is None
@@ -120,6 +124,46 @@ def test_with_both_ends_each_packet_is_there_once_with_what_it_caused_at_either(
     hosts = " ".join(packet.interface for packet in packets)
     assert hosts == "client server client client server server client"
     assert [packet.at for packet in packets] == sorted(packet.at for packet in packets)
+
+
+def sampled() -> Script:
+    script = opened(Script())
+    script.send(50, "client", "PSH,ACK", 1, 1, 100)
+    script.send(60, "server", "ACK", 1, 101)
+    script.sample(70, "client", 14480, UNLIMITED, 0, rtt=20_000, srtt=20_250, pacing=1234567.8)
+    script.send(80, "client", "PSH,ACK", 101, 1, 100, lost=True)
+    script.sample(300, "client", 1448, 2896, 0, srtt=20_250, phase=LOSS)
+    script.send(300, "client", "PSH,ACK", 101, 1, 100)
+    return script
+
+
+def test_samples_are_comments_of_the_ack_or_of_what_a_timer_sends_where_they_are_wanted() -> None:
+    events = sampled().events("client")
+    assert [packet.comment for packet in captured(events, samples=True)[3:]] == [
+        "",
+        "client at 70000 us: cwnd 14480, ssthresh unlimited, in flight 0, pacing 1234568 B/s, rtt 20000 us, "
+        "srtt 20250 us, open",
+        "",
+        "client at 300000 us: cwnd 1448, ssthresh 2896, in flight 0, pacing 0 B/s, rtt 0 us, srtt 20250 us, "
+        "after a timeout",
+    ]
+    assert not any(packet.comment for packet in captured(events)[3:])
+
+
+def test_a_samples_time_is_on_the_captures_clock() -> None:
+    packets = captured(sampled().events("client"), samples=True, epoch_us=1_000_000)
+    assert packets[4].at == 1_070_000
+    assert packets[4].comment.startswith("client at 1070000 us: ")
+
+
+def test_a_sample_comes_back_from_its_comment_as_it_was() -> None:
+    for sample in (event for event in sampled().events("client") if isinstance(event, SampleEvent)):
+        back = from_text(as_text(sample), sample.key)
+        assert back is not None
+        assert (back.at, back.host, back.key, back.phase) == (sample.at, sample.host, sample.key, sample.phase)
+        assert (back.cwnd, back.ssthresh, back.in_flight) == (sample.cwnd, sample.ssthresh, sample.in_flight)
+        assert (back.pacing_rate, back.rtt, back.srtt) == (round(sample.pacing_rate), sample.rtt, sample.srtt)
+    assert from_text("client: retransmission: RTO (RFC 6298 5.4)", b"") is None
 
 
 def test_a_lost_packet_says_so_and_its_retransmission_says_why() -> None:
