@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "5f50063fbf5caae5f03134b1b7330f02c8d9e6ce1b3cc2ca7291bfad7edcd6de"
+CAPTURE = "5e16dc9cbbb28aecae36f4eb41294a8e6130e6d4b6931604d056e5407c1744f5"
 SIZE = 100_000
 
 

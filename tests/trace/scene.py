@@ -61,8 +61,14 @@ def text(at: int, length: int) -> bytes:
 
 
 def plain(**settings: object) -> Config:
-    """A Config without options that would clutter a trace."""
-    values: dict[str, object] = {"timestamps": False, "window_scale": False, "receive_buffer": 65535, "pacing": False}
+    """A Config without options that would clutter a trace, and with the congestion control that RFC 5681 tells."""
+    values: dict[str, object] = {
+        "timestamps": False,
+        "window_scale": False,
+        "receive_buffer": 65535,
+        "pacing": False,
+        "congestion_control": "newreno",
+    }
     values.update(settings)
     values.setdefault("receive_buffer_max", values["receive_buffer"])
     return Config(**values)  # type: ignore[arg-type]

@@ -77,8 +77,9 @@ class Config:
     """Bytes of unacknowledged data a connection takes without holding its writer back; grows with the window."""
     send_buffer_max: int = 4 * 1024 * 1024
     """Where that growth ends (Linux: tcp_wmem[2])."""
-    congestion_control: str | Callable[[int], CongestionControl] = "newreno"
-    """Which one each connection gets: "newreno" (also "reno"), or what makes one, called with the segment size."""
+    congestion_control: str | Callable[[int], CongestionControl] = "cubic"
+    """Which one each connection gets: "cubic", "newreno" (also "reno"), "bbr", or what makes one, called with the
+    segment size. docs/congestion.md tells when to choose which."""
     initial_window: int = 10
     """Initial congestion window in segments (RFC 6928)."""
     pacing: bool = True

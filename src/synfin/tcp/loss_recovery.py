@@ -153,6 +153,8 @@ class LossRecovery:
             sample.now = now
             sample.acked = board.newly
             sample.lost = lost
+            if sample.prior_delivered >= 0:
+                sample.rate_lost += lost  # found only after the rate was sampled
             sample.in_flight = flight.pipe()
             sample.total_lost = self.rate.lost
             sample.srtt = rto.srtt

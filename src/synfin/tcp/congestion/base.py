@@ -126,9 +126,15 @@ class CongestionControl:
         """Data is about to be sent. app_limited: the writer had left nothing to send for a while."""
 
     def on_idle(self, segments: int) -> None:
-        """Nothing was sent for an RTO: the ACK clock is gone, restart from the initial window (RFC 5681 4.1)."""
+        """Nothing was sent for an RTO: the ACK clock is gone, restart from the initial window (RFC 5681 4.1).
+
+        RFC 7661 4.4.3: up to three quarters of what the path had carried it may be fast.
+        """
         restart = self.mss * segments
         if self.cwnd > restart:
+            known = self.cwnd // 4 * 3
+            if self.ssthresh < known:
+                self.ssthresh = known
             self.cwnd = restart
 
     def undo(self) -> None:

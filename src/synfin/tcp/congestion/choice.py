@@ -6,11 +6,15 @@ from collections.abc import Callable
 from typing import Final
 
 from synfin.tcp.congestion.base import CongestionControl
+from synfin.tcp.congestion.bbr import BBR
+from synfin.tcp.congestion.cubic import Cubic
 from synfin.tcp.congestion.newreno import NewReno
 
 BY_NAME: Final[dict[str, Callable[[int], CongestionControl]]] = {
     "reno": NewReno,
     "newreno": NewReno,
+    "cubic": Cubic,
+    "bbr": BBR,
 }
 
 
