@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio import transports
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from synfin.aio.engine import Engine, User
 from synfin.aio.names import Wanted, Where, pair, resolve
-from synfin.aio.socket_face import socket_name
+from synfin.aio.socket_face import DatagramFace, socket_name
 from synfin.stack.addresses import check_port, packed
 from synfin.stack.datagrams import DatagramPort
 from synfin.tcp import errors
@@ -26,8 +27,11 @@ def _target(addr: Any) -> tuple[bytes, int]:
     return (address[len(_MAPPED) :] if address.startswith(_MAPPED) else address), port
 
 
-class DatagramTransport(asyncio.DatagramTransport, User):
-    """Made by `create_datagram_endpoint`."""
+class DatagramTransport(transports._FlowControlMixin, asyncio.Transport, asyncio.DatagramTransport, User):
+    """Made by `create_datagram_endpoint`. As asyncio's own it is an asyncio.Transport, which can't write()."""
+
+    if TYPE_CHECKING:  # _FlowControlMixin has it; typeshed does not say so
+        _loop: asyncio.AbstractEventLoop
 
     def __init__(
         self,
@@ -39,23 +43,47 @@ class DatagramTransport(asyncio.DatagramTransport, User):
         extra: dict[str, Any] = {"sockname": socket_name(port.address, port.port)}
         if port.remote is not None:
             extra["peername"] = socket_name(*port.remote)
-        super().__init__(extra)
-        self._loop = engine.loop
+        self._face = DatagramFace(port, engine.stack.config)
+        super().__init__(extra | {"socket": self._face}, engine.loop)
         self._engine = engine
         self._port = port
         self._protocol = protocol
         self._context = context
         self._closing = False
         self._reading = False
+        self._paused = False
         engine.hold_port(port, self)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The protocol that is served."""
         return self._protocol
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Give what comes from now on to `protocol`."""
+        self._protocol = cast(asyncio.DatagramProtocol, protocol)
+
     def is_closing(self) -> bool:
         """close() or abort() was called."""
         return self._closing
+
+    def is_reading(self) -> bool:
+        """What comes is passed to the protocol."""
+        return not self._paused and not self._closing
+
+    def pause_reading(self) -> None:
+        """Leave what comes in the port's queue; what exceeds it is lost."""
+        if not self._closing:
+            self._paused = True
+
+    def resume_reading(self) -> None:
+        """Pass on what has come meanwhile, from the next turn on."""
+        if self._paused and not self._closing:
+            self._paused = False
+            self._remind()
+
+    def get_write_buffer_size(self) -> int:
+        """0: what is sent is the link's at once."""
+        return 0
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Send one datagram. Errors go to protocol.error_received, as in asyncio; bad arguments raise here."""
@@ -92,6 +120,7 @@ class DatagramTransport(asyncio.DatagramTransport, User):
 
     def _tell_lost(self) -> None:
         self._call(self._protocol.connection_lost, None)
+        self._face.close()
         self._protocol = None  # type: ignore[assignment]  # as asyncio's: which may hold this transport
 
     def begin(self, begun: asyncio.Future[None]) -> None:
@@ -105,6 +134,10 @@ class DatagramTransport(asyncio.DatagramTransport, User):
         if self._closing:
             return
         self._reading = True
+        self._remind()
+
+    def _remind(self) -> None:
+        """Ask for a turn with all that has come."""
         self._port.remind()
         if self._port.waiting:
             self._engine.driver.schedule_serve()
@@ -116,7 +149,8 @@ class DatagramTransport(asyncio.DatagramTransport, User):
     def serve(self, events: int) -> bool:
         """Give one thing of what has come to the protocol."""
         port = self._port
-        if self._closing or not self._reading:
+        self._face.refresh()
+        if self._paused or self._closing or not self._reading:
             return False
         if port.errors:
             error = errors.oserror(port.errors.popleft())
@@ -126,6 +160,7 @@ class DatagramTransport(asyncio.DatagramTransport, User):
             if len(address) < len(port.address):
                 address = _MAPPED + address
             self._context.run(self._call, self._protocol.datagram_received, data, socket_name(address, number))
+        self._face.refresh()
         return bool(port.errors or port.received) and not self._closing
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:

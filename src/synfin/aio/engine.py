@@ -45,8 +45,8 @@ class Door(ABC):
     """Whoever takes the connections that a listener accepts."""
 
     @abstractmethod
-    def accept(self, connection: Connection) -> None:
-        """A handshake is complete: the connection is the door's from now on."""
+    def accept(self, listener: Listener, connection: Connection) -> None:
+        """A handshake with `listener` is complete: the connection is the door's from now on."""
 
     @abstractmethod
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Engine:
                 if door is None:
                     self.abort(connection)
                 else:
-                    door.accept(connection)
+                    door.accept(listener, connection)
         while (ready := stack.ready()) is not None:
             events = ready.take_events()
             user = ready.user

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Iterable
 from contextvars import copy_context
 from typing import Any
@@ -57,9 +58,13 @@ def create_server(
         below: asyncio.BaseProtocol = terms.protocol(engine.loop, protocol_factory())
         return below
 
-    faces = [ListeningFace(listener, socket_name(listener.address, listener.port)) for listener in listeners]
+    config = engine.stack.config
+    faces = {one: ListeningFace(one, socket_name(one.address, one.port), config) for one in listeners}
+    if keep_alive:
+        for face in faces.values():
+            face.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     factory = protocol_factory if terms is None else tls_factory
-    return Server(engine, listeners, factory, copy_context(), faces, keep_alive)
+    return Server(engine, faces, factory, copy_context())
 
 
 def _listen(engine: Engine, where: Where, chosen: int, backlog: int) -> Listener:

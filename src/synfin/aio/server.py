@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from contextvars import Context
 
@@ -22,34 +21,30 @@ class Server(asyncio.AbstractServer, Door):
     def __init__(
         self,
         engine: Engine,
-        listeners: list[Listener],
+        faces: dict[Listener, ListeningFace],
         factory: ProtocolFactory,
         context: Context,
-        faces: list[ListeningFace],
-        keep_alive: bool,
     ) -> None:
         self._engine = engine
-        self._listeners = listeners
+        self._faces = faces
         self._factory = factory
         self._context = context
-        self._faces = faces
-        self._keep_alive = keep_alive
         self._transports: dict[Transport, None] = {}  # in the order they came
         self._serving = False
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
-        for listener in listeners:
+        for listener in faces:
             listener.serving = False
             engine.listen(listener, self)
 
     def __repr__(self) -> str:
-        return f"<synfin Server {'closed' if self._closed else 'on'} {[face.getsockname() for face in self._faces]}>"
+        return f"<synfin Server {'closed' if self._closed else 'on'} {list(self._faces.values())}>"
 
     @property
     def sockets(self) -> tuple[ListeningFace, ...]:
         """One face of a socket for each address it listens on; none once closed."""
-        return () if self._closed else tuple(self._faces)
+        return () if self._closed else tuple(self._faces.values())
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that runs it."""
@@ -67,7 +62,7 @@ class Server(asyncio.AbstractServer, Door):
         if self._closed:
             raise RuntimeError(f"{self!r} is closed")
         self._serving = True
-        for listener in self._listeners:
+        for listener in self._faces:
             listener.serving = True
 
     async def serve_forever(self) -> None:
@@ -90,8 +85,9 @@ class Server(asyncio.AbstractServer, Door):
             return
         self._closed = True
         self._serving = False
-        for listener in self._listeners:
+        for listener, face in self._faces.items():
             self._engine.close_listener(listener)
+            face.close()
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         self._wake()
@@ -120,7 +116,7 @@ class Server(asyncio.AbstractServer, Door):
                     waiter.set_result(None)
             self._waiters.clear()
 
-    def accept(self, connection: Connection) -> None:
+    def accept(self, listener: Listener, connection: Connection) -> None:
         """A handshake is complete: its protocol begins, in a context of its own."""
         context = self._context.copy()
         try:
@@ -133,10 +129,9 @@ class Server(asyncio.AbstractServer, Door):
                 {"message": "the protocol factory of a server failed", "exception": problem, "server": self}
             )
             return
-        transport = Transport(self._engine, connection, protocol, context, self._on_end)
+        face = self._faces[listener].face_of(connection, self._engine.clock, self._engine.driver.schedule_serve)
+        transport = Transport(self._engine, connection, protocol, context, self._on_end, face)
         self._transports[transport] = None
-        if self._keep_alive:
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         transport.begin()
 
     def _on_end(self, transport: Transport) -> None:

@@ -26,7 +26,7 @@ MAX_READ: Final = 256 * 1024  # bytes given to a protocol at once, as by asyncio
 
 
 class Transport(transports._FlowControlMixin, asyncio.Transport, User):
-    """What a Host gives to a protocol. on_end: it is over, the protocol has been told."""
+    """What a Host gives to a protocol. on_end: it is over, the protocol has been told. face: if it has one already."""
 
     # asyncio's own attributes by which start_tls() and sendfile() know what a transport can do
     _start_tls_compatible = True
@@ -48,6 +48,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         protocol: asyncio.BaseProtocol,
         context: Context,
         on_end: Callable[[Transport], None] | None = None,
+        face: SocketFace | None = None,
     ) -> None:
         super().__init__(None, engine.loop)
         self._connection = connection
@@ -66,7 +67,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         self._lost = False  # connection_lost was called
         self._error: BaseException | None = None  # what connection_lost is told
         self._writes_lost = 0
-        self._face: SocketFace | None = None  # made when somebody asks for it
+        self._face = face  # else made when somebody asks for it
         self.set_protocol(protocol)
         connection.user = self
         connection.sender.nodelay = True  # as asyncio's own transports
@@ -89,7 +90,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             return self._connection.snapshot()
         if name == "socket":
             if self._face is None:
-                self._face = SocketFace(self._connection, self._clock)
+                self._face = SocketFace(self._connection, self._clock, self._schedule)
                 if self._lost:
                     self._face.close()
             return self._face
@@ -262,10 +263,15 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
 
     def _has_more(self) -> bool:
         """To be received, or an error after what was."""
-        receiver = self._connection.receiver
         if self._connection.error:
             return not self._ended
-        return self._may_receive() and (receiver.ready_bytes > 0 or (receiver.fin_reached and not self._eof_told))
+        if not self._may_receive():
+            return False
+        return self._connection.receiver.ready_bytes > 0 or (self._is_at_end() and not self._eof_told)
+
+    def _is_at_end(self) -> bool:
+        """After what is ready nothing more is received."""
+        return self._connection.receiver.fin_reached or (self._face is not None and self._face.reading_over)
 
     def _error_waits(self) -> bool:
         """Nobody reads or is held back in writing: as a socket's, the error is found by who does either next."""
@@ -275,15 +281,14 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
 
     def _receive(self) -> bool:
         """Give what was received to the protocol; False: there is nothing."""
-        receiver = self._connection.receiver
-        if receiver.ready_bytes:
+        if self._connection.receiver.ready_bytes:
             if self._buffered:
                 self._fill_buffer()
                 return True
             pieces = self._connection.read(self._clock(), MAX_READ)
             self._call("data_received", pieces[0] if len(pieces) == 1 else b"".join(pieces))
             return True
-        if receiver.fin_reached and not self._eof_told:
+        if self._is_at_end() and not self._eof_told:
             self._eof_told = True
             if self._buffered:
                 self._call("get_buffer", -1)  # in vain: a socket tells the end to who reads

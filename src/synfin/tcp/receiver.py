@@ -43,6 +43,7 @@ class Receiver:
         self.rcv_adv: i64 = 1 + window  # right edge advertised; never moves left (RFC 9293 3.8.6, SHLD-14)
         self.max_wnd: i64 = window  # the largest rcv_wnd ever offered
         self.wscale: i64 = 0
+        self.adv_mss: i64 = 0  # the segment size that our SYN tells
         self.fin_offset: i64 = -1  # where the peer's FIN stands; -1 until seen
         self.fin_reached: bool = False
         self.sack: bool = False  # agreed on: ACKs tell what waits behind a hole (RFC 2018)

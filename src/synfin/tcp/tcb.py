@@ -57,6 +57,7 @@ class Tcb(Turn):
         self.sender: Sender = Sender(config, make(mtu - headers_bytes(key)), 536, now)
         window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
         self.receiver: Receiver = Receiver(config, window, env.pressure)
+        self.receiver.adv_mss = mtu - headers_bytes(key)
         self.closer: Closer = Closer()
         self.stamps: Timestamps = Timestamps(config.timestamps, env.ts_offset(key) if config.timestamps else 0, 0, now)
         self.handshake: Handshake | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from synfin.aio.socket_face import SocketFace
+from synfin.aio.socket_face import Face, SocketFace
 from synfin.tcp.config import Config
 from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Pair, Recorder, hosts, joined
 from tests.unit.aio.virtual import run, settle
@@ -42,7 +42,7 @@ def with_faces(check: Callable[[SocketFace, SocketFace, Pair], Any], config: Con
     run(main())
 
 
-def readable(face: SocketFace) -> bool:
+def readable(face: Face) -> bool:
     return bool(select.select([face], [], [], 0)[0])
 
 
@@ -193,7 +193,7 @@ def test_tcp_info_is_linuxs_struct() -> None:
         pair.client._engine.driver.schedule_flush()
         await settle(1)
         info = face.getsockopt(TCP, INFO, 256)
-        assert isinstance(info, bytes) and len(info) == 104
+        assert isinstance(info, bytes) and len(info) == 232
         state, ca_state, retransmits, probes, _, options, scales, _ = struct.unpack_from("8B", info)
         assert (state, ca_state, retransmits, probes) == (1, 0, 0, 0)
         assert (options, scales) == (1 | 2 | 4, 7 | 7 << 4)  # timestamps, SACK, window scale
@@ -216,6 +216,55 @@ def test_tcp_info_is_linuxs_struct() -> None:
         face._connection.sender.stop()
         assert struct.unpack_from("2I", hurt, 8 + 4 * 5) == (4, 4)  # sacked and lost, in segments
         assert hurt[1] == 3  # TCP_CA_Recovery
+
+    with_faces(go)
+
+
+def test_tcp_info_tells_the_rates_the_shortest_round_trip_and_what_was_carried() -> None:
+    async def go(face: SocketFace, accepted: SocketFace, pair: Pair) -> None:
+        face._connection.write(bytes(20_000))
+        pair.client._engine.driver.schedule_flush()
+        await settle(1)
+        info = face.getsockopt(TCP, INFO, 256)
+        assert isinstance(info, bytes)
+        pacing, highest, acked, received = struct.unpack_from("=4Q", info, 104)
+        _, _, unsent, min_rtt = struct.unpack_from("=4I", info, 136)
+        (delivery,) = struct.unpack_from("=Q", info, 160)
+        (delivered,) = struct.unpack_from("=I", info, 192)
+        (window,) = struct.unpack_from("=I", info, 228)
+        assert pacing > 0 and highest == 2**64 - 1
+        assert (acked, received, unsent) == (20_000, 0, 0)
+        assert 1990 <= min_rtt <= 2100  # the wire is 1 ms long
+        assert 1_000_000 < delivery < 20_000 * 1_000_000 // 2000
+        assert delivered == 20_000 // 1448
+        assert window == face._connection.snapshot().snd_wnd > 65535
+        told = accepted.getsockopt(TCP, INFO, 256)
+        assert isinstance(told, bytes)
+        assert struct.unpack_from("=2Q", told, 120) == (0, 20_000)
+
+    with_faces(go)
+
+
+def test_tcp_info_tells_the_mss_that_was_announced_and_the_one_that_is_used() -> None:
+    async def main() -> None:
+        async with hosts(Config(mtu=1500), Config(mtu=1340)) as pair:
+            transport, accepted, _ = await pair.connect(Recorder(), Recorder())
+            for end, announced in ((transport, 1460), (accepted, 1300)):
+                info: Any = end.get_extra_info("socket").getsockopt(TCP, INFO, 232)
+                words = struct.unpack_from("24I", info, 8)
+                assert words[19] == announced and words[2] == 1300 - 12
+
+    run(main())
+
+
+def test_tcp_info_counts_neither_syn_nor_fin_as_bytes() -> None:
+    async def go(face: SocketFace, accepted: SocketFace, pair: Pair) -> None:
+        face._connection.write(bytes(3))
+        face.shutdown(socket.SHUT_WR)
+        accepted._connection.write(bytes(5))
+        await settle(1)
+        told: list[Any] = [one.getsockopt(TCP, INFO, 232) for one in (face, accepted)]
+        assert [struct.unpack_from("=2Q", info, 120) for info in told] == [(3, 5), (5, 3)]
 
     with_faces(go)
 
@@ -388,7 +437,7 @@ def test_every_end_gives_the_descriptor_back(end: str) -> None:
                 getattr(transport, end)()
             await settle()
             assert face.fileno() == -1
-            assert errno_of(face.getpeername) == errno.ENOTCONN
+            assert errno_of(face.getpeername) == errno_of(face.getsockname) == errno.EBADF
             assert errno_of(lambda: face.getsockopt(TCP, socket.TCP_NODELAY)) == errno.EBADF
             assert errno_of(lambda: face.setsockopt(TCP, socket.TCP_NODELAY, 1)) == errno.EBADF
             assert "closed" in repr(face)
@@ -417,15 +466,16 @@ def test_server_sockets_tell_where_it_listens() -> None:
             assert address == "0.0.0.0" and 1 <= port <= 65535
             assert face.getsockopt(SOL, socket.SO_TYPE) == socket.SOCK_STREAM
             assert face.getsockopt(SOL, getattr(socket, "SO_ACCEPTCONN", 30), 4) == struct.pack("i", 1)
-            assert face.family is socket.AF_INET and face.fileno() == -1
+            assert face.family is socket.AF_INET and face.fileno() > 2 and not readable(face)
             face.setsockopt(SOL, socket.SO_REUSEADDR, 1)
-            assert errno_of(lambda: face.setsockopt(TCP, socket.TCP_NODELAY, 1)) == errno.ENOPROTOOPT
-            assert errno_of(lambda: face.getsockopt(TCP, socket.TCP_NODELAY)) == errno.ENOPROTOOPT
+            assert errno_of(lambda: face.setsockopt(TCP, 9999, 1)) == errno.ENOPROTOOPT
+            assert errno_of(lambda: face.getsockopt(TCP, 9999)) == errno.ENOPROTOOPT
             assert errno_of(face.getpeername) == errno.ENOTCONN
             await pair.client.create_connection(Recorder, SERVER, port)
             await pair.server.create_connection(Recorder, address, port)  # this host's own, as in a kernel
             server.close()
-            assert server.sockets == ()
+            assert server.sockets == () and face.fileno() == -1
+            assert errno_of(face.getsockname) == errno.EBADF and "closed" in repr(face)
 
     run(main())
 

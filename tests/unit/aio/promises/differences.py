@@ -19,10 +19,6 @@ KNOWN: Differences = {
         "sock_calls_on_a_connected_socket": WORLDS,
         "closing_a_connected_socket_ends_the_connection": WORLDS,
         "sock_connect_refuses_a_blocking_socket_in_debug_mode": WORLDS,
-        "the_face_of_a_listening_socket": WORLDS,
-    },
-    "datagram endpoints": {
-        "the_face_of_an_endpoint": WORLDS,
     },
 }
 
@@ -57,6 +53,9 @@ ON_PURPOSE: Differences = {
     "A server on one address may stand beside one on all of them": {
         "listening_on_a_wildcard_and_an_address_of_its_family": WORLDS,
         "a_wildcard_server_beside_one_on_an_address": WORLDS,
+    },
+    "A face can't be duplicated": {
+        "the_face_of_a_connection_is_duplicated": WORLDS,
     },
     "reuse_port has no effect": {
         "two_servers_that_reuse_the_port": WORLDS,
