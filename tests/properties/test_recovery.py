@@ -1,0 +1,142 @@
+"""Loss recovery under any pattern of loss: every byte once and in order, the accounts right after every step.
+
+Each control, SACK and timestamps on or off at either end, bursts whole or cut, paced or not. What must hold of the
+accounts is stated once, in `accounts_hold`.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synfin.links.memory import Faults
+from synfin.tcp.config import Config
+from synfin.tcp.congestion import BY_NAME
+from synfin.tcp.congestion.base import FAST, LOSS, NONE
+from synfin.tcp.connection import Connection
+from synfin.tcp.scoreboard import IN_FLIGHT, SACKED
+from synfin.tcp.scoreboard import LOST as LOST_RECORD
+from tests.properties.world import World
+
+SIZE = 60_000
+FOREVER = 1 << 50
+
+
+def accounts_hold(connection: Connection) -> None:
+    """What is out, by records, by sums and by sequence numbers, tells the same story."""
+    sender = connection.sender
+    losses = sender.losses
+    recovery = losses.recovery
+    assert sender.snd_una <= sender.snd_nxt and sender.buffer.start <= sender.buffer.end
+    assert losses.congestion.cwnd >= losses.congestion.mss, "cwnd is at least a segment"
+    assert (recovery.phase == FAST) or recovery.prr is None
+    assert recovery.phase in (NONE, FAST, LOSS)
+    flight = losses.flight
+    if flight is None:
+        assert sender.snd_una == sender.snd_nxt, "something is out and nobody knows of it"
+        assert recovery.phase == NONE
+        assert sender.rto_deadline == 0
+        return
+    board = flight.board
+    records = board.records
+    assert records and records[0].start == sender.snd_una and records[-1].end == sender.snd_nxt
+    sums = {IN_FLIGHT: 0, LOST_RECORD: 0, SACKED: 0}
+    at = sender.snd_una
+    for record in records:
+        assert record.start == at < record.end, "a gap or an empty record"
+        at = record.end
+        sums[int(record.state)] += record.end - record.start
+        assert record.delivered <= losses.rate.delivered
+    assert (board.in_flight, board.lost, board.sacked) == (sums[IN_FLIGHT], sums[LOST_RECORD], sums[SACKED])
+    chain = 0
+    flying = board.oldest
+    before = -1
+    while flying is not None:
+        assert flying.state == IN_FLIGHT and flying.sent_at >= before
+        before, chain = flying.sent_at, chain + flying.end - flying.start
+        flying = flying.newer
+    assert chain == board.in_flight
+    assert 0 <= flight.pipe() <= board.in_flight
+    assert recovery.phase != NONE or board.lost == 0 or sender.snd_wnd == 0, "lost, and nobody mends it"
+    assert sender.rto_deadline > 0
+
+
+def play(seed: int, config: Config, other: Config, faults: Faults, *, offload: bool, both_ways: bool) -> World:
+    """SIZE bytes from left to right, or both ways, whole; then an orderly end."""
+    world = World(seed, config=config, other_config=other, faults=faults, offload=offload)
+    data = random.Random(seed).randbytes(SIZE)
+    left, right = world.open_pair()
+    checked = 0
+
+    def tap(now: int, stack: object, packet: bytes) -> None:
+        nonlocal checked
+        checked += 1
+        for end in (left, right):
+            if not end.ended():
+                accounts_hold(end.connection)
+
+    world.link.tap = tap
+    left.write(data)
+    if both_ways:
+        right.write(data[::-1])
+    done = world.link.run(lambda: right.read == SIZE and left.read == (SIZE if both_ways else 0), FOREVER)
+    assert done, f"stopped at {right.read} and {left.read} bytes"
+    assert checked
+    left.connection.shutdown(world.now)
+    right.connection.shutdown(world.now)
+    assert world.link.run(world.all_ended, FOREVER)
+    assert left.connection.error == right.connection.error == 0
+    world.link.tap = None
+    assert not any(world.census().values())
+    return world
+
+
+CONTROLS = sorted(set(BY_NAME) - {"newreno"})
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+@given(
+    seed=st.integers(0, 1 << 30),
+    loss=st.sampled_from([0.0, 0.01, 0.05, 0.2, 0.4]),
+    reorder=st.sampled_from([0.0, 0.1, 0.5]),
+    duplicate=st.sampled_from([0.0, 0.1]),
+    jitter=st.sampled_from([0, 500, 30_000]),
+    options=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    shape=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_every_byte_arrives_once_and_the_accounts_hold_after_every_packet(
+    control: str,
+    seed: int,
+    loss: float,
+    reorder: float,
+    duplicate: float,
+    jitter: int,
+    options: tuple[bool, bool, bool, bool],
+    shape: tuple[bool, bool, bool],
+) -> None:
+    offload, both_ways, pacing = shape
+    config = Config(sack=options[0], timestamps=options[1], congestion_control=control, pacing=pacing, retries=255)
+    other = Config(sack=options[2], timestamps=options[3], congestion_control=control, pacing=pacing, retries=255)
+    faults = Faults(loss=loss, reorder=reorder, duplicate=duplicate, jitter_us=jitter)
+    play(seed, config, other, faults, offload=offload, both_ways=both_ways)
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("seed", range(3))
+def test_half_of_all_acks_may_be_lost(control: str, seed: int) -> None:
+    world = World(seed, config=Config(congestion_control=control), faults=Faults(delay_us=10_000))
+    draw = random.Random(seed)
+    left, right = world.open_pair()
+    world.link.drop = lambda sender, packet: sender is world.right and draw.random() < 0.5
+    left.write(bytes(1_000_000))
+    begun = world.now
+    assert world.link.run(lambda: right.read == 1_000_000, FOREVER)
+    assert world.left.counters.TCPTimeouts == 0
+    assert world.now - begun < 5_000_000
+    world.link.drop = None
+    left.connection.shutdown(world.now)
+    right.connection.shutdown(world.now)
+    assert world.link.run(world.all_ended, FOREVER)
