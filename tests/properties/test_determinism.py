@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "5e16dc9cbbb28aecae36f4eb41294a8e6130e6d4b6931604d056e5407c1744f5"
+CAPTURE = "99dea31f69f9f05877aea22a44853d45819ae2668d50ed3543c19af35b424baf"
 SIZE = 100_000
 
 

@@ -7,6 +7,7 @@ accounts is stated once, in `accounts_hold`.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,11 @@ def play(seed: int, config: Config, other: Config, faults: Faults, *, offload: b
     """SIZE bytes from left to right, or both ways, whole; then an orderly end."""
     world = World(seed, config=config, other_config=other, faults=faults, offload=offload)
     data = random.Random(seed).randbytes(SIZE)
-    left, right = world.open_pair()
+    left = world.connect()
+    left.write(data)
+    assert world.link.run(lambda: left.other is not None, FOREVER)
+    right = left.other
+    assert right is not None
     checked = 0
 
     def tap(now: int, stack: object, packet: bytes) -> None:
@@ -79,7 +84,6 @@ def play(seed: int, config: Config, other: Config, faults: Faults, *, offload: b
                 accounts_hold(end.connection)
 
     world.link.tap = tap
-    left.write(data)
     if both_ways:
         right.write(data[::-1])
     done = world.link.run(lambda: right.read == SIZE and left.read == (SIZE if both_ways else 0), FOREVER)
@@ -118,8 +122,9 @@ def test_every_byte_arrives_once_and_the_accounts_hold_after_every_packet(
     shape: tuple[bool, bool, bool],
 ) -> None:
     offload, both_ways, pacing = shape
-    config = Config(sack=options[0], timestamps=options[1], congestion_control=control, pacing=pacing, retries=255)
-    other = Config(sack=options[2], timestamps=options[3], congestion_control=control, pacing=pacing, retries=255)
+    patient = Config(retries=255, syn_retries=60, synack_retries=60, congestion_control=control, pacing=pacing)
+    config = replace(patient, sack=options[0], timestamps=options[1])
+    other = replace(patient, sack=options[2], timestamps=options[3])
     faults = Faults(loss=loss, reorder=reorder, duplicate=duplicate, jitter_us=jitter)
     play(seed, config, other, faults, offload=offload, both_ways=both_ways)
 

@@ -7,7 +7,7 @@ import pytest
 from synfin.tcp.states import CLOSE_WAIT, ESTABLISHED
 from synfin.tcp.turn import EOF, READABLE
 from synfin.wire.tcp_header import ACK, FIN, SYN, URG
-from tests.trace.scene import DATA, MS, RTT, SECOND, Stage, plain
+from tests.trace.scene import DATA, MS, RTT, SECOND, Host, Peer, Stage, plain
 
 # ---- when an ACK goes ----
 
@@ -21,11 +21,48 @@ def test_two_full_segments_are_acknowledged_at_once_by_one_ack(stage: Stage) -> 
     host.emits(ACK, ack=2001)
 
 
-def test_in_order_segments_read_together_are_acknowledged_once(stage: Stage) -> None:
+def test_in_the_first_rounds_every_second_segment_is_acknowledged_also_within_a_batch(stage: Stage) -> None:
+    # RFC 5681 4.2: the peer's window is small, and each ACK opens it
     _, host, peer = stage.opened()
-    for _ in range(10):
+    for _ in range(5):
         peer.sends(ACK, 1000)
-    host.emits(ACK, ack=10001)
+    for ack in (2001, 4001):
+        host.emits(ACK, ack=ack)
+    host.is_silent()
+    peer.sends(ACK, 1000)
+    host.emits(ACK, ack=6001)
+
+
+def past_the_first_rounds(stage: Stage) -> tuple[Host, Peer, int]:
+    """A connection that has received 66,000 bytes; and the next number."""
+    scene, host, peer = stage.opened(plain(receive_buffer=400_000, window_scale=True), win=65535)
+    for _ in range(33):
+        peer.sends(DATA, 2000)
+        host.reads(2000)
+        while scene.next_packet() is not None:
+            pass
+    return host, peer, 66_001
+
+
+def test_of_a_batch_of_plain_segments_every_sixteenth_is_acknowledged_and_the_last(stage: Stage) -> None:
+    # one ACK for a whole window is one loss away from a timeout
+    host, peer, at = past_the_first_rounds(stage)
+    for _ in range(20):
+        peer.sends(ACK, 2000)
+    host.emits(ACK, ack=at + 32_000)
+    host.emits(ACK, ack=at + 40_000)
+    host.is_silent()
+
+
+@pytest.mark.parametrize(("size", "told"), [(988, True), (989, False)])
+def test_a_text_segment_with_room_tells_what_waits_behind_a_hole(stage: Stage, size: int, told: bool) -> None:
+    # RFC 2018 4; one block takes twelve bytes, and a full segment tells nothing (RFC 6691)
+    _, host, peer = stage.opened(sack_ok=True)
+    peer.sends(DATA, 1000, seq=1001)
+    host.emits(ACK, ack=1, sack=[(1001, 2001)])
+    host.writes(size)
+    host.emits(DATA, size, sack=[(1001, 2001)] if told else None)
+    peer.sends(ACK)
 
 
 def test_one_segment_without_push_is_acknowledged_after_40_ms(stage: Stage) -> None:
@@ -430,7 +467,9 @@ def test_a_burst_into_a_window_that_was_open_long_before_tells_no_round_trip(sta
     for _ in range(10):
         for _ in range(10):
             peer.sends(ACK, 1000)
-        host.emits(ACK, win=0)
+        while (packet := scene.next_packet()) is not None:
+            window = packet.window
+        assert window == 0
         host.reads(10_000)
         host.emits(ACK, win=10_000)
         scene.tick(RTT)

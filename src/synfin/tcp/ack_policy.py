@@ -5,7 +5,16 @@ What is out of order, duplicate or unacceptable is acknowledged at once and not 
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
+
+# An ACK for a whole window is one loss away from a timeout, so within one batch some go at once. RFC 5681 4.2's SHOULD,
+# an ACK for at least every second full segment, holds across batches; within one this departs from it, since each ACK
+# is a system call here and runs the peer.
+SEGMENTS_AT_ONCE: Final = 16
+BURSTS_AT_ONCE: Final = 256 * 1024  # bytes; a device that merges hands over up to 64 KiB at a time
+FIRST_ROUNDS: Final = 64 * 1024  # bytes of a connection in which every second segment is acknowledged at once
 
 
 class AckPolicy:
@@ -17,10 +26,11 @@ class AckPolicy:
         self._waiting: i64 = 0  # bytes taken in order since the last ACK
         self._full: i64 = 0  # what the peer calls a full segment, in bytes: the largest payload seen lately
         self._last: i64 = 0  # payload of the last segment
+        self._first: i64 = FIRST_ROUNDS  # bytes left of the first rounds, in which the peer's cwnd is small
         self._delay_us: i64 = delay_us
 
-    def on_in_order(self, size: i64, segment: i64, push: bool, now: i64) -> None:
-        """`size` bytes arrived in order, in segments of `segment` bytes.
+    def on_in_order(self, size: i64, segment: i64, push: bool, now: i64) -> bool:
+        """`size` bytes arrived in order, in segments of `segment` bytes. True: an ACK goes at once, not with the batch.
 
         After PSH the peer has nothing more to say and may be waiting for us: the ACK goes at the poll that runs after
         the reader has run once, with the reader's answer if there is one. So no request, of whatever length, waits for
@@ -33,10 +43,20 @@ class AckPolicy:
             self._full = segment
         self._last = segment
         self._waiting += size
-        if push or self._waiting >= 2 * self._full:
-            self.due = True
-        elif self.deadline == 0:
-            self.deadline = now + self._delay_us
+        first = self._first > 0
+        if first:
+            self._first -= size
+        if self._waiting < 2 * self._full:
+            if push:
+                self.due = True
+            elif self.deadline == 0:
+                self.deadline = now + self._delay_us
+            return False
+        self.due = True
+        if first:
+            return not push
+        at_once = BURSTS_AT_ONCE if size > segment else SEGMENTS_AT_ONCE * self._full
+        return self._waiting >= at_once and not push
 
     def on_timer(self, now: i64) -> bool:
         """True: the ACK is late, and due. Perhaps since segments are not as full as they were: begin to learn anew."""

@@ -21,4 +21,8 @@ class Flight:
     def pipe(self) -> i64:
         """Bytes in the network, as far as ACKs have told (RFC 6675 4; without SACK a segment a duplicate ACK less)."""
         dups = self.dups
-        return self.board.in_flight if dups is None else self.board.in_flight - dups.bytes
+        if dups is None:
+            return self.board.in_flight
+        # What duplicates told of may have been taken for lost since: it is out of the network only once.
+        pipe = self.board.in_flight - dups.bytes
+        return pipe if pipe > 0 else 0

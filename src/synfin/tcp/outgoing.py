@@ -19,6 +19,9 @@ from synfin.wire.tcp_header import ACK, FIN, PSH
 
 SACK_BLOCKS: Final = 4  # so many fit into 40 bytes of options (RFC 2018 3)
 SACK_BLOCKS_WITH_TS: Final = 3
+SACK_HEADER: Final = 4  # kind and length, and two bytes that align them
+SACK_BLOCK: Final = 8
+ALL_OPTIONS: Final = 40  # bytes of options, in a segment without text
 
 
 def fill(
@@ -45,13 +48,19 @@ def fill(
     receiver.acks.on_ack_sent()
 
 
-def fill_sack(seg: Segment, irs: i64, receiver: Receiver, counters: Counters) -> None:
-    """SACK blocks of an ACK without text: what came twice, and what waits behind holes.
+def fill_sack(seg: Segment, irs: i64, room: i64, receiver: Receiver, counters: Counters) -> None:
+    """SACK blocks in `room` bytes: what came twice, and what waits behind holes (RFC 2018 4).
 
-    In a text segment they would take the place of text (RFC 6691). Nothing is lost by it, since each segment that
+    In a full text segment they would take the place of text (RFC 6691). Nothing is lost by it, since each segment that
     changes what there is to tell is answered by an ACK of its own.
     """
-    blocks = receiver.sack_blocks(SACK_BLOCKS_WITH_TS if seg.has_ts else SACK_BLOCKS)
+    limit: i64 = SACK_BLOCKS_WITH_TS if seg.has_ts else SACK_BLOCKS
+    fitting = (room - SACK_HEADER) // SACK_BLOCK
+    if fitting < limit:
+        limit = fitting
+    if limit <= 0:
+        return
+    blocks = receiver.sack_blocks(limit)
     if blocks is None:
         return
     left, right = blocks[0]

@@ -110,7 +110,8 @@ class Receiver:
             self.acks.due = True
             result |= FIN_REACHED | ADVANCED
         else:
-            self.acks.on_in_order(self.rcv_nxt - before, segment if segment else whole, push, now)
+            if self.acks.on_in_order(self.rcv_nxt - before, segment if segment else whole, push, now):
+                result |= ACK_AT_ONCE
             if self.rcv_nxt > self.rtt.edge:
                 self.rtt.on_window(self.rcv_nxt, self.rcv_adv, self._buffer, now)
         return result

@@ -260,13 +260,15 @@ class Tcb(Turn):
         if chunk.retransmission:
             self.env.counters.RetransSegs += (chunk.length + chunk.segment - 1) // chunk.segment if chunk.segment else 1
         seg = self._blank(chunk.offset, outgoing.flags_of(chunk), now)
+        if self.receiver.sack and chunk.segment == 0:
+            outgoing.fill_sack(seg, self.irs, self.sender.mss - chunk.length, self.receiver, self.env.counters)
         self.env.output.data(seg, chunk.pieces, chunk.length, chunk.segment)
 
     def _send_ack(self, now: i64) -> None:
         """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are, and what waits behind holes."""
         seg = self._blank(self.sender.snd_nxt, ACK, now)
         if self.receiver.sack:
-            outgoing.fill_sack(seg, self.irs, self.receiver, self.env.counters)
+            outgoing.fill_sack(seg, self.irs, outgoing.ALL_OPTIONS, self.receiver, self.env.counters)
         self.env.output.reply(seg)
 
     def _send_syn(self, now: i64) -> None:

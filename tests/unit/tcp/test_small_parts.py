@@ -180,3 +180,12 @@ def test_every_state_is_reached_and_left_by_some_transition() -> None:
 def test_every_counter_begins_at_0() -> None:
     counted = Counters().as_dict()
     assert list(counted) == COUNTER_NAMES and not any(counted.values())
+
+
+def test_of_a_batch_of_bursts_one_is_acknowledged_at_once_for_256_kib() -> None:
+    acks = AckPolicy(40_000)
+    acks.on_in_order(64 * 1024, 1000, True, 0)  # the first rounds are over
+    acks.on_ack_sent()
+    assert [acks.on_in_order(60_000, 2000, False, 0) for _ in range(5)] == [False, False, False, False, True]
+    acks.on_ack_sent()
+    assert [acks.on_in_order(2000, 2000, False, 0) for _ in range(17)] == [False] * 15 + [True] * 2
