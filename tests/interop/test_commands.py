@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import pwd
 import signal
 import struct
 import subprocess
@@ -297,12 +298,17 @@ def test_an_ordinary_user_gets_a_private_network_and_is_told_how_to_join_it(
     need_user_namespace(network)
     require_program("curl")
     (tmp_path / "file").write_text("text")
+    try:
+        user = pwd.getpwuid(1000).pw_name
+    except KeyError:
+        user = "1000"
     with serving(network, tmp_path, prefix=AS_ORDINARY_USER) as said:
         (join,) = [line.split() for line in said if "nsenter" in line]
         assert join[-2] == "curl"
         got = network.run([*join[:-1], "-sS", join[-1] + "file"], capture_output=True, text=True)
         assert (got.stdout, got.stderr) == ("text", "")
-        assert "    ip tuntap add synfin0 mode tun user" in "\n".join(said)
+        # Of the user who asks, who is root in the private network.
+        assert [line.split()[-1] for line in said if "ip tuntap add synfin0 mode tun user" in line] == [user]
 
 
 def connect(network: PrivateNetwork, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -387,6 +393,10 @@ def test_connect_draws_the_connection_when_asked(network: PrivateNetwork, requir
         (["10.9.1.1", "7000"], "nobody listens there"),
         (["10.9.1.77", "7000", "--wait", "0.5"], "no answer within 0.5 s"),
         (["127.0.0.1", "7000"], "this machine is 10.9.1.1 here"),
+        (["0.0.0.0", "7000"], "this machine is 10.9.1.1 here"),
+        (["224.0.0.1", "7000"], "224.0.0.1 port 7000: "),
+        (["255.255.255.255", "7000"], "255.255.255.255 port 7000: "),
+        (["a..b", "7000"], "a..b port 7000: that is no name of a host"),
         (["fd00:9:1::1", "7000", "--ipv4"], "which synfin has not here"),
         (["no.such.name.invalid", "7000"], "no.such.name.invalid port 7000: "),
     ],
@@ -407,3 +417,58 @@ def test_connect_tells_an_ordinary_user_what_root_can_do(network: PrivateNetwork
     assert done.returncode == 1
     assert "this user may not make a TUN device: run it as root" in done.stderr
     assert "    ip address add 10.9.1.1/24 dev synfin0" in done.stderr
+
+
+def prepare_device(network: PrivateNetwork, ip: str, address: str) -> None:
+    """As root does for an ordinary user; it is this test's own user who is another one in the next namespace."""
+    for words in ("tuntap add synfin0 mode tun user root", f"addr add {address} dev synfin0", "link set synfin0 up"):
+        network.run([ip, *words.split()], check=True)
+
+
+def test_an_ordinary_user_serves_on_a_device_that_root_has_prepared(
+    network: PrivateNetwork, curl: Callable[..., str], require_program: Programs, tmp_path: Path
+) -> None:
+    need_user_namespace(network)
+    (tmp_path / "file").write_text("text")
+    prepare_device(network, require_program("ip"), "10.9.0.1/24")
+    with serving(network, tmp_path, "-4", "--tun-name", "synfin0", prefix=AS_ORDINARY_USER) as said:
+        assert not any("not root" in line for line in said)
+        assert curl("http://10.9.0.2/file") == "text"
+
+
+def test_a_device_that_root_has_prepared_for_other_addresses_is_no_use(
+    network: PrivateNetwork, require_program: Programs
+) -> None:
+    need_user_namespace(network)
+    prepare_device(network, require_program("ip"), "10.9.0.1/24")
+    words = network.command([*AS_ORDINARY_USER, *synfin("connect", "10.9.1.1", "80", "-4", "--tun-name", "synfin0")])
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "synfin connect: synfin0 has no address of the network of 10.9.1.2/24: say --address\n"
+
+
+def children_of(pid: int) -> set[Path]:
+    """The folders in /proc of a process's children."""
+    found = set()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            if (folder / "stat").read_text().rpartition(")")[2].split()[1] == str(pid):
+                found.add(folder)
+    return found
+
+
+def test_a_demo_that_is_interrupted_takes_its_client_along(network: PrivateNetwork, tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    capture = tmp_path / "demo.pcapng"
+    command = synfin("demo", "--megabytes", "4096", "--capture", str(capture))
+    child = network.popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True)
+    assert child.stdout is not None
+    while "/file" not in child.stdout.readline():
+        assert child.poll() is None
+    while capture.stat().st_size < 100_000 or not (clients := children_of(child.pid)):
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    _, complaints = child.communicate(timeout=HANG_SECONDS)
+    assert not any(folder.exists() for folder in clients)
+    assert "Error" not in complaints, complaints
+    assert "Traceback" not in complaints, complaints

@@ -167,10 +167,10 @@ def lab(
     pcapng: Annotated[Path | None, typer.Option("--pcapng", metavar="FILE", help="Write the segments there.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the plot or diagram there.")] = None,
 ) -> None:
-    """The questions people ask about TCP, each an experiment over synfin's stack.
+    """Answer a question that people ask about TCP by an experiment.
 
-    It runs in virtual time and prints its question, what happened, what it found and why. The exit status is 1 if the
-    expected outcome did not happen.
+    It runs over synfin's stack, in virtual time, and prints its question, what happened, what it found and why. The
+    exit status is 1 if the expected outcome did not happen.
 
     Example: synfin lab time-wait --set msl_ms=0
     """
@@ -187,7 +187,9 @@ def ss(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Say it as JSON, one line a host.")] = False,
 ) -> None:
-    """The connections of your running synfin hosts: state, queues, timers, cwnd, rtt.
+    """Show the connections of your running synfin hosts.
+
+    State, queues, timers, congestion window and round-trip time of each.
 
     `synfin serve` and `synfin demo` can be asked, and every program that says Host(..., control="name"). Only the user
     who runs it can.

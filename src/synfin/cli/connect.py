@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from synfin.aio.host import Host
 from synfin.cli.blocking import BlockingCalls
-from synfin.cli.device import CommandError, Interface, how_to_be_allowed, kernel_end, open_device, parse_addresses
+from synfin.cli.device import CommandError, Interface, how_to_be_allowed, kernel_ends, open_device, parse_addresses
 from synfin.cli.ending import run_until_ended
 from synfin.tcp.trace import Trace
 
@@ -67,8 +67,8 @@ async def _converse(
             address = await _address(name, interfaces)
             async with asyncio.timeout(wait):
                 reader, writer = await host.open_connection(address, port)
-        except (CommandError, OSError) as error:  # TimeoutError, too, is an OSError
-            return _complain(_why(error, f"{name} port {port}", wait, interfaces))
+        except (CommandError, OSError, ValueError) as error:  # TimeoutError, too, is an OSError
+            return _complain(_why(error, name, port, wait, interfaces))
         try:
             await _exchange(reader, writer)
         except BrokenPipeError:
@@ -89,26 +89,31 @@ async def _address(name: str, interfaces: list[Interface]) -> str:
     usable = [address for address in addresses if address.version in versions]
     if not usable:
         raise CommandError(f"{name} has only addresses of IPv{addresses[0].version}, which synfin has not here")
-    if usable[0].is_loopback:
-        nearby = next(kernel_end(one).ip for one in interfaces if one.version == usable[0].version)
+    if usable[0].is_loopback or usable[0].is_unspecified:
+        nearby = next(end.ip for end in kernel_ends(interfaces) if end.version == usable[0].version)
         raise CommandError(
             f"{usable[0]} is inside the kernel, where no packet of a device goes: this machine is {nearby} here"
         )
     return str(usable[0])
 
 
-def _why(error: Exception, target: str, wait: float, interfaces: list[Interface]) -> str:
+def _why(error: Exception, name: str, port: int, wait: float, interfaces: list[Interface]) -> str:
     """The reason, and what may help."""
-    ours = " and ".join(str(interface.ip) for interface in interfaces)
+    target = f"{name} port {port}"
     if isinstance(error, CommandError):
         return str(error)
     if isinstance(error, ConnectionRefusedError):
-        return f"{target}: nobody listens there (on all addresses, not just on 127.0.0.1)"
+        near = name in {str(end.ip) for end in kernel_ends(interfaces)}
+        hint = " (a server that listens on 127.0.0.1 or ::1 only can't be reached from a device)" if near else ""
+        return f"{target}: nobody listens there{hint}"
     if isinstance(error, TimeoutError):
+        ours = " and ".join(str(interface.ip) for interface in interfaces)
         return (
             f"{target}: no answer within {wait:g} s. This machine answers by itself; to reach others it must forward "
             f"packets of {ours} (sysctl net.ipv4.ip_forward=1, and masquerading), and a firewall may drop them"
         )
+    if isinstance(error, UnicodeError):
+        return f"{target}: that is no name of a host"
     return f"{target}: {getattr(error, 'strerror', None) or error}"
 
 

@@ -8,14 +8,16 @@ hosts do the same in memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from synfin._install import how_to_add
 from synfin.aio.host import Host
@@ -111,7 +113,9 @@ def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
     try:
         sink = capture.open("wb")
     except OSError as error:
-        print(f"synfin demo: can't write the capture: {error}; choose a place with --capture FILE", file=sys.stderr)
+        print(
+            f"synfin demo: can't write {capture}: {error.strerror}; choose a place with --capture FILE", file=sys.stderr
+        )
         return 2
     control: Path | None = None
     if why is None:
@@ -189,24 +193,36 @@ async def _fetch_by_kernel(url: str) -> tuple[str, int, float]:
     if shutil.which("curl"):
         command = ["curl", "--silent", "--show-error", "--globoff", "--noproxy", "*", "--max-time", "600"]
         command += ["--output", "-", "--write-out", "%{stderr}%{time_total}", url]
-        child = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
-        assert child.stdout is not None and child.stderr is not None
-        digest, size = hashlib.sha256(), 0
-        while block := await child.stdout.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-        said = (await child.stderr.read()).decode(errors="replace").strip()
-        if await child.wait() != 0:
-            print(f"curl failed: {said}", file=sys.stderr)
-            return "", 0, 0.0
+        async with _child(*command, stdout=-1, stderr=-1) as child:
+            assert child.stdout is not None and child.stderr is not None
+            digest, size = hashlib.sha256(), 0
+            while block := await child.stdout.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+            said = (await child.stderr.read()).decode(errors="replace").strip()
+            if await child.wait() != 0:
+                print(f"curl failed: {said}", file=sys.stderr)
+                return "", 0, 0.0
         return digest.hexdigest(), size, float(said)
     environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", PYTHON_CLIENT, url, stdout=-1, env=environment)
-    output, _ = await child.communicate()
+    async with _child(sys.executable, "-c", PYTHON_CLIENT, url, stdout=-1, env=environment) as child:
+        output, _ = await child.communicate()
     if child.returncode != 0:
         return "", 0, 0.0
     hexdigest, count = output.decode().split()
     return hexdigest, int(count), 0.0
+
+
+@contextlib.asynccontextmanager
+async def _child(*command: str, **options: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child process that does not outlive the block."""
+    child = await asyncio.create_subprocess_exec(*command, **options)
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.communicate()
 
 
 async def _in_memory(site: DemoSite, watch: Watch, family: int) -> bool:

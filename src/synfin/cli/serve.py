@@ -29,6 +29,7 @@ def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int
     try:
         interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
         site = DirectorySite(folder)
+        permission = how_to_be_allowed(tun_name, interfaces)
         link, private = _open(tun_name, mtu, interfaces)
     except (CommandError, OSError, RuntimeError, ValueError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -36,7 +37,7 @@ def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int
         return 1
     words = _welcome(folder, link.name, interfaces, port)
     if private:
-        words += _how_to_join(tun_name, interfaces, port)
+        words += _how_to_join(_url(interfaces[0], port), permission)
     run_until_ended(_serve(link, interfaces, port, site, control, [*words, "Ctrl-C ends it."]))
     _say("ended")
     return 0
@@ -46,11 +47,11 @@ def _welcome(folder: Path, device: str, interfaces: list[Interface], port: int) 
     return [f"serving {folder.resolve()} on {device} at", *(f"    {_url(interface, port)}" for interface in interfaces)]
 
 
-def _how_to_join(tun_name: str, interfaces: list[Interface], port: int) -> list[str]:
+def _how_to_join(url: str, permission: str) -> list[str]:
     return [
         "You are not root, so this is a network of its own. Programs see it that join it:",
-        f"    nsenter -t {os.getpid()} -U -n --preserve-credentials curl {_url(interfaces[0], port)}",
-        f"For all programs of this machine {how_to_be_allowed(tun_name, interfaces)}",
+        f"    nsenter -t {os.getpid()} -U -n --preserve-credentials curl {url}",
+        f"For all programs of this machine {permission}",
     ]
 
 

@@ -37,6 +37,8 @@ def run(test: str, seed: int, runs: int) -> int:
     said = io.StringIO()
     shrinker = Shrinker(seed, runs, sys.stdout)
     arguments = [test, "--synfin-seed", str(seed), "--capture=no", "--tb=no", *_plugins()]
+    # This process has imported synfin already: no news to whoever runs it.
+    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     with redirect_stdout(said), redirect_stderr(said):
         status = pytest.main(arguments, plugins=[shrinker])
     shrinker.clear()

@@ -63,10 +63,11 @@ def _enter_as_ordinary_user() -> None:
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
     except OSError as error:
+        who, instead = ("any user", "allow it") if user == 0 else ("an ordinary user", "run as root, or allow it")
         raise OSError(
             error.errno,
-            f"this system lets no ordinary user have a network namespace ({error.strerror}): run as root, or allow "
-            "it (sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
+            f"this system does not let {who} have a network namespace ({error.strerror}): {instead} "
+            "(sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
             "kernel.apparmor_restrict_unprivileged_userns=0; in a container: --security-opt seccomp=unconfined)",
         ) from error
 

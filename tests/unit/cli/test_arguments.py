@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from synfin.cli.app import app
-from synfin.cli.device import CommandError, kernel_end, parse_addresses
+from synfin.cli.device import CommandError, how_to_be_allowed, kernel_ends, parse_addresses
 
 
 def ask(*arguments: str) -> tuple[int, str]:
@@ -56,6 +56,16 @@ def test_a_wrong_argument_is_named_with_status_2(arguments: list[str], complaint
 REFUSED = [
     (["--address", "10.9.0.300/24"], "--address 10.9.0.300/24: "),
     (["--address", "10.9.0.2"], "its network has no room for the kernel's address"),
+    (["--address", "10.9.0.1/31", "--address", "10.9.0.0/31"], "its network has no room for the kernel's address"),
+    (["--address", "127.0.0.2/8"], "--address 127.0.0.2/8: that is a loopback address"),
+    (["--address", "224.0.0.1/24"], "that is a multicast address"),
+    (["--address", "0.0.0.0/0"], "that is no address of a host"),
+    (["--address", "::/64"], "that is no address of a host"),
+    (["--address", "255.255.255.255/8"], "that is no address of a host"),
+    (["--address", "10.9.0.0/24"], "that is no address of a host"),
+    (["--address", "10.9.0.255/24"], "that is no address of a host"),
+    (["--address", "fe80::2/64"], "that is a link-local address"),
+    (["--address", "10.9.0.2/24", "--address", "10.9.0.2/16"], "--address 10.9.0.2/16: it is there already"),
     (["--address", "10.9.0.2/24", "--ipv6"], "none of the addresses is of the IP version asked for"),
     (["--address", "fd00::2/64", "--mtu", "1000"], "IPv6 needs an mtu of at least 1280, not 1000"),
     (["--ipv6", "--mtu", "1000"], "IPv6 needs an mtu of at least 1280, not 1000"),
@@ -74,7 +84,18 @@ def test_what_no_device_can_have_is_said_with_status_1(command: list[str], optio
 
 def test_the_kernel_takes_the_first_other_address() -> None:
     ours = parse_addresses(["10.0.0.1/24", "10.1.0.9/24", "fd00::1/64"], [], (4, 6), 1500)
-    assert [str(kernel_end(one)) for one in ours] == ["10.0.0.2/24", "10.1.0.1/24", "fd00::2/64"]
+    assert [str(one) for one in kernel_ends(ours)] == ["10.0.0.2/24", "10.1.0.1/24", "fd00::2/64"]
+
+
+def test_of_a_network_with_two_addresses_of_synfin_the_kernel_takes_a_third() -> None:
+    ours = parse_addresses(["10.0.0.2/24", "10.0.0.1/24"], [], (4, 6), 1500)
+    assert [str(one) for one in kernel_ends(ours)] == ["10.0.0.3/24"]
+    assert "ip address add 10.0.0.3/24 dev files0" in how_to_be_allowed("files0", ours)
+
+
+def test_the_smallest_networks_have_room_for_both() -> None:
+    ours = parse_addresses(["10.0.0.0/31", "10.0.1.2/30", "fd00::/127"], [], (4, 6), 1500)
+    assert [str(one) for one in kernel_ends(ours)] == ["10.0.0.1/31", "10.0.1.1/30", "fd00::1/127"]
 
 
 def test_a_small_mtu_leaves_ipv6_out_of_the_defaults() -> None:
