@@ -157,10 +157,26 @@ def test_a_peer_of_other_settings_is_understood() -> None:
                 sack=draw.random() < 0.7,
                 receive_buffer=draw.choice((2048, 5000, 65535, 128 * 1024)),
                 nodelay=draw.random() < 0.5,
+                ecn=draw.choice(("off", "accept", "on")),
             )
             for _ in range(2)
         ]
-        faults = Faults(loss=0.1, reorder=0.2, duplicate=0.1, jitter_us=3000)
+        faults = Faults(loss=0.1, reorder=0.2, duplicate=0.1, jitter_us=3000, mark=0.2)
         world = World(seed, config=configs[0], other_config=configs[1], faults=faults, offload=draw.random() < 0.5)
         _exchange(world, 20_000)
         _finish(world)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("mark", [0.01, 0.3, 1.0])
+def test_marks_and_losses_together_lose_nothing(loss: float, mark: float) -> None:
+    marked = answered = 0
+    for seed, (offload, sack, pacing) in enumerate(product((True, False), repeat=3)):
+        config = Config(ecn="on", sack=sack, pacing=pacing)
+        faults = Faults(loss=loss, reorder=0.1, duplicate=0.02, mark=mark)
+        world = World(seed, config=config, faults=faults, offload=offload, ipv6=seed % 2 == 0)
+        _exchange(world, 300_000)
+        _finish(world)
+        marked += world.left.counters.InCEPkts + world.right.counters.InCEPkts
+        answered += world.left.counters.TCPEcnReductions + world.right.counters.TCPEcnReductions
+    assert 0 < answered <= marked

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from synfin.sim import CORRUPT, DROP, DUPLICATE, PASS, RECORD, Change, Delay, Network, SimPacket, SimulationError
+from synfin.sim import CORRUPT, DROP, DUPLICATE, MARK, PASS, RECORD, Change, Delay, Network, SimPacket, SimulationError
 from synfin.tcp.config import Config
 from tests.sim.programs import PORT, ask, collect, echo, fingerprint, noise, run_two, send, two
 
@@ -388,3 +388,37 @@ def test_an_ipv6_path_mtu_is_discovered() -> None:
     assert got == TEXT
     assert network.host("server").config is None
     assert Config().mtu > 1280
+
+
+def pair(network: Network, config: Config) -> None:
+    network.host("server", config=config)
+    network.host("client", config=config)
+
+
+def test_only_what_is_capable_of_ecn_is_marked() -> None:
+    for ecn in ("on", "accept"):
+        network = Network()
+        pair(network, Config(ecn=ecn))
+        transfer(network, mark=1.0)
+        assert (counters(network, "server")["InCEPkts"] > 0) == (ecn == "on")
+
+
+def test_a_rule_marks_a_packet_and_the_sender_answers_once() -> None:
+    network = Network()
+    pair(network, Config(ecn="on"))
+    marks = iter((MARK,))
+    network.rule(lambda packet: next(marks, PASS) if packet.length and packet.seq > 50_000 else PASS)
+    transfer(network, delay="20ms")
+    assert counters(network, "server")["InCEPkts"] == 1
+    assert counters(network, "client")["TCPEcnReductions"] == 1
+
+
+def test_a_queue_that_marks_stays_short_and_loses_nothing() -> None:
+    drops = {}
+    for ecn in ("on", "accept"):
+        network = Network()
+        pair(network, Config(ecn=ecn))
+        transfer(network, delay="10ms", bandwidth="10Mbit/s", queue="40KB", mark_above="10KB")
+        drops[ecn] = network.direction("client", "server").queue_drops
+        assert (counters(network, "client")["TCPEcnReductions"] > 0) == (ecn == "on")
+    assert drops["on"] == 0 < drops["accept"]

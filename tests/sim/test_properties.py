@@ -27,6 +27,7 @@ links = st.fixed_dictionaries(
         "burst_leave": st.sampled_from([0.2, 0.5]),
         "duplicate": st.sampled_from([0.01, 0.1]),
         "corrupt": st.sampled_from([0.01, 0.1]),
+        "mark": st.sampled_from([0.01, 0.5]),
         "bandwidth": st.sampled_from(["200kbit/s", "100Mbit/s"]),
         "queue": st.sampled_from(["5KB", "100KB"]),
         "mtu": st.sampled_from([576, 1000, 1500]),

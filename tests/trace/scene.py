@@ -116,10 +116,11 @@ class Peer:
         self, flags: int, data: int | bytes = b"", *, seq: int | None = None, ack: int | None = None,
         win: int | None = None, mss: int = -1, wscale: int = -1, ts: tuple[int, int] | bool | None = None,
         urgent: int = 0, gso: int = 0, sack: list[tuple[int, int]] | None = None, sack_ok: bool = False,
+        ecn: int = 0,
     ) -> None:  # fmt: skip
         """One segment to the host. ts: (TSval, TSecr); True: the right ones; False: none although agreed.
 
-        sack: blocks of the host's numbers. sack_ok: SACK-permitted.
+        sack: blocks of the host's numbers. sack_ok: SACK-permitted. ecn: the field of the IP header.
         """
         scene = self._scene
         scene.nothing_unclaimed("before the peer sends")
@@ -133,6 +134,7 @@ class Peer:
             seg.ack = (HOST_ISN + (self.heard if ack is None else ack)) & 0xFFFFFFFF
         seg.window = self.window if win is None else win
         seg.urgent = urgent
+        seg.traffic_class = ecn
         seg.mss = mss
         seg.wscale = wscale
         seg.sack_permitted = sack_ok
@@ -186,11 +188,11 @@ class Host:
     def emits(
         self, flags: int, data: int | bytes = b"", *, seq: int | None = None, ack: int | None = None,
         win: int | None = None, mss: int = -1, wscale: int = -1, ts: tuple[int, int] | None = None,
-        sack: list[tuple[int, int]] | None = None, to: Peer | None = None,
+        sack: list[tuple[int, int]] | None = None, ecn: int = 0, to: Peer | None = None,
     ) -> Packet:  # fmt: skip
         """The next packet must be this one. seq left out: the host's next number; ack left out: not looked at.
 
-        sack: its blocks, in the peer's numbers; left out: none.
+        sack: its blocks, in the peer's numbers; left out: none. ecn: the field of the IP header.
         """
         scene = self._scene
         peer = scene.peer if to is None else to
@@ -214,6 +216,7 @@ class Host:
         compare("flags", flag_names(seen.flags), flag_names(flags))
         if not (flags & RST and seq is None):
             compare("seq", number, expected_seq)
+        compare("ecn", seen.traffic_class & 3, ecn)
         compare("length", len(seen.payload), len(payload))
         if len(seen.payload) == len(payload):
             compare("text", seen.payload.hex()[:64], payload.hex()[:64])
@@ -524,6 +527,8 @@ def describe(seg: Packet, peer: Peer, *, from_peer: bool) -> str:
     if seg.flags & ACK:
         parts.append(f"ack={peer.relative(seg.ack, other)}")
     parts.append(f"win={seg.window} len={len(seg.payload)}")
+    if seg.traffic_class & 3:
+        parts.append(("", "ECT(1)", "ECT(0)", "CE")[seg.traffic_class & 3])
     if seg.mss >= 0:
         parts.append(f"mss={seg.mss}")
     if seg.wscale >= 0:

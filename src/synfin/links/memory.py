@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from synfin.stack.stack import Stack
+from synfin.wire.ip import marked
 from synfin.wire.segment import finish, split
 
 Tap = Callable[[int, Stack, bytes], None]
@@ -30,9 +31,11 @@ class Faults:
     reorder: float = 0.0
     """Probability that a packet is held back by `reorder_us` more."""
     reorder_us: int = 5000
+    mark: float = 0.0
+    """Probability that a packet is marked "congestion experienced", if it is capable of ECN."""
 
     def __post_init__(self) -> None:
-        for name in ("loss", "duplicate", "reorder"):
+        for name in ("loss", "duplicate", "reorder", "mark"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"Faults.{name} is a probability, not {getattr(self, name)}")
         for name in ("delay_us", "jitter_us", "reorder_us"):
@@ -154,6 +157,8 @@ class MemoryLink:
             copies = 0
         if copies == 0:
             self.lost += 1
+        if faults.mark and draw() < faults.mark:
+            packet = marked(packet)
         target = self.right if sender is self.left else self.left
         for _ in range(copies):
             arrival = self.now + faults.delay_us

@@ -8,12 +8,13 @@ network.link("client", "server", delay="20ms", loss=0.02)
 from synfin.sim.errors import Deadlock, SimulationError, SimulationEscape, TimeLimit
 from synfin.sim.host import SimHost
 from synfin.sim.network import Network
-from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, PASS, RECORD, Change, Delay, Rule, SimPacket
+from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, PASS, RECORD, Change, Delay, Rule, SimPacket
 
 __all__ = [
     "CORRUPT",
     "DROP",
     "DUPLICATE",
+    "MARK",
     "PASS",
     "RECORD",
     "Change",

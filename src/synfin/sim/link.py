@@ -14,6 +14,7 @@ PASSED: Final = ""
 LOST: Final = "drop"
 DUPLICATED: Final = "duplicate"
 CORRUPTED: Final = "corrupt"
+MARKED: Final = "mark"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +30,21 @@ class LinkSettings:
     burst_loss: float = 1.0
     duplicate: float = 0.0
     corrupt: float = 0.0
+    mark: float = 0.0
     bandwidth: int = 0
     queue: int = 0
+    mark_above: int = 0
     mtu: int = 65535
     up: bool = True
 
     def changed(self, **wanted: Any) -> LinkSettings:
         """A copy with these settings, as people write them. Raises TypeError or ValueError for what makes no sense.
 
-        delay, jitter: "20ms"; reorder: jitter may let packets overtake; loss, duplicate, corrupt: probabilities; bursts
-        of loss by Gilbert-Elliott: burst_enter and burst_leave are the probabilities, per packet, that the bad state
-        begins and ends, burst_loss is the loss in it; bandwidth: "10Mbit/s" or None; queue: "64KB" or None, what may
-        wait for the bandwidth; mtu: bytes; up: False stops the direction.
+        delay, jitter: "20ms"; reorder: jitter may let packets overtake; loss, duplicate, corrupt, mark: probabilities;
+        bursts of loss by Gilbert-Elliott: burst_enter and burst_leave are the probabilities, per packet, that the bad
+        state begins and ends, burst_loss is the loss in it; bandwidth: "10Mbit/s" or None; queue: "64KB" or None, what
+        may wait for the bandwidth; mark_above: "20KB" or None, from how much on that waits a packet is marked; mtu:
+        bytes; up: False stops the direction. Only what is capable of ECN is marked (RFC 3168); the rest passes.
         """
         known = {field.name for field in fields(self)}
         checked: dict[str, Any] = {}
@@ -51,7 +55,7 @@ class LinkSettings:
                 checked[name] = microseconds(value, name)
             elif name == "bandwidth":
                 checked[name] = bits_per_second(value)
-            elif name == "queue":
+            elif name in ("queue", "mark_above"):
                 checked[name] = byte_count(value, name)
             elif name == "mtu":
                 if isinstance(value, bool) or not isinstance(value, int) or not 576 <= value <= 65535:
@@ -85,7 +89,12 @@ class Direction:
         self.settings = settings
         self.open = settings.up and not self._parted
         self.has_chance = bool(
-            settings.burst_enter or settings.loss or settings.duplicate or settings.corrupt or settings.jitter
+            settings.burst_enter
+            or settings.loss
+            or settings.duplicate
+            or settings.corrupt
+            or settings.mark
+            or settings.jitter
         )
 
     def part(self, parted: bool) -> None:
@@ -107,7 +116,16 @@ class Direction:
             return DUPLICATED, 0
         if settings.corrupt and chance() < settings.corrupt:
             return CORRUPTED, 0
+        if settings.mark and chance() < settings.mark:
+            return MARKED, 0
         return PASSED, int(chance() * settings.jitter) if settings.jitter else 0
+
+    def is_congested(self, now: int) -> bool:
+        """So much waits for the bandwidth that packets are marked."""
+        settings = self.settings
+        if not settings.mark_above or not settings.bandwidth:
+            return False
+        return max(self._free_at - now, 0) * settings.bandwidth // 8_000_000 > settings.mark_above
 
     def arrival(self, size: int, now: int, extra: int, overtake: bool) -> int:
         """When a packet of `size` bytes sent now arrives; -1 if the queue before the link is full. Microseconds.

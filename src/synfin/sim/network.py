@@ -158,8 +158,8 @@ class Network:
         self._traffic.calm = True
 
     def rule(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
-        """Ask `decide` of every packet from now on: PASS (or None), DROP, DUPLICATE, CORRUPT, Delay("10ms"),
-        Change(bytes), or RECORD.
+        """Ask `decide` of every packet from now on: PASS (or None), DROP, DUPLICATE, CORRUPT, MARK,
+        Delay("10ms"), Change(bytes), or RECORD.
 
         The first rule that does not pass wins; where all pass, chance decides. A mapping from `SimPacket.describe()` to
         what is to happen is a rule as well. Returns the rule, to remove() it or read what it recorded.

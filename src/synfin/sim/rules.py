@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from synfin.sim.errors import SimulationError
-from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED
+from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, MARKED, PASSED
 from synfin.sim.units import microseconds
 from synfin.wire import ip as ip_layer
 from synfin.wire.errors import WireError
@@ -25,8 +25,9 @@ PASS: Final = "pass"
 DROP: Final = LOST
 DUPLICATE: Final = DUPLICATED
 CORRUPT: Final = CORRUPTED  # turn one bit over
+MARK: Final = MARKED  # CE, if it is capable of ECN
 RECORD: Final = "record"  # keep it in the rule's `recorded`, and let the other rules decide
-FATES: Final = (DROP, DUPLICATE, CORRUPT)
+FATES: Final = (DROP, DUPLICATE, CORRUPT, MARK)
 
 PacketName = tuple[str, str, int, str, int, int, int]
 

@@ -6,11 +6,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, Delay, PacketName, Verdict
+from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, Delay, PacketName, Verdict
 
 T = TypeVar("T")
-_NAMES: Final[dict[object, str]] = {DROP: "DROP", DUPLICATE: "DUPLICATE", CORRUPT: "CORRUPT"}
-_DONE: Final[dict[object, str]] = {DROP: "dropped", DUPLICATE: "duplicated", CORRUPT: "one bit turned over"}
+_NAMES: Final[dict[object, str]] = {DROP: "DROP", DUPLICATE: "DUPLICATE", CORRUPT: "CORRUPT", MARK: "MARK"}
+_DONE: Final[dict[object, str]] = {
+    DROP: "dropped",
+    DUPLICATE: "duplicated",
+    CORRUPT: "one bit turned over",
+    MARK: "marked",
+}
 
 
 def smallest(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> list[T]:

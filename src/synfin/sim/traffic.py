@@ -9,11 +9,12 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final
 
-from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, PASSED, Direction, LinkSettings, corrupted
+from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, MARKED, PASSED, Direction, LinkSettings, corrupted
 from synfin.sim.loop import START, VirtualLoop
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
 from synfin.stack.addresses import packed
 from synfin.wire import icmp
+from synfin.wire.ip import marked
 
 NOTHING: Final = (PASSED, 0)
 ONCE: Final = (1,)
@@ -126,6 +127,8 @@ class Traffic:
             return
         if kind == CORRUPTED:
             data = corrupted(data)
+        elif kind == MARKED or direction.is_congested(now):
+            data = marked(data)
         for _ in TWICE if kind == DUPLICATED else ONCE:
             arrives = direction.arrival(len(data), now, extra, overtake)
             if arrives < 0:

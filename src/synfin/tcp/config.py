@@ -18,6 +18,8 @@ COOKIES_OFF = 0
 COOKIES_WHEN_FULL = 1
 COOKIES_ALWAYS = 2
 
+ECN_SETTINGS = ("off", "accept", "on")
+
 LONGEST_US = 1 << 48
 """Nine years. No time that is set is longer: added to any `now` it has to fit 64 bits, which wrap when compiled."""
 
@@ -84,6 +86,10 @@ class Config:
     """Initial congestion window in segments (RFC 6928)."""
     pacing: bool = True
     """Spread what cwnd lets out over the round trip, where that is longer than a millisecond."""
+    ecn: str = "accept"
+    """Explicit congestion notification: a router marks packets instead of dropping them. "off"; "accept": where the
+    peer asks for it (Linux: tcp_ecn 2); "on": ask for it, too (tcp_ecn 1, RFC 3168). A SYN that asks and is lost goes
+    again without."""
     nodelay: bool = False
     """Switch Nagle's algorithm off for new connections (RFC 9293 3.7.4)."""
     rto_initial_us: int = 1 * SECOND_US
@@ -156,6 +162,8 @@ class Config:
         _within("Config.receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
         _within("Config.send_buffer", self.send_buffer, 2048, 1 << 30)
         _within("Config.send_buffer_max", self.send_buffer_max, self.send_buffer, 1 << 30)
+        if self.ecn not in ECN_SETTINGS:
+            raise ValueError(f"Config.ecn is one of {', '.join(map(repr, ECN_SETTINGS))}, not {self.ecn!r}")
         _within("Config.initial_window", self.initial_window, 1, 1000)
         _within("Config.rto_min_us", self.rto_min_us, 1000, 60 * SECOND_US)
         _within("Config.rto_max_us", self.rto_max_us, self.rto_min_us, 3600 * SECOND_US)

@@ -12,6 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp import acceptance, errors, report
 from synfin.tcp import handshake as opening
+from synfin.tcp.ecn import NO_ECT, Echo, Marks, offered
 from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
 from synfin.tcp.pressure import FULL
 from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, FIN_REACHED, TOLD
@@ -28,11 +29,12 @@ from synfin.tcp.states import (
     SYN_SENT,
     TIME_WAIT,
 )
-from synfin.tcp.syn_options import Negotiated, agree, offer, send_mss
+from synfin.tcp.syn_options import Negotiated, offer, send_mss
 from synfin.tcp.tcb import Tcb
 from synfin.tcp.timestamps import rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.tcp.turn import CONNECTED, EOF, READABLE, WRITABLE
+from synfin.wire.ip import CE, ECN
 from synfin.wire.segment import Segment
 from synfin.wire.seq import unwrap
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN
@@ -53,7 +55,7 @@ class Connection(Tcb):
     def open(self, now: i64) -> None:
         """Active OPEN (RFC 9293 3.10.1): a SYN goes out at the next poll."""
         config = self.env.config
-        proposal = offer(self.key, self.mtu, config)
+        proposal = offer(self.key, self.mtu, config, offered(config.ecn))
         self.handshake = Handshake(proposal, config.rto_initial_us, now)
         self.env.counters.ActiveOpens += 1
         self._to(SYN_SENT, "active OPEN", "9293 3.10.1", CAUSE_USER, now)
@@ -80,6 +82,9 @@ class Connection(Tcb):
         self.receiver.sack = agreed.sack
         self.receiver.rtt.establish(rtt, agreed.timestamps)
         mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
+        if agreed.ecn:
+            self.receiver.echo = Echo()
+            self.sender.losses.marks = Marks(not agreed.ecn & NO_ECT)
         self.sender.establish(mss, agreed.sack, window, 0, 1, rtt, syn_lost, now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
             self.keepalive.heard(now)
@@ -108,7 +113,7 @@ class Connection(Tcb):
             self._fail(errors.REFUSED, "RST: connection refused", "9293 3.10.7.3", CAUSE_SEGMENT, now)
             return
         self.irs = seg.seq
-        agreed = agree(handshake.offer, seg)
+        agreed = handshake.agree(seg)
         self.stamps.enabled = agreed.timestamps
         if agreed.timestamps:
             self.stamps.recent = seg.ts_val
@@ -184,6 +189,8 @@ class Connection(Tcb):
             echo_tick = stamps.echo_tick(seg.ts_ecr, now)
             if size >= 512 and echo_tick >= 0:
                 receiver.rtt.on_echo(rtt_us(echo_tick, now))
+        if receiver.echo is not None:
+            self._on_ecn(receiver.echo, seg, size)
         if ack >= sender.snd_una:
             self._on_ack(ack, seq, seg.window << self._snd_wscale, length == 0, seg.sack, echo_tick, now)
         if sender.retries:
@@ -194,6 +201,16 @@ class Connection(Tcb):
             elif self.state != CLOSED:
                 self._on_text(seg, seq, size, now)
         self._update_deadline()
+
+    def _on_ecn(self, echo: Echo, seg: Segment, size: i64) -> None:
+        """ECN was agreed on: marks on this segment, and what it tells of marks on ours (RFC 3168 6.1)."""
+        ecn = seg.traffic_class & ECN
+        if ecn == CE:
+            self.env.counters.InCEPkts += 1
+        echo.on_segment(ecn, seg.flags, size)
+        marks = self.sender.losses.marks
+        assert marks is not None
+        marks.on_segment(seg.flags)
 
     def _on_syn_rcvd(self, seg: Segment, seq: i64, ack: i64, now: i64) -> bool:
         """SYN-RCVD after a simultaneous open. True: ESTABLISHED, and the rest of `seg` is still to be read."""
@@ -308,7 +325,7 @@ class Connection(Tcb):
                     return
         if result & TOLD:
             report.on_text(result, self.env.counters, self.env.tracer, self.key, now)
-        if result & ACK_AT_ONCE:
+        if result & ACK_AT_ONCE or (receiver.echo is not None and receiver.echo.due):
             self._send_ack(now)
 
     # ---- the user ----
@@ -519,7 +536,7 @@ class Connection(Tcb):
                 if self.sender.persist.deadline and self.sender.probe(now, chunk):
                     self.env.counters.TCPWinProbe += 1
                     self._note(now, "zero-window probe", "9293 3.8.6.1")
-                    self._send_chunk(chunk, now)
+                    self._send_chunk(chunk, now, False)
             if self._due & KEEPALIVE_DUE:
                 self._due &= ~KEEPALIVE_DUE
                 self.env.counters.TCPKeepAlive += 1

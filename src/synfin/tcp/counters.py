@@ -19,6 +19,7 @@ class Counters:
         self.InUnknownProtos: i64 = 0
         self.ReasmFails: i64 = 0  # fragments: not reassembled, dropped
         self.OutDiscards: i64 = 0  # replies that found the outbox full, packets that nobody asked for
+        self.InCEPkts: i64 = 0  # marked by a router (RFC 3168), where ECN was agreed on
         # Icmp
         self.InEchos: i64 = 0
         self.OutEchoReps: i64 = 0
@@ -66,6 +67,7 @@ class Counters:
         self.TCPDSACKRecv: i64 = 0  # the peer got something twice (RFC 2883)
         self.TCPDSACKOldSent: i64 = 0  # we got something twice, and told so
         self.TCPDSACKOfoSent: i64 = 0  # ... something that waits behind a hole
+        self.TCPEcnReductions: i64 = 0  # times that cwnd answered marks
         self.TCPChallengeACK: i64 = 0
         self.TCPACKSkippedChallenge: i64 = 0  # not sent: the connection's or the stack's limit
         self.TCPACKSkippedTimeWait: i64 = 0  # ... the TIME-WAIT record's limit
@@ -91,6 +93,7 @@ class Counters:
 
 
 COUNTER_NAMES = (
+    "InCEPkts TCPEcnReductions "
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
     "OutOfWindowIcmps OutRateLimitGlobal OutRateLimitHost "
     "InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "

@@ -11,10 +11,13 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp.syn_options import Negotiated, Offer
+from synfin.tcp.ecn import CLASSIC, MODE, NO_ECT, syn_ack_flags, syn_flags
+from synfin.tcp.syn_options import Negotiated, Offer, agree
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import ACK, RST, SYN
+
+TRIES_WITH_ECN: Final = 1
 
 # verdicts on a segment in SYN-SENT and SYN-RCVD
 DROP: Final = 0
@@ -85,13 +88,32 @@ class Handshake:
         self.due = True
         return True
 
+    def agree(self, syn: Segment) -> Negotiated:
+        """What follows from our offer and the peer's SYN or SYN,ACK.
+
+        RFC 3168 6.1.1: whoever sent one SYN without ECN sends no ECT, though the answer to one with it may have come.
+        """
+        agreed = agree(self.offer, syn)
+        if self._without_ecn() and agreed.ecn & MODE == CLASSIC:
+            agreed.ecn |= NO_ECT
+        return agreed
+
+    def _without_ecn(self) -> bool:
+        """RFC 3168 6.1.1.1: some firewalls drop a SYN that asks for ECN, so one that is lost goes again without."""
+        return self.tries >= TRIES_WITH_ECN
+
+    def _ecn_flags(self) -> i64:
+        if self.agreed is not None:
+            return syn_ack_flags(self.agreed.ecn)
+        return 0 if self._without_ecn() else syn_flags(self.offer.ecn)
+
     def fill(self, seg: Segment, iss: i64, irs: i64, window: i64, ts_val: i64, ts_ecr: i64) -> None:
         """SYN in SYN-SENT; once the peer's SYN has come, SYN,ACK. Its window is never scaled (RFC 7323 2.2)."""
         seg.seq = iss
-        seg.flags = SYN
+        seg.flags = SYN | self._ecn_flags()
         seg.window = window
         if self.agreed is not None:
-            seg.flags = SYN | ACK
+            seg.flags |= ACK
             seg.ack = seq_add(irs, 1)
         fill_syn(seg, self.offer, self.agreed, ts_val, ts_ecr)
 

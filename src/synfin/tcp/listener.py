@@ -13,11 +13,21 @@ from mypy_extensions import i64
 
 from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
+from synfin.tcp.ecn import CLASSIC, OFF, accepted, syn_ack_flags
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import fill_syn
 from synfin.tcp.receiver import scaled
 from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
-from synfin.tcp.syn_cookies import OPTION_MASK, STEP_US, option_sack, option_wscale, pack_options, segment_size, stamp
+from synfin.tcp.syn_cookies import (
+    OPTION_MASK,
+    STEP_US,
+    option_ecn,
+    option_sack,
+    option_wscale,
+    pack_options,
+    segment_size,
+    stamp,
+)
 from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
 from synfin.tcp.syn_queue import HalfOpen, SynQueue
 from synfin.tcp.timer import Timed
@@ -26,7 +36,7 @@ from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt
-from synfin.wire.tcp_header import ACK, FIN, RST, SYN
+from synfin.wire.tcp_header import ACK, CWR, ECE, FIN, RST, SYN
 
 MAX_WINDOW_FIELD: Final = 65535
 MAX_OFFERS: Final = 64
@@ -179,10 +189,10 @@ class Listener(Timed):
         agreed = agree(self._offer(key, mtu), seg)
         bits: i64 = 0
         if agreed.timestamps:
-            bits = pack_options(agreed.snd_wscale if agreed.scaling else -1, agreed.sack, False)
+            bits = pack_options(agreed.snd_wscale if agreed.scaling else -1, agreed.sack, agreed.ecn != OFF)
         else:
             # Only our timestamp could bring these back, and the client does not echo any.
-            agreed = Negotiated(agreed.peer_mss, False, 0, 0, False, False)
+            agreed = Negotiated(agreed.peer_mss, False, 0, 0, False, False, OFF)
         iss = env.cookies.encode(key, seg.seq, agreed.peer_mss, bits, now)
         env.counters.SyncookiesSent += 1
         self._note(now, key, "SYN cookie: the SYN queue is full" if full else "SYN cookie: always")
@@ -231,6 +241,7 @@ class Listener(Timed):
             self._rcv_wscale if scaling else 0,
             timestamps,
             timestamps and option_sack(bits),
+            CLASSIC if timestamps and option_ecn(bits) else OFF,
         )
         if len(self._accept) >= self.backlog:
             self._on_accept_queue_full(seg, now)  # ignored, the client's data brings the cookie again
@@ -270,9 +281,16 @@ class Listener(Timed):
         if seg.seq == entry.irs and not seg.flags & ACK:
             env.counters.RetransSegs += 1
             self._note(now, seg.key, "retransmission: SYN,ACK for a SYN that came again")
+            if entry.agreed.ecn and not seg.flags & (ECE | CWR):
+                self._fall_back(seg.key, entry, now)
             self._send_syn_ack(seg.key, entry, 0, now)
             return
         self._challenge(seg.key, entry, now)
+
+    def _fall_back(self, key: bytes, entry: HalfOpen, now: i64) -> None:
+        """The SYN came again without ECN: neither side uses it then (RFC 3168 6.1.1.1). Happens once to an entry."""
+        entry.agreed.ecn = OFF
+        self._wait(key, entry, now)
 
     def _challenge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
         """An ACK for what does not fit a half-open entry, within the stack's limit: entries are cheap to make."""
@@ -364,8 +382,7 @@ class Listener(Timed):
         entry = self._syns.get(key)
         assert entry is not None
         entry.retry += 1
-        entry.deadline = now + min(env.config.rto_initial_us << entry.retry, env.config.rto_max_us)
-        self._syns.file(key, entry)
+        self._wait(key, entry, now)
         env.counters.TCPTimeouts += 1
         env.counters.RetransSegs += 1
         self._note(now, key, "retransmission: SYN,ACK timeout")
@@ -373,12 +390,18 @@ class Listener(Timed):
 
     # ---- helpers ----
 
+    def _wait(self, key: bytes, entry: HalfOpen, now: i64) -> None:
+        """File an entry whose SYN,ACK goes out now."""
+        config = self._env.config
+        entry.deadline = now + min(config.rto_initial_us << entry.retry, config.rto_max_us)
+        self._syns.file(key, entry)
+
     def _offer(self, key: bytes, mtu: i64) -> Offer:
         config = self._env.config
         mss = int(mtu - headers_bytes(key))
         found = self._offers.get(mss)
         if found is None:
-            found = offer(key, mtu, config)
+            found = offer(key, mtu, config, accepted(config.ecn))
             if len(self._offers) >= MAX_OFFERS:
                 self._offers.clear()
             self._offers[mss] = found
@@ -397,7 +420,7 @@ class Listener(Timed):
         out = env.output.blank(reverse_key(key))
         out.seq = entry.iss
         out.ack = seq_add(entry.irs, 1)
-        out.flags = SYN | ACK
+        out.flags = SYN | ACK | syn_ack_flags(entry.agreed.ecn)
         out.window = self._window()
         ts_val: i64 = ts_clock(now, env.ts_offset(key)) if entry.agreed.timestamps else 0
         if cookie_bits >= 0 and entry.agreed.timestamps:

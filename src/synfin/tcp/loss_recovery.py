@@ -12,6 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.tcp.congestion.base import FAST, LOSS, NONE, AckSample, CongestionControl
+from synfin.tcp.ecn import Marks
 from synfin.tcp.flight import Flight
 from synfin.tcp.rack import Rack
 from synfin.tcp.rate import Rate
@@ -29,6 +30,7 @@ DISCARDED: Final = 1024  # a SACK block that can't be true
 TOO_FINE: Final = 2048  # a SACK block that would have cut the scoreboard into too many records
 UNDONE: Final = 4096  # what was taken for lost was not: recovery, and what it had reduced, is taken back
 TAIL_MENDED: Final = 16384  # the tail-loss probe has mended a loss that nothing else shows
+MARKED: Final = 32768  # a router has marked packets: cwnd answers
 
 
 class LossRecovery:
@@ -41,6 +43,7 @@ class LossRecovery:
         self.flight: Flight | None = None  # while something is out
         self.rack: Rack | None = None  # where SACK was agreed on, as the next
         self.tail: TailProbe | None = None
+        self.marks: Marks | None = None  # where ECN was agreed on
         self.rate: Rate = Rate()
         self.recovery: Recovery = Recovery()
         self._board_limit: i64 = board_limit
@@ -138,6 +141,8 @@ class LossRecovery:
             delivered = self._count_duplicates(flight, ack, duplicate, delivered)
         elif self.rack is not None:
             result |= self._find_lost(self.rack, flight, ack, duplicate, rto, now)
+        if result & TAIL_MENDED and self.marks is not None:
+            self.marks.on_reduced(nxt, False)
         lost = self._tell_lost(board)
         before = recovery.phase
         if before != NONE:
@@ -147,6 +152,10 @@ class LossRecovery:
             result |= self._undo(flight, rto)
         if recovery.phase == NONE and board.lost:
             result |= self._enter_fast(flight, ack if advanced else una, nxt, recoverable, flight_size, now)
+        sample.ecn = 0
+        if self.marks is not None and self.marks.echoed:
+            sample.ecn = board.newly
+            result |= self._on_echo(self.marks, ack, nxt, flight_size, now)
         if board.newly or lost:
             # RFC 6582 3.2 step 3: the ACK that ends fast recovery leaves cwnd at ssthresh.
             sample.recovery = FAST if before == FAST and not result & UNDONE else recovery.phase
@@ -275,6 +284,14 @@ class LossRecovery:
 
     # ---- which recovery ----
 
+    def _on_echo(self, marks: Marks, ack: i64, nxt: i64, flight_size: i64, now: i64) -> i64:
+        """The peer tells of marks. Once a window of data cwnd answers them, and not where it has answered a loss."""
+        if self.recovery.phase != NONE or not marks.owes_answer(ack):
+            return 0
+        marks.on_reduced(nxt, True)
+        self.congestion.on_ecn(now, flight_size)
+        return MARKED
+
     def _flight_size(self, una: i64, nxt: i64) -> i64:
         """FlightSize of RFC 5681 2; what limited transmit sent beyond cwnd does not count (3.2, step 2)."""
         flight = nxt - una
@@ -283,7 +300,11 @@ class LossRecovery:
     def _enter_fast(self, flight: Flight, una: i64, nxt: i64, recoverable: i64, flight_size: i64, now: i64) -> i64:
         """Something is lost, as ACKs tell: fast recovery begins, and cwnd answers once for all of it."""
         self.recovery.enter_fast(una, nxt, recoverable)
-        self.congestion.on_loss(now, flight_size)
+        marks = self.marks
+        if marks is None or not marks.answers_loss(una):
+            self.congestion.on_loss(now, flight_size)
+        if marks is not None:
+            marks.on_reduced(nxt, False)
         if not self.congestion.uses_prr:
             self.recovery.prr = None
         if self.tail is not None:
@@ -325,6 +346,8 @@ class LossRecovery:
         """Nothing was lost: cwnd, ssthresh and the timer's back-off are as before (RFC 4015 3.2)."""
         self.congestion.undo()
         self.recovery.leave(True)
+        if self.marks is not None:
+            self.marks.on_undone()
         flight.board.unmark_lost()
         self._recovered(flight)
         rto.forgive()
@@ -370,6 +393,8 @@ class LossRecovery:
         self._tell_lost(board)
         self.recovery.enter_loss(una, nxt, tries > 1)
         self.congestion.on_rto(now, flight_size, tries == 1)
+        if self.marks is not None:
+            self.marks.on_reduced(nxt, False)
         rto.back_off()
         return reneged
 

@@ -12,6 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.ack_policy import AckPolicy
 from synfin.tcp.config import Config
+from synfin.tcp.ecn import Echo
 from synfin.tcp.pressure import FULL, Pressure
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
 from synfin.tcp.receive_rtt import ReceiveRtt
@@ -49,6 +50,7 @@ class Receiver:
         self.sack: bool = False  # agreed on: ACKs tell what waits behind a hole (RFC 2018)
         self.ready_bytes: i64 = 0
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
+        self.echo: Echo | None = None  # where ECN was agreed on
         self.rtt: ReceiveRtt = ReceiveRtt()
         self._ready: list[bytes] = []
         self._taken: i64 = 0  # pieces at the front of it that are gone already

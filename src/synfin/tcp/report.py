@@ -28,6 +28,9 @@ def on_ack(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, n
         _note(tracer, now, key, "the tail-loss probe has mended a loss: cwnd answers it", "8985 7.4.2")
     if result & loss_recovery.FAST_RETRANSMIT:
         _fast_retransmit(result, counters, tracer, key, now)
+    if result & loss_recovery.MARKED:
+        counters.TCPEcnReductions += 1
+        _note(tracer, now, key, "the peer tells of marks: cwnd answers them", "3168 6.1.2")
     if result & loss_recovery.PARTIAL_ACK:
         _note(tracer, now, key, "partial ACK: the next hole is lost too", "6582 3.2")
 

@@ -53,6 +53,11 @@ def option_sack(bits: i64) -> bool:
     return bits & _SACK != 0
 
 
+def option_ecn(bits: i64) -> bool:
+    """The client asks for ECN, and was told that it has it."""
+    return bits & _ECN != 0
+
+
 def stamp(ts_now: i64, bits: i64) -> i64:
     """Our timestamp with the option bits in its lowest six. Rounded down, so that no later value goes back."""
     value = (ts_now & ~OPTION_MASK) | bits

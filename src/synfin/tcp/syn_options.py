@@ -1,6 +1,7 @@
 """The one place where SYN options meet: what this side offers, what the other side's SYN says, what both may use.
 
-RFC 9293 3.7.1 and RFC 6691 (MSS), RFC 7323 2.2 (window scale) and 3.2 (timestamps), RFC 2018 2 (SACK).
+RFC 9293 3.7.1 and RFC 6691 (MSS), RFC 7323 2.2 (window scale) and 3.2 (timestamps), RFC 2018 2 (SACK), RFC 3168 6.1.1
+(ECN, by flags).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.tcp.config import Config
+from synfin.tcp.ecn import agree_on_syn, agree_on_syn_ack
 from synfin.wire.segment import Segment
+from synfin.wire.tcp_header import ACK
 
 IPV4_HEADERS: Final = 40
 IPV6_HEADERS: Final = 60
@@ -22,20 +25,21 @@ MAX_WSCALE: Final = 14  # RFC 7323 2.3
 
 
 class Offer:
-    """What a SYN of this side says. wscale -1: not offered."""
+    """What a SYN of this side says, or what of another's it takes. wscale -1: not offered. ecn: modes of `ecn`."""
 
-    def __init__(self, mss: i64, wscale: i64, timestamps: bool, sack: bool) -> None:
+    def __init__(self, mss: i64, wscale: i64, timestamps: bool, sack: bool, ecn: i64) -> None:
         self.mss: i64 = mss
         self.wscale: i64 = wscale
         self.timestamps: bool = timestamps
         self.sack: bool = sack
+        self.ecn: i64 = ecn
 
 
 class Negotiated:
     """What both sides may use. peer_mss: before option bytes are taken off (RFC 6691)."""
 
     def __init__(
-        self, peer_mss: i64, scaling: bool, snd_wscale: i64, rcv_wscale: i64, timestamps: bool, sack: bool
+        self, peer_mss: i64, scaling: bool, snd_wscale: i64, rcv_wscale: i64, timestamps: bool, sack: bool, ecn: i64
     ) -> None:
         self.peer_mss: i64 = peer_mss
         self.scaling: bool = scaling  # both shifts may be 0 and still agreed
@@ -43,6 +47,7 @@ class Negotiated:
         self.rcv_wscale: i64 = rcv_wscale
         self.timestamps: bool = timestamps
         self.sack: bool = sack
+        self.ecn: i64 = ecn  # as `ecn` has it
 
 
 def headers_bytes(key: bytes) -> i64:
@@ -58,10 +63,10 @@ def scale_for(buffer_max: i64) -> i64:
     return scale
 
 
-def offer(key: bytes, mtu: i64, config: Config) -> Offer:
+def offer(key: bytes, mtu: i64, config: Config, ecn: i64) -> Offer:
     """What to offer on a link of this MTU. The MSS ignores options, ours and IP's (RFC 6691 2)."""
     wscale = scale_for(config.receive_buffer_max) if config.window_scale else -1
-    return Offer(mtu - headers_bytes(key), wscale, config.timestamps, config.sack)
+    return Offer(mtu - headers_bytes(key), wscale, config.timestamps, config.sack, ecn)
 
 
 def agree(mine: Offer, syn: Segment) -> Negotiated:
@@ -79,7 +84,8 @@ def agree(mine: Offer, syn: Segment) -> Negotiated:
         snd_wscale = syn.wscale if syn.wscale <= MAX_WSCALE else MAX_WSCALE
         rcv_wscale = mine.wscale
     timestamps = mine.timestamps and syn.has_ts
-    return Negotiated(peer_mss, scaling, snd_wscale, rcv_wscale, timestamps, mine.sack and syn.sack_permitted)
+    ecn = agree_on_syn_ack(mine.ecn, syn.flags) if syn.flags & ACK else agree_on_syn(mine.ecn, syn.flags)
+    return Negotiated(peer_mss, scaling, snd_wscale, rcv_wscale, timestamps, mine.sack and syn.sack_permitted, ecn)
 
 
 def send_mss(peer_mss: i64, key: bytes, mtu: i64, timestamps: bool) -> i64:

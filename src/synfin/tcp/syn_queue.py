@@ -1,4 +1,4 @@
-"""THE SYN QUEUE: the half-open entries of one listener, 32 bytes packed each. RFC 9293 3.10.7.2 and 3.8.3.
+"""THE SYN QUEUE: the half-open entries of one listener, 33 bytes packed each. RFC 9293 3.10.7.2 and 3.8.3.
 
 One queue for each retry number. All that stand in one of them wait equally long, so order of arrival is order of
 deadline, and the first to be due is the first of one of the queues.
@@ -14,7 +14,7 @@ from mypy_extensions import i64
 from synfin.tcp.record_table import RecordTable
 from synfin.tcp.syn_options import Negotiated
 
-_RECORD: Final = Struct("<qqIIIHBB")
+_RECORD: Final = Struct("<qqIIIHBBB")
 _SCALE: Final = 0x0F  # shift counts end at 14 (RFC 7323 2.3)
 _TIMESTAMPS: Final = 0x10
 _SACK: Final = 0x20
@@ -56,15 +56,16 @@ class HalfOpen:
             agreed.peer_mss,
             agreed.snd_wscale | flags,
             self.retry,
+            agreed.ecn,
         )
 
 
 def unpack(record: bytes, rcv_wscale: i64) -> HalfOpen:
     """An entry of the queue. rcv_wscale: ours, if scaling was agreed on."""
-    deadline, sent_at, irs, iss, ts_recent, mss, bits, retry = _RECORD.unpack(record)
+    deadline, sent_at, irs, iss, ts_recent, mss, bits, retry, ecn = _RECORD.unpack(record)
     scaling = bits & _SCALING != 0
     agreed = Negotiated(
-        mss, scaling, bits & _SCALE, rcv_wscale if scaling else 0, bits & _TIMESTAMPS != 0, bits & _SACK != 0
+        mss, scaling, bits & _SCALE, rcv_wscale if scaling else 0, bits & _TIMESTAMPS != 0, bits & _SACK != 0, ecn
     )
     return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, bits & _REPLACES != 0, retry)
 

@@ -254,14 +254,20 @@ class Tcb(Turn):
         """A segment of this connection, to be sent now."""
         seg = self.env.output.blank(self.key_out)
         outgoing.fill(seg, self.iss, self.irs, offset, flags, self.sender.mss, self.receiver, self.stamps, now)
+        if self.receiver.echo is not None:
+            self.receiver.echo.fill(seg)
         return seg
 
-    def _send_chunk(self, chunk: Chunk, now: i64) -> None:
+    def _send_chunk(self, chunk: Chunk, now: i64, ecn: bool = True) -> None:
+        """ecn: it may be marked on its way, if ECN was agreed on and it is new text."""
         if chunk.retransmission:
             self.env.counters.RetransSegs += (chunk.length + chunk.segment - 1) // chunk.segment if chunk.segment else 1
         seg = self._blank(chunk.offset, outgoing.flags_of(chunk), now)
         if self.receiver.sack and chunk.segment == 0:
             outgoing.fill_sack(seg, self.irs, self.sender.mss - chunk.length, self.receiver, self.env.counters)
+        marks = self.sender.losses.marks
+        if marks is not None and ecn and chunk.length and not chunk.retransmission:
+            marks.fill(seg)
         self.env.output.data(seg, chunk.pieces, chunk.length, chunk.segment)
 
     def _send_ack(self, now: i64) -> None:
@@ -283,6 +289,7 @@ class Tcb(Turn):
         """RST at SND.NXT (RFC 9293 3.10.5)."""
         self.env.counters.OutRsts += 1
         seg = self._blank(self.sender.snd_nxt, RST | ACK, now)
+        seg.flags = RST | ACK  # no news of marks
         seg.window = 0
         self.env.output.reply(seg)
 

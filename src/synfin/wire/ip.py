@@ -16,6 +16,12 @@ PROTO_TCP: Final = 6
 PROTO_UDP: Final = 17
 PROTO_ICMPV6: Final = 58
 
+ECN: Final = 3  # the lower two bits of the traffic class (RFC 3168 5)
+NOT_ECT: Final = 0
+ECT_1: Final = 1
+ECT_0: Final = 2
+CE: Final = 3  # congestion experienced
+
 _HOP_BY_HOP: Final = 0
 _ROUTING: Final = 43
 _FRAGMENT: Final = 44
@@ -85,6 +91,25 @@ def parse_untrusted(packet: bytes, into: IpHeader) -> None:
             skip_extensions(packet, into)
     else:
         raise WireError("neither IPv4 nor IPv6")
+
+
+def marked(packet: bytes) -> bytes:
+    """The packet as a congested queue passes it on: CE instead of ECT (RFC 3168 5). One that is not ECT stays as it is.
+
+    Its header is one that `parse_untrusted` takes.
+    """
+    four = packet[0] >> 4 == 4
+    shift = 0 if four else 4  # IPv6: the lower half of the traffic class is the upper half of byte 1
+    field = packet[1] >> shift & ECN
+    if field == NOT_ECT or field == CE:
+        return packet
+    changed = bytearray(packet)
+    changed[1] |= CE << shift
+    if four:
+        changed[10:12] = b"\0\0"
+        check: int = complement(ones_sum(bytes(changed[: (packet[0] & 0xF) << 2])))
+        changed[10:12] = check.to_bytes(2, "big")
+    return bytes(changed)
 
 
 def skip_extensions(packet: bytes, into: IpHeader) -> None:

@@ -174,7 +174,7 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
         if fold(addresses + PROTO_TCP + end - start + span_sum(packet, start, end)) != 0xFFFF:
             raise ChecksumError("TCP checksum")
     numbers = read_i64_be(packet, start + 4)
-    flags = (control >> 48) & 0xFF
+    flags = (control >> 48) & 0x1FF
     into.key = key
     into.ttl = ip.ttl
     into.traffic_class = ip.traffic_class
@@ -222,7 +222,7 @@ def build_head(seg: Segment, payload_len: i64) -> bytes:
     ack = seg.ack
     window = seg.window
     urgent = seg.urgent
-    if (ttl | traffic_class | flags) >> 8 or (window | urgent) >> 16 or (seq | ack) >> 32:
+    if (ttl | traffic_class) >> 8 or flags >> 9 or (window | urgent) >> 16 or (seq | ack) >> 32:
         raise ValueError(f"a field is out of range in {seg!r}")
     extra = b""
     tcp_len: i64 = HEADER_LEN

@@ -1,4 +1,4 @@
-"""The control bits of the TCP header (RFC 9293 3.1; ECE and CWR: RFC 3168 6.1)."""
+"""The control bits of the TCP header (RFC 9293 3.1; ECE and CWR: RFC 3168 6.1; AE: RFC 9768 3.1.1)."""
 
 from typing import Final
 
@@ -12,11 +12,12 @@ ACK: Final = 16
 URG: Final = 32
 ECE: Final = 64
 CWR: Final = 128
+AE: Final = 256
 
 HEADER_LEN: Final = 20  # without options
 MAX_OPTIONS_LEN: Final = 40  # the data offset counts at most 15 words
 
-_NAMES: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR")
+_NAMES: Final = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
 
 
 def flag_names(flags: i64) -> str:

@@ -32,9 +32,10 @@ def test_bursts_are_as_long_and_as_frequent_as_gilbert_and_elliott_say() -> None
 
 
 def test_each_fault_is_as_frequent_as_it_was_set() -> None:
-    drawn = fates(duplicate=0.1, corrupt=0.2)
+    drawn = fates(duplicate=0.1, corrupt=0.2, mark=0.5)
     assert 0.09 < drawn.count("duplicate") / PACKETS < 0.11
     assert 0.16 < drawn.count("corrupt") / PACKETS < 0.20
+    assert 0.34 < drawn.count("mark") / PACKETS < 0.38
 
 
 def test_jitter_is_within_its_bounds() -> None:

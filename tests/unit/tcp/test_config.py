@@ -116,3 +116,9 @@ def test_the_defaults_are_valid_and_as_documented() -> None:
     made = Config()
     assert (made.syn_retries, made.synack_retries, made.retries) == (6, 5, 15)
     assert (made.msl_us, made.keepalive_idle_us, made.user_timeout_us) == (30_000_000, 0, 0)
+
+
+@pytest.mark.parametrize("setting", ["", "ON", "always", 1, None])
+def test_an_unknown_ecn_setting_is_refused(setting: object) -> None:
+    with pytest.raises(ValueError, match=r"Config\.ecn is one of"):
+        Config(ecn=setting)  # type: ignore[arg-type]

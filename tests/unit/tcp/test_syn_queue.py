@@ -17,7 +17,7 @@ from synfin.wire.segment import Segment, build
 from synfin.wire.tcp_header import ACK, RST, SYN
 
 HOST = b"\x0a\0\0\x01"
-PLAIN = Negotiated(1460, False, 0, 0, False, False)
+PLAIN = Negotiated(1460, False, 0, 0, False, False, 0)
 
 
 def key(n: int) -> bytes:
@@ -34,12 +34,14 @@ def entry(deadline: int, retry: int = 0) -> HalfOpen:
 @pytest.mark.parametrize("bits", range(16))
 def test_an_entry_is_read_as_it_was_kept(bits: int, scale: int) -> None:
     scaling = bits & 1 != 0
-    agreed = Negotiated(65535, scaling, scale if scaling else 0, 9 if scaling else 0, bits & 2 != 0, bits & 4 != 0)
+    agreed = Negotiated(
+        65535, scaling, scale if scaling else 0, 9 if scaling else 0, bits & 2 != 0, bits & 4 != 0, bits
+    )
     kept = HalfOpen(2**62, 2**61, 2**32 - 1, 2**32 - 2, 2**32 - 3, agreed, bits & 8 != 0, 255)
     read = unpack(kept.pack(), 9)
     for name in ("deadline", "sent_at", "irs", "iss", "ts_recent", "replaces", "retry"):
         assert getattr(read, name) == getattr(kept, name)
-    for name in ("peer_mss", "scaling", "snd_wscale", "rcv_wscale", "timestamps", "sack"):
+    for name in ("peer_mss", "scaling", "snd_wscale", "rcv_wscale", "timestamps", "sack", "ecn"):
         assert getattr(read.agreed, name) == getattr(agreed, name)
 
 

@@ -2,7 +2,16 @@ import pytest
 
 from synfin.wire.checksum import complement, ones_sum
 from synfin.wire.errors import ChecksumError, WireError
-from synfin.wire.ip import PROTO_TCP, PROTO_UDP, FragmentError, IpHeader, build_ipv4, build_ipv6, parse_untrusted
+from synfin.wire.ip import (
+    PROTO_TCP,
+    PROTO_UDP,
+    FragmentError,
+    IpHeader,
+    build_ipv4,
+    build_ipv6,
+    marked,
+    parse_untrusted,
+)  # fmt: skip
 
 A4, B4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
 A6, B6 = bytes(range(16)), bytes(range(16, 32))
@@ -159,3 +168,16 @@ def test_a_packet_above_64_kib_is_not_built() -> None:
         build_ipv4(A4, B4, PROTO_TCP, 65516)
     with pytest.raises(ValueError):
         build_ipv6(A6, B6, PROTO_TCP, 65536)
+
+
+@pytest.mark.parametrize("ecn", range(4))
+@pytest.mark.parametrize("dscp", [0, 0xB8, 0xFC])
+def test_a_mark_turns_ect_into_ce_and_changes_nothing_else(dscp: int, ecn: int) -> None:
+    # RFC 3168 5
+    before, after = dscp | ecn, dscp | (3 if ecn else 0)
+    for head in (build_ipv4, build_ipv6):
+        source, to = (A4, B4) if head is build_ipv4 else (A6, B6)
+        packet = head(source, to, PROTO_TCP, 3, traffic_class=before) + b"abc"
+        assert marked(packet) == head(source, to, PROTO_TCP, 3, traffic_class=after) + b"abc"
+    with_options = fixed4(b"\x46" + build_ipv4(A4, B4, PROTO_TCP, 4, traffic_class=before)[1:] + b"\1\1\1\0", 24)
+    assert parse(marked(with_options)).traffic_class == after

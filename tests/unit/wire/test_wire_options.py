@@ -2,7 +2,7 @@ import pytest
 
 from synfin.wire.errors import WireError
 from synfin.wire.options import Options, build, parse_untrusted
-from synfin.wire.tcp_header import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG, flag_names
+from synfin.wire.tcp_header import ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, URG, flag_names
 
 
 def parse(data: bytes, syn: bool = True) -> Options:
@@ -134,4 +134,4 @@ def test_an_option_does_not_reach_beyond_the_header_into_the_data() -> None:
 def test_flag_names_are_the_control_bits_from_the_lowest() -> None:
     assert flag_names(0) == ""
     assert flag_names(SYN | ACK) == "SYN,ACK"
-    assert flag_names(FIN | SYN | RST | PSH | ACK | URG | ECE | CWR) == "FIN,SYN,RST,PSH,ACK,URG,ECE,CWR"
+    assert flag_names(FIN | SYN | RST | PSH | ACK | URG | ECE | CWR | AE) == "FIN,SYN,RST,PSH,ACK,URG,ECE,CWR,AE"

@@ -176,7 +176,7 @@ def test_a_pseudo_header_whose_words_cancel_folds_to_ffff() -> None:
     [
         ("ttl", 256),
         ("traffic_class", -1),
-        ("flags", 256),
+        ("flags", 512),
         ("window", 65536),
         ("urgent", -1),
         ("seq", 1 << 32),

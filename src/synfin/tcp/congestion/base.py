@@ -40,7 +40,7 @@ class AckSample:
         self.srtt: i64 = 0  # smoothed; 0: none yet
         self.min_rtt: i64 = 0  # over the life of the connection; 0: none yet
         self.cwnd_limited: bool = False  # the data acknowledged, or sent meanwhile, was held back by cwnd alone
-        self.ecn: i64 = 0  # bytes newly told to be marked congestion-experienced
+        self.ecn: i64 = 0  # bytes newly told to be marked; not 0: no reason to raise cwnd (RFC 3168 6.1.2)
         # the rate sample; prior_delivered -1: there is none
         self.prior_delivered: i64 = -1  # bytes delivered when the newest data delivered now was sent
         self.rate_delivered: i64 = 0  # bytes delivered since

@@ -53,8 +53,12 @@ class Cubic(CongestionControl):
     # ---- growth ----
 
     def on_ack(self, sample: AckSample) -> None:
-        """Slow start or congestion avoidance; nothing in fast recovery, where ssthresh was set for all of it."""
-        if sample.recovery == FAST:
+        """Slow start or congestion avoidance.
+
+        Nothing in fast recovery, where ssthresh was set for all of it, nor by an ACK that tells of marks (RFC 3168
+        6.1.2).
+        """
+        if sample.recovery == FAST or sample.ecn > 0:
             return
         if self.cwnd < self.ssthresh:
             self._slow_start(sample)

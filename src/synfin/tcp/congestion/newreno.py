@@ -26,9 +26,10 @@ class NewReno(CongestionControl):
     def on_ack(self, sample: AckSample) -> None:
         """RFC 5681 3.1: in slow start by what is acknowledged (`countable`), above ssthresh one MSS a window.
 
-        Not in fast recovery, and not by what a window that is not full brings (RFC 7661 1: it proves nothing).
+        Not in fast recovery, not by an ACK that tells of marks (RFC 3168 6.1.2), and not by what a window that is not
+        full brings (RFC 7661 1: it proves nothing).
         """
-        if sample.recovery == FAST:
+        if sample.recovery == FAST or sample.ecn > 0:
             return
         if self.cwnd < self.ssthresh:
             # Half full may still be catching up: cwnd has doubled since what is acknowledged now was sent.
