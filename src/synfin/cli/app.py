@@ -180,6 +180,36 @@ def lab(
 
 
 @app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A pcapng or pcap file, of any stack; - for stdin.")],
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write an SVG there.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Write a PNG there.")] = None,
+    connection: Annotated[
+        int | None, typer.Option("--connection", "-n", metavar="N", min=1, help="Which one; else what carried most.")
+    ] = None,
+    reverse: Annotated[
+        bool, typer.Option("--reverse", "-r", help="What the other end sent, and not the one that sent more.")
+    ] = False,
+    begin: Annotated[float, typer.Option("--from", metavar="SECONDS", min=0, help="Draw from there on.")] = 0,
+    end: Annotated[float | None, typer.Option("--to", metavar="SECONDS", min=0, help="Draw up to there.")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark, whatever the reader's scheme.")] = False,
+    listing: Annotated[bool, typer.Option("--list", "-l", help="List the connections instead.")] = False,
+) -> None:
+    """Draw a connection of a capture: what was sent when, sent again, lost, acknowledged, reported by SACK; windows,
+    rates and round trips.
+
+    Without --svg and --png it is drawn in the terminal. A capture that synfin wrote with --cwnd also has the sender's
+    own figures: cwnd, ssthresh, pacing rate, smoothed round trip. Of others what is in flight and the round trip are
+    told from the packets.
+
+    Example: tcpdump -w - -c 1000 tcp port 443 | synfin plot - --svg plot.svg
+    """
+    from synfin.cli.plot import run
+
+    raise typer.Exit(run(file, svg, png, connection, reverse, begin, end, dark, listing))
+
+
+@app.command()
 def ss(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only hosts whose socket begins so.")] = None,
     watch: Annotated[

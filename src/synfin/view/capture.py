@@ -30,6 +30,7 @@ from synfin.wire.key import reverse_key
 from synfin.wire.segment import finish, split
 from synfin.wire.tcp_header import FIN, RST, SYN
 
+LOST: Final = "lost: never received"
 _MAX_WAITING: Final = 4096  # packets held back at most because one before them waits for its comment or arrival
 _PATIENCE_US: Final = 3_000_000  # a packet that has not arrived by then is lost
 _MAX_CONNECTIONS: Final = 4096  # of which at most something is kept in mind
@@ -236,7 +237,7 @@ class AnnotatedCapture:
         if self.error is not None:
             return
         if waiting.flying:
-            waiting.comments.append("lost: never received")
+            waiting.comments.append(LOST)
         try:
             interface = self._interfaces.get(waiting.host)
             if interface is None:

@@ -183,6 +183,14 @@ def _find_tcp(head: bytes, fields: Fields) -> tuple[int, int]:
     return -1, 0
 
 
+def key_of(packet: bytes) -> bytes:
+    """Source, destination and both ports of a TCP packet, of which the end may be cut off; b"" of anything else."""
+    start, _ = _find_tcp(packet, Fields())
+    if start < 0 or len(packet) < start + 4:
+        return b""
+    return (packet[12:20] if packet[0] >> 4 == 4 else packet[8:40]) + packet[start : start + 4]
+
+
 def is_key(key: bytes) -> bool:
     return len(key) == 12 or len(key) == 36
 
