@@ -12,6 +12,7 @@ import pytest
 from synfin.tcp.connection import Connection
 from synfin.tcp.pressure import FULL, NONE, PRESSURE
 from synfin.tcp.reassembly import PIECE_COST, RUN_COST
+from synfin.tcp.scoreboard import RECORD_COST, RECORDS_FREE
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN
 from tests.trace.scene import DATA, MSS, SECOND, Peer, Scene, Stage, plain, text
 
@@ -124,6 +125,44 @@ def test_what_an_ended_connection_still_has_for_its_user_is_no_longer_the_stacks
     host.has_forgotten_all()
     host.reads(300)
     host.has_forgotten_all()
+
+
+def cut_to_crumbs(scene: Scene, size: int = 10_000) -> None:
+    """The host's text of so many bytes is out; its peer reports every second one."""
+    for at in range(2, size, 6):
+        scene.peer.sends(ACK, ack=1, sack=[(at, at + 1), (at + 2, at + 3), (at + 4, at + 5)])
+        drain(scene)
+
+
+def with_text_out(stage: Stage, **settings: object) -> Scene:
+    """A scene in which 10 000 bytes are out, and SACK was agreed on."""
+    scene, host, _ = stage.opened(plain(nodelay=True, **settings), sack_ok=True)
+    host.writes(10_000)
+    drain(scene)
+    host.has(memory=10_000)
+    return scene
+
+
+def test_text_that_is_out_is_charged_what_its_records_cost_once_a_peer_has_cut_it_to_crumbs(stage: Stage) -> None:
+    scene = with_text_out(stage)
+    cut_to_crumbs(scene)
+    flight = scene.host.connection.sender.losses.flight
+    assert flight is not None and len(flight.board.records) > 4000
+    scene.host.has(memory=(len(flight.board.records) - RECORDS_FREE) * RECORD_COST)
+    scene.peer.sends(ACK, ack=10_001)
+    drain(scene)
+    scene.host.has(memory=0)
+
+
+def test_under_pressure_no_peer_cuts_text_into_records_that_cost_more_than_it(stage: Stage) -> None:
+    scene = with_text_out(stage, tcp_mem=(8000, 9000, 1 << 30))
+    assert level(scene) == PRESSURE
+    cut_to_crumbs(scene)
+    assert scene.stack.census()["memory"] <= 10_000 + 6 * RECORD_COST  # three blocks cut six times
+    assert scene.stack.counters.as_dict()["TCPWqueueTooBig"] > 1000
+    scene.peer.sends(ACK, ack=10_001)
+    drain(scene)
+    scene.host.has(memory=0)
 
 
 # ---- pressure ----

@@ -282,6 +282,9 @@ class Connection(Tcb):
         echo_tick: i64,
         now: i64,
     ) -> None:
+        if blocks is not None and self.env.pressure.level and self.sender.record_excess():
+            self.env.counters.TCPWqueueTooBig += 1  # memory is short: no record is cut that costs more than its text
+            blocks = []
         if blocks is not None:
             iss = self.iss
             una = self.sender.snd_una

@@ -16,6 +16,8 @@ LOST: Final = 1
 SACKED: Final = 2
 
 NOTHING: Final = 1 << 62  # above any offset
+RECORD_COST: Final = 280  # interpreted: an object and its place in the list; compiled it is less
+RECORDS_FREE: Final = 16  # short writes make some, whatever the peer reports
 
 
 class Sent:
@@ -90,6 +92,12 @@ class Scoreboard:
         record.retransmitted = True
         record.sent_at = now
         self._link(record)
+
+    def excess(self, size: i64) -> i64:
+        """What the records cost beyond the `size` bytes that they tell of: much only where blocks have cut them up."""
+        count: i64 = len(self.records)
+        more = (count - RECORDS_FREE) * RECORD_COST - size
+        return more if more > 0 else 0
 
     # ---- what an ACK tells ----
 

@@ -152,6 +152,11 @@ class Sender:
             share = config.send_buffer_max
         return share
 
+    def record_excess(self) -> i64:
+        """Memory of the records of what is out, beyond its text."""
+        flight = self.losses.flight
+        return 0 if flight is None else flight.board.excess(self.snd_nxt - self.snd_una)
+
     def drop_excess(self) -> None:
         """Forget what exceeds the connection's share and was never sent."""
         dropped = self.queued() - self.share()

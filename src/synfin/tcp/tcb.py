@@ -156,7 +156,7 @@ class Tcb(Turn):
 
     def settle(self) -> i64:
         """What is held for the user, less what it was when last asked; of what he has written, the sender's share."""
-        held = self.receiver.held()
+        held = self.receiver.held() + self.sender.record_excess()
         buffer = self.sender.buffer
         if buffer.end != buffer.start:
             held += min(buffer.end - buffer.start, self.sender.share())

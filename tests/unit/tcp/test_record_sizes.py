@@ -12,6 +12,7 @@ import synfin
 from synfin.stack.stack import Stack
 from synfin.tcp import syn_queue, time_wait
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
+from synfin.tcp.scoreboard import RECORD_COST, Scoreboard
 from synfin.tcp.syn_options import Negotiated
 from synfin.tcp.syn_queue import HalfOpen
 from synfin.tcp.time_wait import TimeWait
@@ -60,6 +61,20 @@ def test_out_of_order_text_is_charged_what_it_costs_and_little_more(size: int, j
         tracemalloc.stop()
     assert len(held.starts) == runs
     assert cost <= held.memory <= cost + runs * (100 + 60 * joined)
+
+
+def test_a_record_of_what_is_out_is_charged_what_it_costs_at_least() -> None:
+    count = 2000
+    board = Scoreboard(4096)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for start in range(1 << 40, (1 << 40) + count):
+            board.add(start, start + 1, 1 << 40)
+        cost = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert cost <= count * RECORD_COST
 
 
 def test_an_interpreted_connection_has_few_enough_attributes_to_share_their_names_with_all_others() -> None:
