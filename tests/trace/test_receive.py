@@ -437,15 +437,20 @@ def test_the_ack_of_a_peer_whose_probe_counted_a_byte_is_taken_at_a_closed_windo
 
 @pytest.mark.parametrize("timestamps", [True, False])
 @pytest.mark.parametrize("path", [5 * MS, 200 * MS, 900 * MS])
+@pytest.mark.parametrize("lost", [False, True])
 def test_the_window_grows_to_what_the_path_holds_whatever_its_round_trip(
-    stage: Stage, timestamps: bool, path: int
+    stage: Stage, timestamps: bool, path: int, lost: bool
 ) -> None:
-    # Without timestamps the round trip is measured by windows: a peer that waits for ours needs one for each.
+    # Without timestamps the round trip is measured by windows: a peer that waits for ours needs one for each. The
+    # handshake tells none when its SYN,ACK was lost.
     scene = stage(plain(window_scale=True, timestamps=timestamps, receive_buffer=16384, receive_buffer_max=1 << 20))
     host, peer = scene.host, scene.peer
     host.listens()
     peer.sends(SYN, mss=1000, wscale=0, ts=timestamps)
     window = host.emits(SYN | ACK, wscale=5).window
+    if lost:
+        scene.tick(SECOND)
+        host.emits(SYN | ACK, seq=0, wscale=5)
     scene.tick(path)
     peer.sends(ACK)
     host.accepts()

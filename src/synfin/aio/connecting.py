@@ -71,6 +71,20 @@ async def routes_to(
     return [Route(where, [one for one in near if len(one.address) == len(where.address)]) for where in found]
 
 
+def check_pace(delay: object, interleaved: object) -> None:
+    """Raise TypeError or ValueError for what is no happy_eyeballs_delay or no interleave."""
+    if delay is not None:
+        if isinstance(delay, bool) or not isinstance(delay, (int, float)):
+            raise TypeError(f"happy_eyeballs_delay is a number of seconds, not {type(delay).__name__}")
+        if not delay >= 0:
+            raise ValueError(f"happy_eyeballs_delay is at least 0, not {delay}")
+    if interleaved is not None:
+        if not isinstance(interleaved, int):
+            raise TypeError(f"interleave is an int, not {type(interleaved).__name__}")
+        if interleaved < 0:
+            raise ValueError(f"interleave is at least 0, not {interleaved}")
+
+
 async def connect(engine: Engine, routes: list[Route], delay: float | None, all_errors: bool) -> Connection:
     """The established connection, to be given to `adopt`: by the first route that leads to one.
 

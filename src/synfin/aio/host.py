@@ -244,6 +244,7 @@ class Host:
         all_errors: bool = False,
     ) -> Connection:
         self._engine.check_open()
+        connecting.check_pace(happy_eyeballs_delay, interleave)
         if happy_eyeballs_delay is not None and interleave is None:
             interleave = 1
         wanted = Wanted(socket.SOCK_STREAM, family, proto, flags)

@@ -267,10 +267,10 @@ _OPTIONS: Final[dict[Name, _Option]] = {
     ),
     (_TCP, QUICKACK): _Option(_always(1), _flag),
     (_TCP, USER_TIMEOUT): _Option(
-        lambda config: config.user_timeout_us // 1000,
+        lambda config: min(config.user_timeout_us // 1000, _MAX_TIMEOUT_MS),
         _within(0, _MAX_TIMEOUT_MS),
         _Set._set_user_timeout,
-        lambda of: of.sender.user_timeout_us // 1000,
+        lambda of: min(of.sender.user_timeout_us // 1000, _MAX_TIMEOUT_MS),  # Config's may be longer
     ),
     (_TCP, CONGESTION): _Option(
         lambda config: _congestion_name(factory(config.congestion_control)(536)),

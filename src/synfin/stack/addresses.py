@@ -52,6 +52,9 @@ def own_addresses(addresses: Iterable[Address], mtu: int) -> set[bytes]:
     own = {packed(address) for address in addresses}
     if not own:
         raise ValueError("a stack needs at least one address")
+    for address in own:
+        if is_group(address):
+            raise ValueError(f"{ip_address(address)} is no address that a host could have (RFC 1122 3.2.1.3)")
     if mtu < 1280 and any(len(address) == 16 for address in own):
         raise ValueError(f"IPv6 needs an MTU of at least 1280 (RFC 8200 5), not {mtu}")
     return own

@@ -19,6 +19,7 @@ COOKIES_WHEN_FULL = 1
 COOKIES_ALWAYS = 2
 
 ECN_SETTINGS = ("off", "accept", "on")
+SWITCHES = ("timestamps", "timestamps_required", "window_scale", "sack", "pacing", "nodelay", "abort_on_overflow")
 
 LONGEST_US = 1 << 48
 """Nine years. No time that is set is longer: added to any `now` it has to fit 64 bits, which wrap when compiled."""
@@ -29,6 +30,11 @@ def _within(name: str, value: object, low: int, high: int) -> None:
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not low <= value <= high:
         raise ValueError(f"{name} must be within {low} and {high}, not {value}")
+
+
+def _switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
 
 
 def check_user_timeout(microseconds: object, name: str = "user_timeout_us") -> None:
@@ -191,6 +197,8 @@ class Config:
         _within("Config.icmp_msgs_per_sec", self.icmp_msgs_per_sec, 1, SECOND_US)
         _within("Config.icmp_ratelimit_us", self.icmp_ratelimit_us, 0, 3600 * SECOND_US)
         _within("Config.syn_cookies", self.syn_cookies, COOKIES_OFF, COOKIES_ALWAYS)
+        for name in SWITCHES:
+            _switch(f"Config.{name}", getattr(self, name))
         _within("Config.port_first", self.port_first, 1, 65535)
         _within("Config.port_last", self.port_last, self.port_first, 65535)
         check_tcp_mem(self.tcp_mem)

@@ -67,6 +67,11 @@ def test_a_host_that_can_not_work_is_not_made(
         ((Recorder, SERVER, 80), {"local_addr": 7}, TypeError, "local_addr"),
         ((Recorder, SERVER, 80), {"local_addr": ("fd00::1", 0)}, OSError, "no matching local address"),
         ((Recorder, SERVER, 80), {"unknown": 1}, TypeError, "unknown"),
+        ((Recorder, SERVER, 80), {"happy_eyeballs_delay": "soon"}, TypeError, "happy_eyeballs_delay"),
+        ((Recorder, SERVER, 80), {"happy_eyeballs_delay": -0.25}, ValueError, "happy_eyeballs_delay"),
+        ((Recorder, SERVER, 80), {"happy_eyeballs_delay": float("nan")}, ValueError, "happy_eyeballs_delay"),
+        ((Recorder, SERVER, 80), {"interleave": 1.5}, TypeError, "interleave"),
+        ((Recorder, SERVER, 80), {"interleave": -1}, ValueError, "interleave"),
     ],
 )
 def test_create_connection_refuses_what_makes_no_sense(

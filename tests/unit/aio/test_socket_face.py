@@ -117,6 +117,14 @@ def test_an_option_set_is_read_back_as_number_and_as_bytes(level: int, option: i
     with_faces(check)
 
 
+def test_a_user_timeout_longer_than_an_option_can_tell_is_told_as_the_longest() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        assert face.getsockopt(TCP, USER_TIMEOUT) == (1 << 31) - 1
+        assert face.getsockopt(TCP, USER_TIMEOUT, 4) == ((1 << 31) - 1).to_bytes(4, sys.byteorder)
+
+    with_faces(check, Config(user_timeout_us=1 << 48))
+
+
 @pytest.mark.parametrize(
     ("level", "option", "value"),
     [

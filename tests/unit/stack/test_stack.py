@@ -54,6 +54,12 @@ def test_an_address_of_another_type_is_refused(address: Any) -> None:
         Stack([address], entropy=entropy)
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1"])
+def test_an_address_that_no_host_has_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="no address that a host could have"):
+        stack(address)
+
+
 def test_a_stack_without_an_address_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one address"):
         Stack([], entropy=entropy)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from synfin.tcp.config import Config
+from synfin.tcp.config import SWITCHES, Config
 from synfin.tcp.congestion.newreno import NewReno
 
 # name, largest value refused below, smallest refused above
@@ -67,6 +67,18 @@ def test_a_value_outside_its_limits_is_refused_by_name(name: str, below: int, ab
 @pytest.mark.parametrize("value", ["1500", 1500.0, None])
 def test_what_is_no_integer_is_refused(name: str, value: object) -> None:
     with pytest.raises(TypeError, match="int"):
+        config(**{name: value})
+
+
+def test_every_switch_is_known_as_one() -> None:
+    assert {field.name for field in dataclasses.fields(Config) if isinstance(field.default, bool)} == set(SWITCHES)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("value", ["no", 0, None])
+def test_what_is_no_switch_is_refused(name: str, value: object) -> None:
+    # "no" would mean yes, and only compiled code would say so
+    with pytest.raises(TypeError, match="bool"):
         config(**{name: value})
 
 
