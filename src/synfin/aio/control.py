@@ -106,7 +106,7 @@ def _timer_name(connection: Connection) -> str:
         return "syn"
     if connection.sender.rto_deadline == due:
         return "rto"
-    if connection.sender.persist.deadline == due:
+    if connection.sender.persist is not None and connection.sender.persist.deadline == due:
         return "persist"
     if connection.receiver.acks.deadline == due:
         return "ack"

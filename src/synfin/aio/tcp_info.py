@@ -37,7 +37,7 @@ def read(connection: Connection) -> bytes:
         _LINUX_STATE[now.state],
         _LINUX_CA_STATE[int(losses.recovery.phase)],
         min(now.retries, 255),
-        min(sender.persist.unanswered, 255),
+        min(sender.persist.unanswered, 255) if sender.persist is not None else 0,
         0,  # tcpi_backoff
         options,
         scaling,

@@ -536,7 +536,7 @@ class Connection(Tcb):
         else:
             if self._due & PROBE_DUE:
                 self._due &= ~PROBE_DUE
-                if self.sender.persist.deadline and self.sender.probe(now, chunk):
+                if self.sender.persist is not None and self.sender.probe(now, chunk):
                     self.env.counters.TCPWinProbe += 1
                     self._note(now, "zero-window probe", "9293 3.8.6.1")
                     self._send_chunk(chunk, now, False)

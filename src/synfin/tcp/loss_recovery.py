@@ -41,7 +41,7 @@ class LossRecovery:
         self.mss: i64 = congestion.mss
         self.sack: bool = False  # agreed on (RFC 2018)
         self.flight: Flight | None = None  # while something is out
-        self.rack: Rack | None = None  # where SACK was agreed on, as the next
+        self.rack: Rack | None = None  # where SACK was agreed on, from the first transmission on; as the next
         self.tail: TailProbe | None = None
         self.marks: Marks | None = None  # where ECN was agreed on
         self.rate: Rate = Rate()
@@ -53,9 +53,6 @@ class LossRecovery:
         self.mss = mss
         self.sack = sack
         self.congestion.sack = sack
-        if sack:
-            self.rack = Rack()
-            self.tail = TailProbe()
         self.congestion.start(mss, segments)
 
     # ---- sending ----
@@ -72,6 +69,9 @@ class LossRecovery:
         flight = self.flight
         if flight is None:
             flight = self.flight = Flight(self._board_limit, self.sack)
+            if self.sack and self.rack is None:
+                self.rack = Rack()
+                self.tail = TailProbe()
         record = flight.board.add(start, end, now)
         self.rate.on_sent(record, flight.board.in_flight, now)
         if self.recovery.prr is not None:

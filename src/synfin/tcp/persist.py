@@ -10,29 +10,19 @@ from mypy_extensions import i64
 
 
 class Persist:
-    """deadline 0: not running. unanswered: probes since the peer was last heard.
+    """Exists while it runs. unanswered: probes since the peer was last heard.
 
     A window may stay closed for ever as long as its owner answers (RFC 9293 3.8.6.1, MUST-37).
     """
 
-    def __init__(self) -> None:
-        self.deadline: i64 = 0
+    def __init__(self, now: i64, rto: i64) -> None:
+        """The first probe comes after one RTO (SHLD-29)."""
+        self.deadline: i64 = now + rto
         self.unanswered: i64 = 0
-        self._interval: i64 = 0
-
-    def start(self, now: i64, rto: i64) -> None:
-        """Begin to wait, unless already waiting. The first probe comes after one RTO (SHLD-29)."""
-        if self.deadline == 0:
-            self._interval = rto
-            self.deadline = now + rto
+        self._interval: i64 = rto
 
     def probe_sent(self, now: i64, max_us: i64) -> None:
         """The interval doubles from probe to probe (SHLD-30)."""
         self.unanswered += 1
         self._interval = min(self._interval * 2, max_us)
         self.deadline = now + self._interval
-
-    def stop(self) -> None:
-        """The window is open, or nothing is left to send."""
-        self.deadline = 0
-        self.unanswered = 0

@@ -35,6 +35,8 @@ MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
 SEGMENTS_UNDER_PRESSURE: Final = 4  # what a reader who is behind is offered then (as Linux)
 
+NOTHING_READY: Final[list[bytes]] = []  # what receivers share that hold nothing; nothing is appended to it
+
 
 class Receiver:
     """RFC 9293 3.3.1 receive sequence variables; rcv_wnd is rcv_adv - rcv_nxt."""
@@ -52,7 +54,7 @@ class Receiver:
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
         self.echo: Echo | None = None  # where ECN was agreed on
         self.rtt: ReceiveRtt = ReceiveRtt()
-        self._ready: list[bytes] = []
+        self._ready: list[bytes] = NOTHING_READY
         self._taken: i64 = 0  # pieces at the front of it that are gone already
         self._begun: i64 = 0  # bytes of the piece after them that are gone
         self._buffer: i64 = config.receive_buffer
@@ -172,7 +174,9 @@ class Receiver:
 
     def _keep(self, data: bytes) -> None:
         ready = self._ready
-        if ready and len(ready[-1]) + len(data) <= JOIN_BELOW:
+        if not ready:
+            self._ready = [data]
+        elif len(ready[-1]) + len(data) <= JOIN_BELOW:
             ready[-1] += data
         else:
             ready.append(data)
@@ -230,7 +234,7 @@ class Receiver:
         return piece
 
     def _forget_ready(self) -> None:
-        self._ready = []
+        self._ready = NOTHING_READY
         self._taken = 0
         self._begun = 0
 

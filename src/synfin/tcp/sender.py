@@ -73,7 +73,7 @@ class Sender:
         self.buffer: SendBuffer = SendBuffer()
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
         self.losses: LossRecovery = LossRecovery(congestion, config.scoreboard_limit)
-        self.persist: Persist = Persist()
+        self.persist: Persist | None = None  # while it runs
         self.pacer: Pacer | None = None  # once a round trip is known to be long enough
         self.pacing: bool = config.pacing
         self.max_pacing_rate: float = 0.0  # bytes a second; 0: no limit (SO_MAX_PACING_RATE)
@@ -199,7 +199,7 @@ class Sender:
         self.pacer = None
         self.buffer.clear()
         self.rto_deadline = 0
-        self.persist.stop()
+        self.persist = None
 
     # ---- what an ACK changes ----
 
@@ -218,7 +218,8 @@ class Sender:
 
         echo_tick: when the segment that its timestamp echoes was sent, -1: none.
         """
-        self.persist.unanswered = 0
+        if self.persist is not None:
+            self.persist.unanswered = 0
         losses = self.losses
         una = self.snd_una
         result: i64 = 0
@@ -258,7 +259,7 @@ class Sender:
             self.snd_nxt = ack
         self.snd_una = ack
         if self.idle():
-            self.persist.stop()
+            self.persist = None
         self._probed = False
         self.buffer.release(ack)
         self.retries = 0
@@ -422,13 +423,13 @@ class Sender:
         fin = fin_waits and length == available and (window > length)
         if length <= 0 and not fin:
             # Only a full window of the peer's can have stopped us with nothing in flight.
-            if self.snd_una == self.snd_nxt:
-                self.persist.start(now, self.rto.rto)
+            if self.snd_una == self.snd_nxt and self.persist is None:
+                self.persist = Persist(now, self.rto.rto)
             return False
         if self._must_wait(now):
             return False
         self._describe_new(length, fin, now, chunk)
-        self.persist.stop()
+        self.persist = None
         return True
 
     def _begin_flight(self, now: i64) -> None:
@@ -504,7 +505,10 @@ class Sender:
 
     def deadline(self) -> i64:
         """When on_timer() is due; 0: nothing is waited for."""
-        due = earlier(self.rto_deadline, self.persist.deadline)
+        due = self.rto_deadline
+        persist = self.persist
+        if persist is not None:
+            due = earlier(due, persist.deadline)
         rack = self.losses.rack
         if rack is not None:
             due = earlier(due, rack.deadline)
@@ -519,7 +523,7 @@ class Sender:
 
     def _unanswered(self) -> bool:
         """The peer owes us an ACK, of data or of a probe: the user timeout runs."""
-        return self.snd_una < self.snd_nxt or self.persist.unanswered > 0
+        return self.snd_una < self.snd_nxt or (self.persist is not None and self.persist.unanswered > 0)
 
     def on_timer(self, now: i64) -> i64:
         """Do what is due. TIMEOUT: lost data waits in next_chunk(). PROBE: call probe(). GIVE_UP: the peer is gone."""
@@ -542,12 +546,13 @@ class Sender:
                 return TAIL_PROBE
             if self.rto_deadline and now >= self.rto_deadline:
                 return self._on_rto(flight, now)
-        if self.persist.deadline and now >= self.persist.deadline:
-            if self._is_enough(self.persist.unanswered):
+        persist = self.persist
+        if persist is not None and now >= persist.deadline:
+            if self._is_enough(persist.unanswered):
                 return GIVE_UP
-            if self.persist.unanswered == 0:
+            if persist.unanswered == 0:
                 self._progress_at = now
-            self.persist.probe_sent(now, self._config.rto_max_us)
+            persist.probe_sent(now, self._config.rto_max_us)
             return PROBE
         return 0
 

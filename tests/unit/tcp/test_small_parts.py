@@ -78,9 +78,7 @@ def test_push_makes_it_due_and_an_ack_sent_starts_anew() -> None:
 
 def test_the_first_probe_comes_after_an_rto_and_the_interval_doubles_to_its_maximum() -> None:
     # RFC 9293 3.8.6.1, SHLD-29 and SHLD-30
-    persist = Persist()
-    persist.start(100, 200)
-    persist.start(150, 999)  # already waiting
+    persist = Persist(100, 200)
     assert persist.deadline == 300
     now, waits = 300, []
     for _ in range(4):
@@ -88,8 +86,6 @@ def test_the_first_probe_comes_after_an_rto_and_the_interval_doubles_to_its_maxi
         waits.append(persist.deadline - now)
         now = persist.deadline
     assert waits == [400, 800, 1000, 1000] and persist.unanswered == 4
-    persist.stop()
-    assert persist.deadline == 0 and persist.unanswered == 0
 
 
 # ---- keep-alive ----
