@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "99dea31f69f9f05877aea22a44853d45819ae2668d50ed3543c19af35b424baf"
+CAPTURE = "058c794a3ad5ef2544a1ea66523e36a218fc162334fd79399a09a93e664235ef"
 SIZE = 100_000
 
 

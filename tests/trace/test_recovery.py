@@ -8,9 +8,12 @@ from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, SECOND, Host, Peer, Scene, Stage, plain
 
 
-def flight(stage: Stage, segments: int = 10, *, sack_ok: bool = True, extra: int = 0) -> tuple[Scene, Host, Peer]:
+def flight(
+    stage: Stage, segments: int = 10, *, sack_ok: bool = True, extra: int = 0, **settings: object
+) -> tuple[Scene, Host, Peer]:
     """So many segments are out, `extra` bytes wait, one RTT has passed."""
-    scene, host, peer = stage.opened(plain(congestion_control=NewReno, initial_window=segments), sack_ok=sack_ok)
+    config = plain(congestion_control=NewReno, initial_window=segments, **settings)
+    scene, host, peer = stage.opened(config, sack_ok=sack_ok)
     host.writes(segments * 1000 + extra)
     for number in range(segments):
         host.emits(ACK if extra or number < segments - 1 else DATA, 1000)
@@ -188,7 +191,7 @@ def test_dsacks_for_all_that_was_sent_again_take_it_back_though_recovery_is_over
 
 
 def test_a_sign_of_life_after_timeouts_sends_at_once_what_stands_first(stage: Stage) -> None:
-    scene, host, peer = flight(stage, 10)
+    scene, host, peer = flight(stage, 10, path_mtu_probing="off")
     scene.tick(7 * SECOND)
     while scene.next_packet() is not None:
         pass

@@ -35,6 +35,7 @@ class LinkSettings:
     queue: int = 0
     mark_above: int = 0
     mtu: int = 65535
+    icmp: bool = True
     up: bool = True
 
     def changed(self, **wanted: Any) -> LinkSettings:
@@ -44,7 +45,8 @@ class LinkSettings:
         bursts of loss by Gilbert-Elliott: burst_enter and burst_leave are the probabilities, per packet, that the bad
         state begins and ends, burst_loss is the loss in it; bandwidth: "10Mbit/s" or None; queue: "64KB" or None, what
         may wait for the bandwidth; mark_above: "20KB" or None, from how much on that waits a packet is marked; mtu:
-        bytes; up: False stops the direction. Only what is capable of ECN is marked (RFC 3168); the rest passes.
+        bytes; icmp: False drops what is bigger without a word; up: False stops the direction. Only what is capable of
+        ECN is marked (RFC 3168); the rest passes.
         """
         known = {field.name for field in fields(self)}
         checked: dict[str, Any] = {}
@@ -61,7 +63,7 @@ class LinkSettings:
                 if isinstance(value, bool) or not isinstance(value, int) or not 576 <= value <= 65535:
                     raise ValueError(f"mtu is from 576 to 65535 bytes, not {value!r}")
                 checked[name] = value
-            elif name in ("reorder", "up"):
+            elif name in ("reorder", "icmp", "up"):
                 if not isinstance(value, bool):
                     raise TypeError(f"{name} is True or False, not {value!r}")
                 checked[name] = value

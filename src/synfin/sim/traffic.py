@@ -146,8 +146,8 @@ class Traffic:
         return route
 
     def _turn_back(self, sender: Station, direction: Direction, data: bytes, now: int) -> None:
-        """Lost on a link that is down; too big for one that is narrow, as a router says (RFC 1191, RFC 4443 3.2)."""
-        if not direction.open:
+        """Lost on a link that is down; too big for a narrow one, as a router says (RFC 1191, RFC 4443 3.2) or not."""
+        if not direction.open or not direction.settings.icmp:
             direction.lost += 1
             return
         mtu = direction.settings.mtu

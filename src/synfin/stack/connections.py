@@ -31,6 +31,7 @@ from synfin.tcp import errors, time_wait
 from synfin.tcp.connection import Connection
 from synfin.tcp.environment import Environment
 from synfin.tcp.listener import Listener
+from synfin.tcp.path_probe import FOUND
 from synfin.tcp.pressure import FULL
 from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
@@ -188,6 +189,21 @@ class Connections:
     def _trace_end(self, key: bytes, reason: str, rfc: str, cause: int, now: i64) -> None:
         if self._env.tracer is not None:
             self._env.tracer.transition(now, key, TIME_WAIT, CLOSED, reason, rfc, cause)
+
+    # ---- paths ----
+
+    def share_path(self, connection: Connection, now: i64) -> None:
+        """Whether large packets vanish on the way to a host, its connections learn from each other."""
+        host = key_src(connection.key)
+        losses = connection.sender.losses
+        if losses.path_news == FOUND:
+            low, high = connection.path_range()
+            self._path_mtu.found(host, low, high, now)
+        else:
+            known = self._path_mtu.known(host, now)
+            if known is not None:
+                connection.on_path_shared(known[0], known[1], now)
+        losses.path_news = 0
 
     # ---- users ----
 

@@ -11,6 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.stack.icmp_limits import IcmpLimits
+from synfin.stack.path_mtu import MIN_PATH_MTU_IPV4, MIN_PATH_MTU_IPV6
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
 from synfin.tcp.output import Output
@@ -20,8 +21,6 @@ from synfin.wire.icmp import IcmpMessage
 from synfin.wire.ip import PROTO_TCP, PROTO_UDP, IpHeader
 from synfin.wire.seq import unwrap
 
-MIN_PATH_MTU_IPV4: Final = 552  # below this a "packet too big" is an attack rather than a path (Linux: min_pmtu)
-MIN_PATH_MTU_IPV6: Final = 1280  # RFC 8200 5
 MAX_HEADERS: Final = 100  # of IPv6 without extensions and TCP with all options
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.congestion.choice import factory
+from synfin.tcp.path_probe import ALWAYS, BLACK_HOLE, OFF
 
 SECOND_US = 1_000_000
 
@@ -20,6 +21,8 @@ COOKIES_ALWAYS = 2
 
 ECN_SETTINGS = ("off", "accept", "on")
 SWITCHES = ("timestamps", "timestamps_required", "window_scale", "sack", "pacing", "nodelay", "abort_on_overflow")
+
+MIN_MSS = 48  # below this packets are mostly header: a denial of service (Linux: TCP_MIN_SND_MSS)
 
 LONGEST_US = 1 << 48
 """Nine years. No time that is set is longer: added to any `now` it has to fit 64 bits, which wrap when compiled."""
@@ -40,6 +43,12 @@ def _switch(name: str, value: object) -> None:
 def check_user_timeout(microseconds: object, name: str = "user_timeout_us") -> None:
     """Raise TypeError or ValueError for what is no time to wait for an ACK (RFC 9293 3.9.1); 0 is none."""
     _within(name, microseconds, 0, LONGEST_US)
+
+
+def check_send_mss_max(size: object, name: str = "send_mss_max") -> None:
+    """Raise TypeError or ValueError for what is no limit of segments; 0 is none."""
+    if size != 0 or isinstance(size, bool):
+        _within(name, size, MIN_MSS, 65535)
 
 
 def check_keepalive(idle_us: object, interval_us: object, probes: object, prefix: str = "keepalive_") -> None:
@@ -88,6 +97,11 @@ class Config:
     congestion_control: str | Callable[[int], CongestionControl] = "cubic"
     """Which one each connection gets: "cubic", "newreno" (also "reno"), "bbr", or what makes one, called with the
     segment size. docs/congestion.md tells when to choose which."""
+    path_mtu_probing: str = BLACK_HOLE
+    """Find what a path carries where ICMP does not tell it (RFC 4821; Linux: tcp_mtu_probing). "off"; "black-hole":
+    when full-size segments vanish; "always": begin with what nearly every path carries, and probe upwards."""
+    send_mss_max: int = 0
+    """Send no larger segments, whatever the peer and the path take; as if the peer had announced it. 0: no limit."""
     initial_window: int = 10
     """Initial congestion window in segments (RFC 6928)."""
     pacing: bool = True
@@ -164,6 +178,9 @@ class Config:
 
     def __post_init__(self) -> None:
         _within("Config.mtu", self.mtu, 576, 65535)
+        if self.path_mtu_probing not in (OFF, BLACK_HOLE, ALWAYS):
+            raise ValueError(f"Config.path_mtu_probing is off, black-hole or always, not {self.path_mtu_probing!r}")
+        check_send_mss_max(self.send_mss_max, "Config.send_mss_max")
         _within("Config.receive_buffer", self.receive_buffer, 2048, 1 << 30)
         _within("Config.receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
         _within("Config.send_buffer", self.send_buffer, 2048, 1 << 30)

@@ -14,10 +14,11 @@ from synfin.tcp import acceptance, errors, report
 from synfin.tcp import handshake as opening
 from synfin.tcp.ecn import NO_ECT, Echo, Marks, offered
 from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
+from synfin.tcp.path_probe import OFF
 from synfin.tcp.pressure import FULL
 from synfin.tcp.receiver import ACK_AT_ONCE, ADVANCED, FIN_REACHED, TOLD
 from synfin.tcp.send_limits import BURST_BYTES
-from synfin.tcp.sender import ACKED, FIN_ACKED, GIVE_UP, PROBE
+from synfin.tcp.sender import ACKED, DOUBTED, FIN_ACKED, GIVE_UP, PROBE
 from synfin.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -29,7 +30,7 @@ from synfin.tcp.states import (
     SYN_SENT,
     TIME_WAIT,
 )
-from synfin.tcp.syn_options import Negotiated, offer, send_mss
+from synfin.tcp.syn_options import Negotiated, offer
 from synfin.tcp.tcb import Tcb
 from synfin.tcp.timestamps import rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
@@ -81,11 +82,11 @@ class Connection(Tcb):
         self.receiver.wscale = agreed.rcv_wscale
         self.receiver.sack = agreed.sack
         self.receiver.rtt.establish(rtt, agreed.timestamps)
-        mss = send_mss(agreed.peer_mss, self.key, self.mtu, agreed.timestamps)
         if agreed.ecn:
             self.receiver.echo = Echo()
             self.sender.losses.marks = Marks(not agreed.ecn & NO_ECT)
-        self.sender.establish(mss, agreed.sack, window, 0, 1, rtt, syn_lost, now)
+        self.sender.establish(self._mss(self.mtu), agreed.sack, window, 0, 1, rtt, syn_lost, now)
+        self._begin_path(now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
             self.keepalive.heard(now)
         elif config.keepalive_idle_us:
@@ -298,6 +299,7 @@ class Connection(Tcb):
             return
         if result & ~(ACKED | FIN_ACKED):
             report.on_ack(result, self.env.counters, self.env.tracer, self.key, now)
+            self._on_path_found(result)
         if result & ACKED:
             self.soft_error = errors.NONE  # the path works again
             if self.want_writable:
@@ -443,18 +445,25 @@ class Connection(Tcb):
     def on_path_mtu(self, mtu: i64, now: i64) -> None:
         """The path carries less (RFC 1191, RFC 8201): what was too big goes again in smaller segments.
 
-        It never rises again while the connection lasts: only new ones try whether the path is better by now (RFC 1191
-        6.3 asks for no more; a too large segment costs a loss).
+        Whether the path is better by now is tried after ten minutes (RFC 1191 6.3), by new connections, and by this one
+        if it may probe.
         """
-        if mtu >= self.mtu:
-            return
-        self.mtu = mtu
         if self.handshake is not None:
+            self.mtu = mtu if mtu < self.mtu else self.mtu
             return
-        mss = send_mss(self.peer_mss, self.key, mtu, self.stamps.enabled)
+        mss = self._mss(mtu)
+        path = self.sender.losses.path
         if mss < self.sender.mss:
+            self.mtu = mtu
             self.sender.set_mss(mss, now)
+            if self.env.config.path_mtu_probing != OFF:
+                path = self._path()
+                path.settle(mss, mss, now)
+                self.sender.follow(path)
             self._note(now, "packet too big: retransmission in smaller segments", "1191 6.4")
+        elif path is not None:
+            path.cap(mss)
+            self.sender.follow(path)
         self.touch()
 
     # ---- timers ----
@@ -476,6 +485,8 @@ class Connection(Tcb):
         report.on_timer(result, self.env.counters, self.env.tracer, self.key, now)
         if result and self.env.tracer is not None:
             report.sample(self.env.tracer, self.key, self.sender, 0, now)
+        if result & DOUBTED:
+            self._doubt_path(self.sender.take_vanishing(), now)
         if result & PROBE:
             self._due |= PROBE_DUE
         if self.keepalive is not None and now >= self.keepalive.deadline:

@@ -81,6 +81,9 @@ class Counters:
         self.PruneCalled: i64 = 0  # times that memory was full, and more came
         self.OfoPruned: i64 = 0  # connections that lost what waited behind holes: reneging, where it had been reported
         self.RcvPruned: i64 = 0  # segments dropped since memory was full and their reader behind
+        self.TCPMTUPSuccess: i64 = 0  # probes of the path that arrived
+        self.TCPMTUPFail: i64 = 0  # sizes given up, since their probes were lost
+        self.TCPBlackHoles: i64 = 0  # paths on which large packets vanish without a word
         self.TCPKeepAlive: i64 = 0
         self.TCPWinProbe: i64 = 0
         self.TCPTimeWaitOverflow: i64 = 0
@@ -103,5 +106,6 @@ COUNTER_NAMES = (
     "TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK "
     "TCPACKSkippedChallenge TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
-    "TWRecycled TCPMemoryPressures PruneCalled OfoPruned RcvPruned"
+    "TWRecycled TCPMemoryPressures PruneCalled OfoPruned RcvPruned "
+    "TCPMTUPSuccess TCPMTUPFail TCPBlackHoles"
 ).split()

@@ -14,6 +14,7 @@ from mypy_extensions import i64
 from synfin.tcp.congestion.base import FAST, LOSS, NONE, AckSample, CongestionControl
 from synfin.tcp.ecn import Marks
 from synfin.tcp.flight import Flight
+from synfin.tcp.path_probe import LARGE, R1, VANISHED, PathProbe
 from synfin.tcp.rack import Rack
 from synfin.tcp.rate import Rate
 from synfin.tcp.recovery import Recovery
@@ -46,6 +47,10 @@ class LossRecovery:
         self.marks: Marks | None = None  # where ECN was agreed on
         self.rate: Rate = Rate()
         self.recovery: Recovery = Recovery()
+        self.path: PathProbe | None = None  # while it is in doubt or searched for what the path carries
+        self.path_news: i64 = 0
+        self.vanished: i64 = 1  # large segments lost since one arrived; that none ever has counts as one
+        self.vanishing: i64 = 0  # the smallest of them; 0: none
         self._board_limit: i64 = board_limit
 
     def establish(self, sack: bool, mss: i64, segments: i64) -> None:
@@ -73,6 +78,7 @@ class LossRecovery:
                 self.rack = Rack()
                 self.tail = TailProbe()
         record = flight.board.add(start, end, now)
+        record.segment = self.mss
         self.rate.on_sent(record, flight.board.in_flight, now)
         if self.recovery.prr is not None:
             self.recovery.prr.on_sent(end - start)
@@ -83,10 +89,13 @@ class LossRecovery:
         flight = self.flight
         assert flight is not None
         flight.board.resent(record, now)
+        record.segment = self.mss
         self.rate.on_sent(record, flight.board.in_flight, now)
         if not lost:
             return
         size = record.end - record.start
+        if self.path is not None:
+            self.path.on_resent(record.start, size)
         if self.recovery.prr is not None:
             self.recovery.prr.on_sent(size)
         if self.recovery.undo is not None:
@@ -133,6 +142,8 @@ class LossRecovery:
         if advanced:
             board.ack(ack)
         delivered = board.newly
+        if delivered:
+            self._note_sizes(board)
         sample.rtt = self._measure(flight, advanced, echo_tick, rto, now)
         self.rate.on_ack(board.newest, delivered, rto.min_rtt, now, sample)
         # RFC 5681 2: the same ACK and window, no data, data outstanding.
@@ -150,7 +161,7 @@ class LossRecovery:
             result |= self._follow(flight, ack, nxt, advanced, news, more, echo_tick, rto, now)
         elif result & DUPLICATE and recovery.undo is not None and recovery.undo.all_came_twice():
             result |= self._undo(flight, rto)
-        if recovery.phase == NONE and board.lost:
+        if recovery.phase == NONE and board.lost > self._excused(board):
             result |= self._enter_fast(flight, ack if advanced else una, nxt, recoverable, flight_size, now)
         sample.ecn = 0
         if self.marks is not None and self.marks.echoed:
@@ -264,12 +275,49 @@ class LossRecovery:
     def _tell_lost(self, board: Scoreboard) -> i64:
         """Each transmission newly found lost, to whom it concerns. Returns their bytes."""
         lost: i64 = 0
+        single = len(board.newly_lost) == 1
+        path = self.path
         for record in board.newly_lost:
             size = record.end - record.start
+            if path is not None:
+                alone = single and self.sack and self.recovery.phase == NONE and board.lost == size
+                if path.on_lost(record, single, alone):
+                    continue
+            self._note_vanished(size, record.segment)
             lost += size
             self.rate.lost += size
             self.congestion.on_packet_lost(size, record.in_flight, self.rate.lost - record.lost, record.app_limited)
         return lost
+
+    def _note_sizes(self, board: Scoreboard) -> None:
+        """How large the segments were that have arrived."""
+        if board.largest >= self.mss or board.largest >= self.vanishing > 0:
+            self.vanished = 0
+            self.vanishing = 0
+        if self.path is not None:
+            self.path.on_delivered(board.newly, board.largest)
+
+    def _note_vanished(self, size: i64, segment: i64) -> None:
+        """So many bytes were lost, in such segments."""
+        if segment > size:
+            segment = size
+        if segment >= self.mss or segment > LARGE:
+            self.vanished += size // segment
+            if self.vanishing == 0 or segment < self.vanishing:
+                self.vanishing = segment
+
+    def seems_swallowed(self, timeouts: i64) -> bool:
+        """What is lost may be too large for the path. timeouts: in a row."""
+        return self.vanished >= VANISHED and (self.vanishing > LARGE or timeouts >= R1)
+
+    def _excused(self, board: Scoreboard) -> i64:
+        """Bytes that are lost as a probe of the path, and no sign of congestion."""
+        path = self.path
+        if path is None:
+            return 0
+        if board.lost == 0:
+            path.excused = 0
+        return path.excused
 
     def lose_all(self, nxt: i64, now: i64) -> None:
         """All that is out was too big for the path (RFC 1191 6.4): no sign of congestion."""
@@ -377,6 +425,10 @@ class LossRecovery:
         """
         board = flight.board
         flight_size = self._flight_size(una, nxt)
+        path = self.path
+        probing = path is not None and path.record is not None
+        if path is not None:
+            path.on_timeout(una, tries)
         board.begin(now, rto.min_rtt)
         reneged = board.renege()
         rack = self.rack
@@ -392,6 +444,8 @@ class LossRecovery:
             flight.dups.reset()
         self._tell_lost(board)
         self.recovery.enter_loss(una, nxt, tries > 1)
+        if probing:
+            self.recovery.frto = False  # as Linux: what the probe has to do with it, F-RTO can't tell
         self.congestion.on_rto(now, flight_size, tries == 1)
         if self.marks is not None:
             self.marks.on_reduced(nxt, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from synfin.tcp import loss_recovery, receiver, sender
+from synfin.tcp import loss_recovery, path_probe, receiver, sender
 from synfin.tcp.counters import Counters
 from synfin.tcp.sender import Sender
 from synfin.tcp.trace import Tracer
@@ -33,6 +33,22 @@ def on_ack(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, n
         _note(tracer, now, key, "the peer tells of marks: cwnd answers them", "3168 6.1.2")
     if result & loss_recovery.PARTIAL_ACK:
         _note(tracer, now, key, "partial ACK: the next hole is lost too", "6582 3.2")
+    if result >= path_probe.PATH_RAISED:
+        _on_path(result, counters, tracer, key, now)
+
+
+def _on_path(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, now: i64) -> None:
+    if result & path_probe.PATH_RAISED:
+        counters.TCPMTUPSuccess += 1
+        _note(tracer, now, key, "a probe of the path has arrived: larger segments", "4821 7.6.1")
+    if result & path_probe.PATH_TOO_BIG:
+        counters.TCPMTUPFail += 1
+        _note(tracer, now, key, "a probe of the path was lost alone: too big", "4821 7.6.2")
+    if result & path_probe.PATH_HOLE:
+        counters.TCPBlackHoles += 1
+        _note(tracer, now, key, "large packets vanish and small ones arrive: a black hole", "4821 7.7")
+    if result & path_probe.PATH_CLEAR:
+        _note(tracer, now, key, "large segments arrive: no black hole", "4821 7.7")
 
 
 def _fast_retransmit(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, now: i64) -> None:

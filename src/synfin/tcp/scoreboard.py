@@ -27,6 +27,7 @@ class Sent:
         self.start: i64 = start
         self.end: i64 = end
         self.sent_at: i64 = now  # the last time
+        self.segment: i64 = 0  # payload bytes of the largest segment that it was sent in
         self.state: i64 = IN_FLIGHT
         self.retransmitted: bool = False
         # what `rate` noted when it was sent (draft-ietf-ccwg-bbr 4.1.2.1.2)
@@ -57,6 +58,7 @@ class Scoreboard:
         self.high_sacked: i64 = 0  # RACK.fack: end of the highest data ever delivered
         # of the ACK in hand, see begin()
         self.newly: i64 = 0  # bytes delivered that were not known to be
+        self.largest: i64 = 0  # payload of the largest segment among them
         self.newest: Sent | None = None  # the last sent of what it delivered (of equals: the highest)
         self.rack: Sent | None = None  # the same, of what was certainly delivered by its last transmission
         self.rtt_sent_at: i64 = -1  # send time of the newest data that gives an RTT sample; -1: none
@@ -104,6 +106,7 @@ class Scoreboard:
     def begin(self, now: i64, min_rtt: i64) -> None:
         """An ACK is being read: forget what the last one told. min_rtt: no answer to a transmission comes sooner."""
         self.newly = 0
+        self.largest = 0
         self.newest = None
         self.rack = None
         self.rtt_sent_at = -1
@@ -172,6 +175,9 @@ class Scoreboard:
         """A record that was in flight, or taken for lost, has arrived."""
         size = record.end - record.start
         self.newly += size
+        segment = record.segment if record.segment < size else size
+        if segment > self.largest:
+            self.largest = segment
         if record.state == LOST:
             self.lost -= size
         else:
@@ -349,6 +355,7 @@ class Scoreboard:
         """Cut a record in two; both parts were sent at the same time and share its fate."""
         record = self.records[index]
         tail = Sent(at, record.end, record.sent_at)
+        tail.segment = record.segment
         tail.state = record.state
         tail.retransmitted = record.retransmitted
         tail.delivered = record.delivered

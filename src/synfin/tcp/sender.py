@@ -12,10 +12,11 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.tcp.config import Config
-from synfin.tcp.congestion.base import NONE, AckSample, CongestionControl
+from synfin.tcp.congestion.base import LOSS, NONE, AckSample, CongestionControl
 from synfin.tcp.flight import Flight
 from synfin.tcp.loss_recovery import FAST_RETRANSMIT, UNDONE, LossRecovery
 from synfin.tcp.pacing import AT_ONCE, SHORT_RTT_US, Pacer, rate_of
+from synfin.tcp.path_probe import OFF, PathProbe
 from synfin.tcp.persist import Persist
 from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import IN_FLIGHT, Sent
@@ -33,8 +34,10 @@ PROBE: Final = 32  # a zero-window probe is due: probe() describes it
 GIVE_UP: Final = 64
 RENEGED: Final = 256  # the peer does not hold any more what it had reported
 TAIL_PROBE: Final = 8192  # an answer is overdue: a tail-loss probe is to be sent
+DOUBTED: Final = 1 << 20  # large segments seem to vanish: take_vanishing() tells of what size
 
 BURST_PIECES: Final = 64
+BEHIND_PROBE: Final = 3  # segments that follow a probe, so that its loss is found without a timeout (RFC 4821 7.4)
 AFTER_SYN_TIMEOUT_US: Final = 3_000_000  # RFC 6298 5.7
 
 
@@ -65,6 +68,7 @@ class Sender:
         # fell would follow a peer that opens its window by crumbs down to silly segments.
         self.max_wnd: i64 = 0
         self.mss: i64 = mss
+        self.mss_max: i64 = config.send_mss_max  # what we want no segment to exceed, options included; 0: no limit
         self.nodelay: bool = config.nodelay
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
@@ -111,13 +115,88 @@ class Sender:
 
     def set_mss(self, mss: i64, now: i64) -> None:
         """The path carries less than was thought: what is in flight was too big and is lost (RFC 1191 6.4)."""
-        self.mss = mss
-        self.losses.mss = mss
+        self.resize(mss)
+        self.losses.lose_all(self.snd_nxt, now)
+
+    def resize(self, mss: i64) -> None:
+        """Segments are of another size from now on."""
+        self._cut(mss)
         congestion = self.losses.congestion
         congestion.mss = mss
         if congestion.cwnd < mss:
             congestion.cwnd = mss
-        self.losses.lose_all(self.snd_nxt, now)
+
+    def _cut(self, mss: i64) -> None:
+        self.mss = mss
+        self.losses.mss = mss
+
+    # ---- what the path carries ----
+
+    def follow(self, path: PathProbe) -> None:
+        """Segments are as large as `path` says, until it is over. cwnd hears of it when it is certain."""
+        losses = self.losses
+        losses.path = None if path.is_over() else path
+        if path.doubted:
+            self._cut(path.low)
+        elif path.low != losses.congestion.mss or path.low != self.mss:
+            self.resize(path.low)
+
+    def take_vanishing(self) -> i64:
+        """Of what size the segments were that vanish."""
+        losses = self.losses
+        size = losses.vanishing
+        losses.vanished = 0
+        losses.vanishing = 0
+        return size
+
+    def _next_probe(self, path: PathProbe, flight: Flight | None, now: i64, chunk: Chunk) -> i64:
+        """Describe a probe: 1. 0: none can go now. -1: it waits until ACKs have made room, which they soon do.
+
+        RFC 4821 7.4: with nothing lost, and with enough data and window for what must follow it. While a hole is found,
+        a probe is an ordinary segment of what is to be sent again: congestion has had its answer by the timeout.
+        """
+        losses = self.losses
+        congestion = losses.congestion
+        size = path.next_size(self.rto.srtt * (congestion.cwnd // self.mss), now)
+        if size <= self.mss:
+            return 0
+        room = losses.room()
+        lost: i64 = 0
+        behind = self.mss
+        if path.doubted or (path.in_recovery and losses.recovery.phase == LOSS):
+            if room < size + behind or losses.recovery.prr is not None:
+                return 0
+            lost = flight.board.lost if flight is not None else 0
+        else:
+            behind *= BEHIND_PROBE
+            if losses.recovery.phase != NONE or congestion.cwnd < size + behind:
+                return 0
+            if flight is not None and (flight.board.lost or flight.board.sacked):
+                return 0
+        if lost == 0:
+            need = self.snd_nxt + size + behind
+            if self.buffer.end < need or self.snd_una + self.snd_wnd < need:
+                return 0
+            if room < size:
+                return -1
+        return 1 if self._probe_of(size, lost, path, flight, now, chunk) else 0
+
+    def _probe_of(self, size: i64, lost: i64, path: PathProbe, flight: Flight | None, now: i64, chunk: Chunk) -> bool:
+        """One segment of `size`."""
+        usual = self.mss
+        self._clear(chunk)
+        self._cut(size)
+        sent = False
+        if lost == 0:
+            sent = self._new_chunk(now, size, chunk, False)
+        elif flight is not None and not path.covered(flight.board.next_lost(lost)):
+            sent = self._lost_chunk(flight, now, size, chunk)
+        self._cut(usual)
+        if sent and chunk.length == size and self.losses.flight is not None:
+            record = self.losses.flight.board.latest
+            assert record is not None
+            path.sent(record, size)
+        return sent
 
     # ---- the user ----
 
@@ -238,6 +317,12 @@ class Sender:
             result = losses.on_blocks(None, blocks, ack, una, self.snd_nxt)
         if ack > una:
             result |= self._advance(ack, now)
+        path = losses.path
+        if path is not None:
+            found = path.on_ack(self.snd_una, now)
+            if found:
+                self.follow(path)
+                result |= found
         if result & (FAST_RETRANSMIT | UNDONE):
             self.retries = 0
             # A window takes a round trip to mend (RFC 6675 6; Linux does so too).
@@ -285,6 +370,11 @@ class Sender:
         if lost == 0 and self.snd_nxt >= self.buffer.end:
             if self.fin_offset < 0 or self.snd_nxt > self.fin_offset:
                 return False
+        path = self.losses.path
+        if path is not None and not self._must_send:
+            probe = self._next_probe(path, flight, now, chunk)
+            if probe:
+                return probe > 0
         self._clear(chunk)
         burst = self._burst_limit()
         if limit < burst:
@@ -597,7 +687,13 @@ class Sender:
         if self._is_enough(self.retries):
             return GIVE_UP
         self.retries += 1
+        path = self.losses.path
         reneged = self.losses.on_rto(flight, self.snd_una, self.snd_nxt, self.retries, self.rto, now)
         self._must_send = True
         self.rto_deadline = now + self.rto.rto
-        return TIMEOUT | RENEGED if reneged else TIMEOUT
+        result = TIMEOUT | RENEGED if reneged else TIMEOUT
+        if path is not None and path.doubted:
+            self._cut(path.low)
+        elif self._config.path_mtu_probing != OFF and self.losses.seems_swallowed(self.retries):
+            result |= DOUBTED
+        return result

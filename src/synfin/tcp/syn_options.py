@@ -10,7 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp.config import Config
+from synfin.tcp.config import MIN_MSS, Config
 from synfin.tcp.ecn import agree_on_syn, agree_on_syn_ack
 from synfin.wire.segment import Segment
 from synfin.wire.tcp_header import ACK
@@ -19,7 +19,9 @@ IPV4_HEADERS: Final = 40
 IPV6_HEADERS: Final = 60
 DEFAULT_MSS_IPV4: Final = 536  # RFC 9293 3.7.1: what to assume when the peer says nothing
 DEFAULT_MSS_IPV6: Final = 1220
-MIN_MSS: Final = 48  # below this a peer asks for packets of mostly header: a denial of service (Linux: TCP_MIN_SND_MSS)
+MIN_MTU_IPV6: Final = 1280  # RFC 8200 5: every link carries it
+NARROW_MTU_IPV4: Final = 576  # RFC 1122 3.3.3: what hosts sent that knew nothing of the path
+BASE_MTU_IPV4: Final = 1200  # RFC 8899 5.1.2: nearly every path does
 TIMESTAMP_BYTES: Final = 12  # NOP NOP TS in every segment once agreed (RFC 7323 appendix A)
 MAX_WSCALE: Final = 14  # RFC 7323 2.3
 
@@ -96,3 +98,23 @@ def send_mss(peer_mss: i64, key: bytes, mtu: i64, timestamps: bool) -> i64:
     if timestamps:
         mss -= TIMESTAMP_BYTES
     return mss
+
+
+def overhead(key: bytes, timestamps: bool) -> i64:
+    """Bytes of a packet that are no text: what lies between its size and that of its segment."""
+    return headers_bytes(key) + (TIMESTAMP_BYTES if timestamps else 0)
+
+
+def base_mss(key: bytes, timestamps: bool) -> i64:
+    """Payload that nearly every path carries."""
+    return (BASE_MTU_IPV4 if len(key) == 12 else MIN_MTU_IPV6) - overhead(key, timestamps)
+
+
+def narrow_mss(key: bytes, timestamps: bool) -> i64:
+    """Payload that passes even where most does not."""
+    return NARROW_MTU_IPV4 - overhead(key, timestamps) if len(key) == 12 else base_mss(key, timestamps)
+
+
+def floor_mss(key: bytes, timestamps: bool) -> i64:
+    """Payload below which no path is tried (IPv4: Linux's tcp_mtu_probe_floor)."""
+    return MIN_MSS if len(key) == 12 else base_mss(key, timestamps)

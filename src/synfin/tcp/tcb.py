@@ -13,16 +13,17 @@ from mypy_extensions import i64
 
 from synfin.tcp import answers, errors, outgoing, status
 from synfin.tcp.close import Closer
-from synfin.tcp.config import check_keepalive, check_user_timeout
+from synfin.tcp.config import check_keepalive, check_send_mss_max, check_user_timeout
 from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.congestion.choice import factory
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import Handshake
 from synfin.tcp.keepalive import KeepAlive
+from synfin.tcp.path_probe import ALWAYS, ASKED, FOUND, OFF, PATH_HOLE, PATH_RAISED, PATH_TOO_BIG, PathProbe
 from synfin.tcp.receiver import Receiver
 from synfin.tcp.sender import Chunk, Sender
 from synfin.tcp.states import CLOSED, CLOSING, FIN_WAIT_2, LAST_ACK, SYN_RCVD, SYN_SENT, TIME_WAIT, check
-from synfin.tcp.syn_options import headers_bytes
+from synfin.tcp.syn_options import base_mss, floor_mss, headers_bytes, narrow_mss, overhead, send_mss
 from synfin.tcp.time_wait import TimeWait
 from synfin.tcp.timer import earlier
 from synfin.tcp.timestamps import Timestamps
@@ -151,6 +152,93 @@ class Tcb(Turn):
     def notify(self) -> None:
         """A turn for the user even without an event."""
         self.tell(0)
+
+    # ---- what the path carries ----
+
+    def set_send_mss_max(self, size: int) -> None:
+        """Send no larger segments from now on, as if the peer had announced this MSS (TCP_MAXSEG); 0: no limit.
+
+        Raises ValueError or TypeError, as Config does.
+        """
+        check_send_mss_max(size)
+        self.sender.mss_max = size
+        if self.peer_mss == 0:
+            return  # the handshake is not done
+        path = self.sender.losses.path
+        mss = self._mss(self.mtu)
+        if path is None:
+            if mss != self.sender.mss:
+                self.sender.resize(mss)
+            return
+        path.limit(self._mss(self.env.config.mtu))
+        self.sender.follow(path)
+
+    def _mss(self, mtu: i64) -> i64:
+        """Payload of a full segment where packets of `mtu` pass."""
+        limit = self.peer_mss
+        if 0 < self.sender.mss_max < limit:
+            limit = self.sender.mss_max
+        return send_mss(limit, self.key, mtu, self.stamps.enabled)
+
+    def _path(self) -> PathProbe:
+        """Made when it is needed first."""
+        path = self.sender.losses.path
+        if path is None:
+            key = self.key
+            stamped = self.stamps.enabled
+            top = self._mss(self.env.config.mtu)
+            path = PathProbe(self.sender.mss, top, narrow_mss(key, stamped), floor_mss(key, stamped))
+        return path
+
+    def _begin_path(self, now: i64) -> None:
+        """The handshake is done: is there anything to be found out about the path?"""
+        probing = self.env.config.path_mtu_probing
+        if probing == OFF:
+            return
+        if probing != ALWAYS and self.mtu == self.env.config.mtu:
+            return
+        path = self._path()
+        base = base_mss(self.key, self.stamps.enabled)
+        if self.mtu < self.env.config.mtu:
+            path.settle(path.low, path.low, now)
+        elif base < path.low:
+            path.low = base
+        self.sender.follow(path)
+        self.sender.losses.path_news = ASKED
+
+    def _doubt_path(self, size: i64, now: i64) -> None:
+        """Segments of `size` vanish: smaller ones are tried, or what other connections have found (RFC 4821 7.7)."""
+        path = self._path()
+        if path.low <= path.floor:
+            return
+        path.doubt(size, base_mss(self.key, self.stamps.enabled))
+        self.sender.follow(path)
+        self.sender.losses.path_news = ASKED
+        self._note(now, "large segments vanish: a black hole is suspected", "4821 7.7")
+
+    def on_path_shared(self, low: i64, high: i64, now: i64) -> None:
+        """Other connections to the same host have found that packets of `low` bytes pass, and none above `high`."""
+        path = self.sender.losses.path
+        if path is None:
+            return
+        mss = self._mss(low)
+        if path.doubted == 0 or mss < path.doubted:
+            path.settle(mss, self._mss(high), now)
+            self.sender.follow(path)
+
+    def path_range(self) -> tuple[int, int]:
+        """Bytes of a packet that passes, as far as is known, and of the largest that could."""
+        path = self.sender.losses.path
+        mss = self.sender.mss
+        high = mss if path is None else path.high
+        headers = overhead(self.key, self.stamps.enabled)
+        return mss + headers, high + headers
+
+    def _on_path_found(self, result: i64) -> None:
+        """What the sender has found out is true for all connections to the same host."""
+        if result & (PATH_HOLE | PATH_RAISED | PATH_TOO_BIG):
+            self.mtu = self.path_range()[0]
+            self.sender.losses.path_news = FOUND
 
     # ---- memory ----
 

@@ -18,6 +18,7 @@ LIMITS = [
     ("send_buffer", 2047, (1 << 30) + 1),
     ("send_buffer_max", 64 * 1024 - 1, (1 << 30) + 1),
     ("initial_window", 0, 1001),
+    ("send_mss_max", 47, 65536),
     ("rto_min_us", 999, 60_000_001),
     ("rto_max_us", 199_999, 3_600_000_001),
     ("rto_initial_us", 999, 120_000_001),
@@ -134,3 +135,10 @@ def test_the_defaults_are_valid_and_as_documented() -> None:
 def test_an_unknown_ecn_setting_is_refused(setting: object) -> None:
     with pytest.raises(ValueError, match=r"Config\.ecn is one of"):
         Config(ecn=setting)  # type: ignore[arg-type]
+
+
+def test_path_mtu_probing_is_one_of_three() -> None:
+    for choice in ("off", "black-hole", "always"):
+        assert Config(path_mtu_probing=choice).path_mtu_probing == choice
+    with pytest.raises(ValueError, match="path_mtu_probing is off, black-hole or always, not 'on'"):
+        Config(path_mtu_probing="on")
