@@ -275,6 +275,8 @@ def test_a_host_may_have_its_own_address_and_config() -> None:
         (lambda network: network.hosts["a"].restart(), SimulationError, r"crash\(\) comes before"),
         (lambda network: network.hosts["a"].start(5), TypeError, "a program is a coroutine"),
         (lambda network: Network(seed="7"), TypeError, "a seed is an int"),  # type: ignore[arg-type]
+        (lambda network: Network(keep_events=-1), ValueError, "keep_events"),
+        (lambda network: Network(keep_events=1.5), TypeError, "keep_events"),  # type: ignore[arg-type]
     ],
 )
 def test_what_makes_no_sense_is_refused_in_words(make: Any, error: type[Exception], what: str) -> None:

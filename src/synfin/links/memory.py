@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from synfin.stack.stack import Stack
+from synfin.tcp.config import LONGEST_US
 from synfin.wire.ip import marked
 from synfin.wire.segment import finish, split
 
@@ -39,8 +40,11 @@ class Faults:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"Faults.{name} is a probability, not {getattr(self, name)}")
         for name in ("delay_us", "jitter_us", "reorder_us"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"Faults.{name} can't be negative")
+            time = getattr(self, name)
+            if isinstance(time, bool) or not isinstance(time, int):
+                raise TypeError(f"Faults.{name} is a number of microseconds, not {type(time).__name__}")
+            if not 0 <= time <= LONGEST_US:
+                raise ValueError(f"Faults.{name} must be within 0 and {LONGEST_US}, not {time}")
 
 
 class MemoryLink:

@@ -51,9 +51,13 @@ class Network:
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"a seed is an int, not {type(seed).__name__}")
+        if isinstance(keep_events, bool) or not isinstance(keep_events, int):
+            raise TypeError(f"keep_events is an int, not {type(keep_events).__name__}")
+        if keep_events < 0:
+            raise ValueError(f"keep_events is at least 0, not {keep_events}")
         self.seed = seed
         self.hosts: dict[str, SimHost] = {}
-        self.events: deque[Event] = deque(maxlen=max(keep_events, 0))
+        self.events: deque[Event] = deque(maxlen=keep_events)
         """The last trace events of all hosts."""
         self.trace: Trace | None = self._record if keep_events else None
         self.incidents: list[tuple[float, str]] = []
