@@ -40,6 +40,7 @@ _the_progress: pytest.StashKey[Progress] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("synfin", "networks in virtual time")
     group.addoption("--synfin-seed", type=int, metavar="N", help="Run each test of `network` with this seed only.")
+    group.addoption("--synfin-cwnd", action="store_true", help="Draw cwnd and its like over time where a test failed.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -143,17 +144,19 @@ def pytest_runtest_makereport(
 def _failure(item: pytest.Item, made: Network) -> str:
     """What a failed test shows beside its traceback."""
     test = shlex.quote(_from_here(item))
+    cwnd = bool(item.config.getoption("--synfin-cwnd"))
     lines = [f"replay: pytest {test} --synfin-seed {made.seed}", f"shrink: synfin shrink {test} --seed {made.seed}"]
     if made.events:
         factory: pytest.TempPathFactory = item._request.getfixturevalue("tmp_path_factory")  # type: ignore[attr-defined]
         name = "".join(letter if letter.isalnum() else "-" for letter in item.name)[:60]
         try:
-            path = made.save_capture(factory.mktemp("synfin") / f"{name}-{made.seed}.pcapng")
+            path = made.save_capture(factory.mktemp("synfin") / f"{name}-{made.seed}.pcapng", samples=cwnd)
         except OSError as error:
             lines.append(f"capture: not written: {error}")
         else:
             lines.append(f"capture: {path}")
-    return "\n".join([*lines, made.report()])
+            lines.append(f"plot: synfin plot {shlex.quote(str(path))}")
+    return "\n".join([*lines, made.report(cwnd=cwnd)])
 
 
 def _from_here(item: pytest.Item) -> str:

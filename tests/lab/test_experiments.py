@@ -88,7 +88,7 @@ def test_a_report_tells_question_diagram_findings_and_sections(name: str) -> Non
     assert EXPERIMENTS[name].question in text
     assert "✓" in text
     assert "RFC " in EXPERIMENTS[name].why
-    assert found(name).scenes or found(name).svg
+    assert found(name).scenes or found(name).figure
     assert max(map(len, text.splitlines())) <= 125
 
 

@@ -113,6 +113,18 @@ def test_a_failure_shows_seed_replay_transitions_diagram_and_capture(inner: Pyte
     assert Path(inner.folder, found[1]).read_bytes().startswith(b"\x0a\x0d\x0d\x0a")
 
 
+def test_cwnd_over_time_is_drawn_where_it_is_asked_for(inner: Pytest) -> None:
+    inner.write("async def test_it(network):\n    await run(network, 0)\n    assert network is None\n")
+    said = inner.run("--basetemp", "build")
+    found = re.search(r"plot: synfin plot (\S+\.pcapng)", said)
+    assert found is not None
+    assert "windows   " not in said
+    assert b", ssthresh " not in Path(inner.folder, found[1]).read_bytes()
+    said = inner.run("--basetemp", "build", "--synfin-cwnd")
+    assert "windows   ░ in flight   ⠒ cwnd" in said
+    assert b", ssthresh " in Path(inner.folder, found[1]).read_bytes()
+
+
 def test_the_command_of_a_failure_replays_it(inner: Pytest) -> None:
     inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await run(network, 0.05)\n")
     said = inner.run()
@@ -124,7 +136,7 @@ def test_the_command_of_a_failure_replays_it(inner: Pytest) -> None:
     assert "1 failed" in again
 
     def without_path(text: str) -> str:
-        return re.sub(r"capture: .*", "", text).partition("\nsynfin: ")[0].partition("\n====")[0].strip()
+        return re.sub(r"(capture|plot): .*", "", text).partition("\nsynfin: ")[0].partition("\n====")[0].strip()
 
     assert without_path(again[again.index("replay: ") :]) == without_path(report)
 

@@ -51,6 +51,9 @@ def demo(
         bool, typer.Option("--memory", help="Use two synfin hosts in memory instead of a TUN device.")
     ] = False,
     ipv6: Annotated[bool, typer.Option("--ipv6", "-6", help="Use IPv6.")] = False,
+    cwnd: Annotated[
+        bool, typer.Option("--cwnd", help="Also draw the file over time, with cwnd and its like; the capture has it.")
+    ] = False,
 ) -> None:
     """Fetch a page and a file over synfin, and draw each connection.
 
@@ -60,7 +63,7 @@ def demo(
     """
     from synfin.cli.demo import run
 
-    raise typer.Exit(run(megabytes, capture, memory, ipv6))
+    raise typer.Exit(run(megabytes, capture, memory, ipv6, cwnd))
 
 
 Addresses = Annotated[
@@ -166,6 +169,9 @@ def lab(
     json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
     pcapng: Annotated[Path | None, typer.Option("--pcapng", metavar="FILE", help="Write the segments there.")] = None,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the plot or diagram there.")] = None,
+    cwnd: Annotated[
+        bool, typer.Option("--cwnd", help="Also draw what was sent over time, with cwnd and its like; --pcapng has it.")
+    ] = False,
 ) -> None:
     """Answer a question that people ask about TCP by an experiment.
 
@@ -176,7 +182,7 @@ def lab(
     """
     from synfin.cli.lab import run
 
-    raise typer.Exit(run(name, seed, values or [], json, pcapng, svg))
+    raise typer.Exit(run(name, seed, values or [], json, pcapng, svg, cwnd))
 
 
 @app.command()

@@ -29,10 +29,14 @@ from synfin.tcp.config import Config
 from synfin.tcp.trace import Event
 from synfin.view.capture import AnnotatedCapture
 from synfin.view.live import Live
+from synfin.view.pictures import show
+from synfin.view.plots import connection_figure
+from synfin.view.timeline import Timelines
 
 KERNEL = {4: "10.9.0.1", 6: "fd00:9::1"}
 SYNFIN = {4: "10.9.0.2", 6: "fd00:9::2"}
 SNAPLEN = 160  # headers and the beginning of the text: the file itself is of no interest
+PLOTTED = 500_000  # packets that a plot is drawn from at most
 MTU = 1500
 PAGE = b"""<!doctype html>
 <title>synfin</title>
@@ -95,18 +99,29 @@ class DemoSite:
 
 
 class Watch:
-    """One trace, two readers: the terminal and the capture."""
+    """One trace, two or three readers: the terminal, the capture, and what is drawn at the end."""
 
-    def __init__(self, live: Live, capture: AnnotatedCapture) -> None:
+    def __init__(self, live: Live, capture: AnnotatedCapture, timelines: Timelines | None) -> None:
         self.live = live
         self.capture = capture
+        self.timelines = timelines
 
     def __call__(self, event: Event) -> None:
         self.live(event)
         self.capture(event)
+        if self.timelines is not None:
+            self.timelines(event)
+
+    def draw(self) -> None:
+        """What was sent over time in the largest transfer, if that is wanted."""
+        connection = None if self.timelines is None else self.timelines.largest()
+        if connection is not None:
+            print()
+            show(connection_figure(connection), sys.stdout)
+            print()
 
 
-def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
+def run(megabytes: int, capture: Path, memory: bool, ipv6: bool, cwnd: bool) -> int:
     """The command; its exit status."""
     family = 6 if ipv6 else 4
     why = "asked for by --memory" if memory else _no_tun()
@@ -138,11 +153,13 @@ def run(megabytes: int, capture: Path, memory: bool, ipv6: bool) -> int:
         names = {KERNEL[family]: "Linux kernel" if why is None else "client", SYNFIN[family]: "synfin"}
         live = Live(names=names, both_ends=why is not None, footer=footer)
         epoch = int((time.time() - time.monotonic()) * 1_000_000)
-        with AnnotatedCapture(sink, SNAPLEN, both_ends=why is not None, epoch_us=epoch) as recorder:
-            watch = Watch(live, recorder)
+        both = why is not None
+        with AnnotatedCapture(sink, SNAPLEN, both_ends=both, epoch_us=epoch, samples=cwnd) as recorder:
+            watch = Watch(live, recorder, Timelines(PLOTTED) if cwnd else None)
             job = _over_tun(site, watch, family, control) if why is None else _in_memory(site, watch, family)
             ok = asyncio.run(job)
             live.close()
+    watch.draw()
     if recorder.error is not None:
         print(f"synfin demo: the capture is incomplete: {recorder.error}", file=sys.stderr)
         return 1

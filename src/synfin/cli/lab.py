@@ -8,10 +8,20 @@ from pathlib import Path
 
 from synfin.lab.catalogue import EXPERIMENTS
 from synfin.lab.experiment import Experiment, Finding, as_json, report, save_capture
+from synfin.view.figure_svg import figure_svg
+from synfin.view.pictures import show
 from synfin.view.svg import draw_svg
 
 
-def run(name: str | None, seed: int, assignments: list[str], json: bool, pcapng: Path | None, svg: Path | None) -> int:
+def run(
+    name: str | None,
+    seed: int,
+    assignments: list[str],
+    json: bool,
+    pcapng: Path | None,
+    svg: Path | None,
+    cwnd: bool,
+) -> int:
     """The command; its exit status: 0, 1 if an expected outcome did not happen, 2 for wrong arguments."""
     if name is None:
         print("\n".join(listing()))
@@ -33,6 +43,8 @@ def run(name: str | None, seed: int, assignments: list[str], json: bool, pcapng:
         findings.append(finding)
         if not json:
             print("\n".join(report(experiment, finding)), flush=True)
+            if cwnd:
+                _show_scenes(finding)
     if json:
         said = [as_json(*three) for three in zip(chosen, findings, settings, strict=True)]
         print(json_format.dumps(said if name == "all" else said[0], indent=2, ensure_ascii=False))
@@ -40,15 +52,29 @@ def run(name: str | None, seed: int, assignments: list[str], json: bool, pcapng:
         print("\n" + "\n".join(_summary(chosen, findings)))
     try:
         if pcapng is not None:
-            save_capture(findings, pcapng)
+            save_capture(findings, pcapng, cwnd)
         if svg is not None:
-            finding = findings[0]
-            svg.write_text(
-                finding.svg or draw_svg(finding.scenes[0].events, title=chosen[0].question), encoding="utf-8"
-            )
+            svg.write_text(_picture(chosen[0], findings[0], cwnd), encoding="utf-8")
     except OSError as error:
         return _wrong(f"can't write the file: {error}")
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _show_scenes(finding: Finding) -> None:
+    """What was sent over time in each scene, below the report."""
+    for scene in finding.scenes:
+        figure = scene.figure()
+        if figure is not None:
+            print(f"\n── {scene.title}\n")
+            show(figure, sys.stdout)
+
+
+def _picture(experiment: Experiment, finding: Finding, cwnd: bool) -> str:
+    """The experiment's own figure, or its first scene: as a diagram, or with `cwnd` as what was sent over time."""
+    figure = finding.scenes[0].figure() if cwnd and finding.scenes else finding.figure
+    if figure is not None:
+        return figure_svg(figure)
+    return draw_svg(finding.scenes[0].events, title=experiment.question)
 
 
 def parse(assignments: list[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from synfin.view.figure_svg import AUTO, DARK, LIGHT, figure_svg
 from synfin.view.pictures import show
 from synfin.view.plots import connection_figure, summary
 from synfin.view.recorded import Recording, load
-from synfin.view.timeline import Connection
+from synfin.view.timeline import Connection, Timelines
 from synfin.wire.key import reverse_key
 
 
@@ -34,7 +34,7 @@ def run(
         if listing:
             print("\n".join(_listing(connections)))
             return 0
-        connection = _chosen(connections, number)
+        connection = _chosen(recording.timelines, number)
         sender = connection.larger_sender()
         key = reverse_key(sender) if reverse else sender
         if end is not None and end <= begin:
@@ -64,10 +64,12 @@ def _draw(figure: Figure, svg: Path | None, png: Path | None, dark: bool) -> Non
     print(f"written to {' and '.join(str(path) for path in (svg, png) if path is not None)}")
 
 
-def _chosen(connections: list[Connection], number: int | None) -> Connection:
+def _chosen(timelines: Timelines, number: int | None) -> Connection:
     """The one asked for; else the one that carried most."""
-    if number is None:
-        return max(connections, key=lambda connection: connection.half(connection.larger_sender()).text)
+    connections, largest = timelines.connections, timelines.largest()
+    if number is None and largest is not None:
+        return largest
+    number = number or 1
     if number > len(connections):
         raise ValueError(f"there is no connection {number}: the file has {len(connections)} (--list shows them)")
     return connections[number - 1]

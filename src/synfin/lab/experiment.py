@@ -14,6 +14,11 @@ from typing import Any
 from synfin.tcp.trace import Event
 from synfin.view.capture import AnnotatedCapture
 from synfin.view.diagram import Only, draw
+from synfin.view.figure import Figure
+from synfin.view.figure_text import figure_text
+from synfin.view.plots import connection_figure
+from synfin.view.text import plain
+from synfin.view.timeline import Timelines
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,14 @@ class Scene:
         """The title and the diagram."""
         return ["", f"── {self.title}", "", *draw(self.events, only=self.only)]
 
+    def figure(self) -> Figure | None:
+        """What was sent in it over time, in the connection that carried most; None: no packet was."""
+        timelines = Timelines()
+        for event in self.events:
+            timelines(event)
+        connection = timelines.largest()
+        return None if connection is None else connection_figure(connection)
+
 
 @dataclass
 class Finding:
@@ -66,7 +79,7 @@ class Finding:
     scenes: list[Scene] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     expectations: list[tuple[str, bool]] = field(default_factory=list)
-    svg: str = ""
+    figure: Figure | None = None
 
     @property
     def ok(self) -> bool:
@@ -88,6 +101,11 @@ class Finding:
         self.scenes.append(scene)
         self.lines += scene.lines()
         self.lines.append("")
+
+    def plot(self, figure: Figure) -> None:
+        """Draw something over time here."""
+        self.figure = figure
+        self.lines += [*(plain(line) for line in figure_text(figure)), ""]
 
     def expect(self, sentence: str, held: bool) -> None:
         """What had to happen, and if it did."""
@@ -132,12 +150,15 @@ def as_json(experiment: Experiment, finding: Finding, settings: Settings) -> dic
     }
 
 
-def save_capture(findings: Iterable[Finding], path: Path) -> None:
-    """All scenes, one section of the file each, with comments that say what each packet caused. Raises OSError."""
+def save_capture(findings: Iterable[Finding], path: Path, samples: bool = False) -> None:
+    """All scenes, one section of the file each, with comments that say what each packet caused. Raises OSError.
+
+    samples: and what each ACK did to cwnd and its like.
+    """
     with path.open("wb") as file:
         for finding in findings:
             for scene in finding.scenes:
-                with AnnotatedCapture(file, both_ends=True) as capture:
+                with AnnotatedCapture(file, both_ends=True, samples=samples) as capture:
                     for event in scene.events:
                         capture(event)
                 if capture.error is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from hashlib import blake2s
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.plot import Series, strips, svg
 from synfin.lab.world import HALF_OPEN_BYTES, PORT, SECOND, SERVER, World, answers, entropy, forged
 from synfin.stack.stack import Stack
 from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, COOKIES_WHEN_FULL, Config
 from synfin.tcp.states import ESTABLISHED
+from synfin.view.figure import Figure, Line, Panel, highest
+from synfin.view.ticks import BYTES, COUNT, SHARE, Unit
 from synfin.wire.key import make_key
 from synfin.wire.segment import Segment, build
 from synfin.wire.tcp_header import ACK, RST, SYN
@@ -178,24 +180,34 @@ def cookie(settings: Settings, finding: Finding) -> None:
     finding.expect("what has overtaken it is dropped, and comes again", outcomes["later text came first"] == "nothing")
 
 
+def figure_of(title: str, runs: dict[str, Run]) -> Figure:
+    """The table, its memory and the honest clients, second by second."""
+
+    def panel(what: str, unit: Unit, values: Callable[[Run], list[float]]) -> Panel:
+        lines = []
+        for number, (name, one) in enumerate(runs.items()):
+            seconds = [second * SECOND for second in range(len(values(one)))]
+            lines.append(Line(name, ("two", "one")[number], seconds, values(one), dashed=number > 0))
+        return Panel(what, unit, lines, highest(lines) * 1.05)
+
+    panels = [
+        panel("half-open entries", COUNT, lambda one: one.half_open),
+        panel("their memory", BYTES, lambda one: one.memory),
+        panel("honest clients that get through", SHARE, lambda one: one.success()),
+    ]
+    return Figure(title, panels, 0, (len(runs["with cookies"].half_open) - 1) * SECOND)
+
+
 def run(settings: Settings) -> Finding:
     finding = Finding()
     runs = {"without cookies": Run(settings, COOKIES_OFF)}
     with_cookies = COOKIES_WHEN_FULL if settings["cookies"] else COOKIES_OFF
     runs["with cookies"] = Run(settings, with_cookies)
-    series: dict[str, list[Series]] = {
-        "half-open entries": [],
-        "their bytes": [],
-        "honest clients that get through": [],
-    }
     full_at = 10 + settings["queue"] // settings["rate"] + 1
     end = 10 + settings["seconds"]
     count = settings["rate"] // 10 * 10 * settings["seconds"]
     for name, one in runs.items():
         one.go()
-        series["half-open entries"].append((name, one.half_open))
-        series["their bytes"].append((name, one.memory))
-        series["honest clients that get through"].append((name, one.success()))
         succeeded, clients = one.under_attack(full_at, end)
         counters = one.world.server.counters.as_dict()
         finding.data[name] = {
@@ -210,11 +222,8 @@ def run(settings: Settings) -> Finding:
                 for key in ("TCPReqQFullDrop", "TCPReqQFullDoCookies", "SyncookiesSent", "SyncookiesRecv")
             },
         }
-    groups = list(series.items())
-    total = len(runs["with cookies"].half_open)
     title = f"SYN flood: {count} forged SYNs in {settings['seconds']} s, a SYN queue of {settings['queue']}"
-    finding.say(title, *strips(groups, total), "")
-    finding.svg = svg(title, groups, total)
+    finding.plot(figure_of(title, runs))
     for name in runs:
         found = finding.data[name]
         finding.say(f"  {name:16} {found['succeeded']} of {found['clients']} honest clients get through while it lasts")

@@ -263,13 +263,16 @@ class Network:
 
     # ---- reports ----
 
-    def report(self, transitions: int = 12) -> str:
-        """What happened, for people: incidents, the last transitions of each connection, and its diagram."""
-        return text_of(self.events, self.incidents, self.seed, self._names.by_address(), transitions)
+    def report(self, transitions: int = 12, *, cwnd: bool = False) -> str:
+        """What happened, for people: incidents, the last transitions of each connection, and its diagram.
 
-    def save_capture(self, path: str | Path) -> Path:
-        """Write the annotated pcapng of the events kept."""
-        return save_capture(self.events, Path(path))
+        cwnd: also what was sent over time in each, with cwnd and its like.
+        """
+        return text_of(self.events, self.incidents, self.seed, self._names.by_address(), transitions, cwnd)
+
+    def save_capture(self, path: str | Path, *, samples: bool = False) -> Path:
+        """Write the annotated pcapng of the events kept. samples: for `synfin plot`, what each ACK did to cwnd."""
+        return save_capture(self.events, Path(path), samples)
 
     def _known(self, hosts: str | Collection[str]) -> list[str]:
         names = [hosts] if isinstance(hosts, str) else list(hosts)

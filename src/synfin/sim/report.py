@@ -12,6 +12,10 @@ from synfin.tcp.states import NAMES
 from synfin.tcp.trace import Event, TransitionEvent
 from synfin.view.capture import AnnotatedCapture
 from synfin.view.diagram import Diagram
+from synfin.view.figure_text import figure_text
+from synfin.view.plots import connection_figure
+from synfin.view.text import plain
+from synfin.view.timeline import Timelines
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, reverse_key
 
 MAX_CONNECTIONS: Final = 4  # the last ones to do anything
@@ -25,8 +29,9 @@ def text_of(
     seed: int,
     names: dict[str, str],
     transitions: int,
+    cwnd: bool,
 ) -> str:
-    """The report as text. names: what to call an address."""
+    """The report as text. names: what to call an address. cwnd: with a plot of each connection."""
     events = list(events)
     last: dict[bytes, None] = {}  # connections, the latest to do anything last
     by_end: dict[tuple[str, bytes], list[TransitionEvent]] = {}
@@ -51,7 +56,19 @@ def text_of(
         for event in events:
             drawn(event)
         drawn.close()
-    return "\n".join([*lines, *_cut(diagram, MAX_LINES, "lines")])
+    lines += _cut(diagram, MAX_LINES, "lines")
+    if cwnd:
+        lines += _plots(events, shown)
+    return "\n".join(lines)
+
+
+def _plots(events: list[Event], shown: list[bytes]) -> list[str]:
+    """What was sent over time in these connections, with cwnd and its like."""
+    timelines = Timelines()
+    for event in events:
+        timelines(event)
+    found = [one for one in timelines.connections if min(one.key, reverse_key(one.key)) in shown]
+    return [plain(line) for one in found for line in [[("", "")], *figure_text(connection_figure(one))]]
 
 
 def _transitions(host: str, key: bytes, found: list[TransitionEvent]) -> list[str]:
@@ -69,9 +86,9 @@ def _cut(lines: list[str], most: int, what: str) -> list[str]:
     return lines if len(lines) <= most else [f"({len(lines) - most} {what} before)", *lines[-most:]]
 
 
-def save_capture(events: Iterable[Event], path: Path) -> Path:
-    """Write the events as an annotated pcapng."""
-    with AnnotatedCapture(path, both_ends=True) as capture:
+def save_capture(events: Iterable[Event], path: Path, samples: bool = False) -> Path:
+    """Write the events as an annotated pcapng. samples: with what each ACK did to cwnd and its like."""
+    with AnnotatedCapture(path, both_ends=True, samples=samples) as capture:
         for event in events:
             capture(event)
     if capture.error is not None:

@@ -237,7 +237,9 @@ class _Canvas:
             x = max(self._dot_x(at), 0)
             if before is not None:
                 x0, y0 = before
+                y = y0
                 for between in range(x0 + 1, x + 1):
+                    self._widen(found, between, y)  # where it came from: a steep curve has no gaps
                     y = y0 if layer.step else y0 + (value - y0) * (between - x0) / (x - x0)
                     self._widen(found, between, y)
             self._widen(found, x, value)

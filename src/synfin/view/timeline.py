@@ -314,6 +314,10 @@ class Timelines:
             if connection is not None:
                 connection.sample(event)
 
+    def largest(self) -> Connection | None:
+        """The connection that carried most text one way; None: there is none."""
+        return max(self.connections, key=lambda one: one.half(one.larger_sender()).text, default=None)
+
     def name(self, key: bytes, name: str) -> None:
         """What the host at the end with this key is called."""
         connection = self._current.get(min(key, reverse_key(key)))

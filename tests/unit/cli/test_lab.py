@@ -86,6 +86,24 @@ def test_svg_is_a_document(name: str, tmp_path: Path) -> None:
     assert ElementTree.fromstring(file.read_text(encoding="utf-8")).tag.endswith("svg")
 
 
+def test_cwnd_draws_each_scene_over_time_below_the_report() -> None:
+    plain, drawn = ask("close")[1], ask("close", "--cwnd")[1]
+    assert drawn.startswith(plain)
+    below = drawn[len(plain) :]
+    assert below.count("  sequence ") == below.count("\n── ") == plain.count("\n── ") == 4
+    assert "⠒ cwnd" in below
+
+
+def test_with_cwnd_the_svg_is_the_plot_and_the_capture_has_the_samples(tmp_path: Path) -> None:
+    svg, pcapng = tmp_path / "lab.svg", tmp_path / "lab.pcapng"
+    ask("close", "--svg", str(svg), "--pcapng", str(pcapng))
+    assert "sequence" not in svg.read_text(encoding="utf-8")
+    assert b", ssthresh " not in pcapng.read_bytes()
+    ask("close", "--svg", str(svg), "--pcapng", str(pcapng), "--cwnd")
+    assert ">sequence</text>" in svg.read_text(encoding="utf-8")
+    assert b", ssthresh unlimited, " in pcapng.read_bytes()
+
+
 WRONG = [
     (["no-such"], "there is no experiment 'no-such'; there are: handshake, "),
     (["close", "--set", "speed=3"], "no parameter 'speed'; there are: think_ms, bytes"),
