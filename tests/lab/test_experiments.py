@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from synfin.lab.catalogue import EXPERIMENTS
+from synfin.lab.congestion import jain, mathis
 from synfin.lab.experiment import Finding, as_json, report
 from synfin.lab.world import HALF_OPEN_BYTES
 from synfin.tcp import syn_queue
@@ -18,6 +19,7 @@ SMALL: dict[str, dict[str, int]] = {
     "isn": {"trials": 8},
     "syn-data": {"syns": 200},
     "syn-flood": {"queue": 16, "rate": 30, "seconds": 30},
+    "congestion": {"rate_mbit": 5, "queue_kb": 25, "seconds": 12},
 }
 # A parameter that makes an expected outcome impossible, and a word of the expectation that it breaks.
 BREAKS = [
@@ -26,6 +28,7 @@ BREAKS = [
     ("isn", {"gap_ms": 0, "trials": 8}, "clock of 4 µs keeps them out"),
     ("syn-data", {"bytes": 0, "syns": 100}, "ten times"),
     ("syn-flood", {"cookies": 0, "queue": 16, "rate": 30, "seconds": 30}, "with cookies every honest client"),
+    ("congestion", {**SMALL["congestion"], "second_rtt_ms": 400}, "two connections with reno share the link fairly"),
     ("close", {"think_ms": 0}, "the client: FIN-WAIT-1, FIN-WAIT-2"),
     ("time-wait", {"msl_ms": 0}, "with 2MSL the FIN comes again"),
     ("half-open", {"keepalive_s": 0}, "with keep-alive the survivor finds out"),
@@ -90,6 +93,33 @@ def test_a_report_tells_question_diagram_findings_and_sections(name: str) -> Non
     assert "RFC " in EXPERIMENTS[name].why
     assert found(name).scenes or found(name).figure
     assert max(map(len, text.splitlines())) <= 125
+
+
+def test_the_longer_round_trip_gets_less_of_a_shared_link() -> None:
+    experiment = EXPERIMENTS["congestion"]
+    told = experiment.run(experiment.settings({**SMALL["congestion"], "second_rtt_ms": 400})).data
+    for control in ("reno", "cubic"):
+        first, second = told[control]["rates"]
+        assert first > 2 * second
+        assert data("congestion")[control]["jain"] > 0.9 > told[control]["jain"]
+
+
+def test_no_flow_gets_more_than_the_link_carries() -> None:
+    told = data("congestion")
+    assert all(sum(one["rates"]) * 8 < 5_000_000 for one in told.values() if "rates" in one)
+    assert all(rate * 8 < 5_000_000 for one in told.values() if "rates" not in one for rate in one.values())
+
+
+def test_reno_alone_comes_near_to_what_mathis_gives_it() -> None:
+    alone = data("congestion")["reno alone"]
+    for percent in (1, 3):
+        assert 0.5 < alone[f"{percent} %"] / mathis(percent / 100, 40_000) < 1.2
+
+
+def test_jains_index_is_1_for_equals_and_1_of_n_for_one_who_takes_all() -> None:
+    assert jain([3.0, 3.0, 3.0]) == pytest.approx(1)
+    assert jain([5.0, 0.0, 0.0, 0.0]) == pytest.approx(0.25)
+    assert jain([0.0, 0.0]) == 0
 
 
 def test_the_handshake_numbers_its_segments_as_the_standard_says() -> None:
