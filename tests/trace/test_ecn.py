@@ -251,7 +251,7 @@ def test_a_window_probe_is_not_ect(stage: Stage) -> None:
     host.emits(ACK, 1, seq=1, ecn=NOT_ECT)
 
 
-def window_out(scene: Scene, host: Host, peer: Peer, segments: int) -> None:
+def window_out(host: Host, segments: int) -> None:
     """So many full segments are out."""
     host.writes(segments * MSS)
     for place in range(segments):
@@ -260,8 +260,8 @@ def window_out(scene: Scene, host: Host, peer: Peer, segments: int) -> None:
 
 def test_marks_are_answered_once_a_window_and_the_first_new_text_says_cwr(stage: Stage) -> None:
     # RFC 3168 6.1.2; RFC 8511: in slow start half
-    scene, host, peer = opened(stage)
-    window_out(scene, host, peer, 10)
+    _, host, peer = opened(stage)
+    window_out(host, 10)
     assert host.status().cwnd == 10 * MSS
     peer.sends(ACK | ECE, ack=2001)
     assert (host.status().cwnd, host.status().ssthresh) == (5 * MSS, 5 * MSS)
@@ -283,7 +283,7 @@ def test_marks_are_answered_once_a_window_and_the_first_new_text_says_cwr(stage:
 def test_an_ack_that_tells_of_marks_does_not_raise_cwnd(stage: Stage) -> None:
     # RFC 3168 6.1.2
     scene, host, peer = opened(stage)
-    window_out(scene, host, peer, 10)
+    window_out(host, 10)
     peer.sends(ACK | ECE, ack=10_001)
     before = host.status().cwnd
     for _ in range(20):
@@ -300,7 +300,7 @@ def test_an_ack_that_tells_of_marks_does_not_raise_cwnd(stage: Stage) -> None:
 def test_what_is_sent_again_does_not_say_cwr_the_first_new_text_does(stage: Stage) -> None:
     # RFC 3168 6.1.2: a window is reduced "for any reason", and CWR goes "in the first new data packet"
     scene, host, peer = opened(stage, sack=True)
-    window_out(scene, host, peer, 10)
+    window_out(host, 10)
     scene.tick(RTT)
     peer.sends(ACK | ECE, ack=1, sack=[(5001, 10_001)])
     for place in range(5):
@@ -314,7 +314,7 @@ def test_what_is_sent_again_does_not_say_cwr_the_first_new_text_does(stage: Stag
 def test_a_loss_in_the_round_trip_of_an_answered_mark_is_not_answered_again(stage: Stage) -> None:
     # RFC 8511 4.2
     scene, host, peer = opened(stage, sack=True)
-    window_out(scene, host, peer, 10)
+    window_out(host, 10)
     peer.sends(ACK | ECE, ack=1001)
     assert host.status().cwnd == 5 * MSS
     scene.tick(RTT)
@@ -353,3 +353,14 @@ def test_marks_without_end_leave_a_transfer_slow_but_whole(stage: Stage) -> None
         last = burst
         peer.sends(ACK | ECE, ack=peer.heard)
     assert last == host.status().cwnd == MSS
+
+
+def test_a_fin_is_no_text_and_its_ack_tells_no_new_marks(stage: Stage) -> None:
+    # RFC 3168 6.1.2: CWR waits for new data, and until it is said the peer has to echo
+    _, host, peer = opened(stage)
+    window_out(host, 4)
+    peer.sends(ACK | ECE, ack=3001)
+    host.shuts()
+    host.emits(ACK | FIN)
+    peer.sends(ACK | ECE, ack=4002)
+    host.counted(TCPEcnReductions=1)

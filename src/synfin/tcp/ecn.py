@@ -103,9 +103,9 @@ class Marks:
     def owes_answer(self, ack: i64) -> bool:
         """The ACK tells of marks that cwnd has not answered: once a window of data is enough (RFC 3168 6.1.2).
 
-        Only what was sent after the last reduction tells that the peer has heard of it, and the first of it said CWR.
+        Only the ACK of text that was sent after the last reduction tells of new marks: the first of it said CWR.
         """
-        return self.echoed and ack > self._point
+        return self.echoed and not self._cwr and ack > self._point
 
     def answers_loss(self, una: i64) -> bool:
         """What is lost at `una` was sent before cwnd answered a mark: once a round trip is enough (RFC 8511 4.2)."""
@@ -120,7 +120,9 @@ class Marks:
 
     def on_undone(self) -> None:
         """The reduction for a loss was taken back; it answers no mark any more."""
-        self._point = self._marked
+        if self._point != self._marked:
+            self._point = self._marked
+            self._cwr = False
 
     def fill(self, seg: Segment) -> None:
         """New text. Not SYNs, pure ACKs, what is sent again (RFC 3168 6.1.5), or window probes (6.1.6)."""
