@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import gc
 import hashlib
 import json
@@ -18,6 +19,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,8 @@ class Settings:
     annotated: bool = False  # the capture comes from the trace, else from the link
     snaplen: int = 0
     lose: int = 0  # one of so many packets with text, each way; 0: none
-    config: dict[str, int] = dataclasses.field(default_factory=dict)  # of synfin.Config, by name
+    mark: int = 0  # ... is marked, if it is ECT
+    config: Mapping[str, int | str] = dataclasses.field(default_factory=dict)  # of synfin.Config, by name
 
     @property
     def versions(self) -> list[int]:
@@ -144,6 +147,21 @@ class Side:
         assert self.lossy is not None
         return self.lossy.lost
 
+    async def marked(self) -> dict[str, int]:
+        """Packets with text that the link marked so far."""
+        assert self.lossy is not None
+        return self.lossy.marked
+
+    async def set_kernel_ecn(self, value: int) -> bool:
+        """Set the kernel's tcp_ecn; False: it knows no such value."""
+        try:
+            _set_tcp_ecn(value)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return False
+        return True
+
     async def facts(self) -> dict[str, Any]:
         """All that a test may want to compare."""
         return {
@@ -227,6 +245,10 @@ class Side:
             await writer.wait_closed()
 
 
+def _set_tcp_ecn(value: int) -> None:
+    Path("/proc/sys/net/ipv4/tcp_ecn").write_text(str(value))
+
+
 async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
     """Header fields up to the empty line, names in lower case."""
     fields: dict[str, str] = {}
@@ -300,7 +322,7 @@ async def run(settings: Settings) -> None:
     server = HttpServer()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: server.problems.append(f"{context['message']}: {context}"))
-    lossy = LossyLink(link, settings.lose) if settings.lose else None
+    lossy = LossyLink(link, settings.lose, settings.mark) if settings.lose or settings.mark else None
     tap: PcapTap | None = None
     recorder: AnnotatedCapture | None = None
     writer: PcapngWriter | None = None

@@ -157,7 +157,7 @@ def test_a_peer_of_other_settings_is_understood() -> None:
                 sack=draw.random() < 0.7,
                 receive_buffer=draw.choice((2048, 5000, 65535, 128 * 1024)),
                 nodelay=draw.random() < 0.5,
-                ecn=draw.choice(("off", "accept", "on")),
+                ecn=draw.choice(("off", "accept", "on", "accurate")),
             )
             for _ in range(2)
         ]
@@ -171,8 +171,8 @@ def test_a_peer_of_other_settings_is_understood() -> None:
 @pytest.mark.parametrize("mark", [0.01, 0.3, 1.0])
 def test_marks_and_losses_together_lose_nothing(loss: float, mark: float) -> None:
     marked = answered = 0
-    for seed, (offload, sack, pacing) in enumerate(product((True, False), repeat=3)):
-        config = Config(ecn="on", sack=sack, pacing=pacing)
+    for seed, (offload, sack, pacing, accurate) in enumerate(product((True, False), repeat=4)):
+        config = Config(ecn="accurate" if accurate else "on", sack=sack, pacing=pacing)
         faults = Faults(loss=loss, reorder=0.1, duplicate=0.02, mark=mark)
         world = World(seed, config=config, faults=faults, offload=offload, ipv6=seed % 2 == 0)
         _exchange(world, 300_000)

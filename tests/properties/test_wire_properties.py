@@ -27,7 +27,7 @@ COOKIES = st.just(b"") | st.sampled_from(range(4, 17, 2)).flatmap(lambda n: st.b
 def segments(draw: st.DrawFn, payloads: st.SearchStrategy[bytes] = st.binary(max_size=64)) -> Segment:  # noqa: B008
     s = Segment()
     s.key, s.ttl, s.traffic_class = draw(KEYS), draw(U8), draw(U8)
-    s.seq, s.ack, s.flags, s.window, s.urgent = draw(U32), draw(U32), draw(U8), draw(U16), draw(U16)
+    s.seq, s.ack, s.flags, s.window, s.urgent = draw(U32), draw(U32), draw(st.integers(0, 0x1FF)), draw(U16), draw(U16)
     room = 40
     if draw(st.booleans()):
         s.has_ts, s.ts_val, s.ts_ecr = True, draw(U32), draw(U32)
@@ -48,6 +48,12 @@ def segments(draw: st.DrawFn, payloads: st.SearchStrategy[bytes] = st.binary(max
         cookie = draw(COOKIES)
         if (len(cookie) + 5) // 4 * 4 <= room:
             s.fast_open = cookie
+            room -= (len(cookie) + 5) // 4 * 4
+    fields = draw(st.integers(-1, 3))
+    if fields >= 0 and (2 + 3 * fields + 3) // 4 * 4 <= room:
+        s.accecn_order = draw(st.integers(0, 1))
+        values = [draw(st.integers(0, 0xFFFFFF)) if place < fields else -1 for place in range(3)]
+        s.accecn_first, s.accecn_ceb, s.accecn_last = values
     s.payload = draw(payloads)
     return s
 

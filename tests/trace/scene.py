@@ -116,11 +116,12 @@ class Peer:
         self, flags: int, data: int | bytes = b"", *, seq: int | None = None, ack: int | None = None,
         win: int | None = None, mss: int = -1, wscale: int = -1, ts: tuple[int, int] | bool | None = None,
         urgent: int = 0, gso: int = 0, sack: list[tuple[int, int]] | None = None, sack_ok: bool = False,
-        ecn: int = 0,
+        ecn: int = 0, accecn: tuple[int, ...] | None = None,
     ) -> None:  # fmt: skip
         """One segment to the host. ts: (TSval, TSecr); True: the right ones; False: none although agreed.
 
-        sack: blocks of the host's numbers. sack_ok: SACK-permitted. ecn: the field of the IP header.
+        sack: blocks of the host's numbers. sack_ok: SACK-permitted. ecn: the field of the IP header. accecn: the
+        option, its order and fields.
         """
         scene = self._scene
         scene.nothing_unclaimed("before the peer sends")
@@ -135,6 +136,9 @@ class Peer:
         seg.window = self.window if win is None else win
         seg.urgent = urgent
         seg.traffic_class = ecn
+        if accecn is not None:
+            fields = (*accecn, -1, -1, -1)
+            seg.accecn_order, seg.accecn_first, seg.accecn_ceb, seg.accecn_last = fields[:4]
         seg.mss = mss
         seg.wscale = wscale
         seg.sack_permitted = sack_ok
@@ -188,11 +192,13 @@ class Host:
     def emits(
         self, flags: int, data: int | bytes = b"", *, seq: int | None = None, ack: int | None = None,
         win: int | None = None, mss: int = -1, wscale: int = -1, ts: tuple[int, int] | None = None,
-        sack: list[tuple[int, int]] | None = None, ecn: int = 0, to: Peer | None = None,
+        sack: list[tuple[int, int]] | None = None, ecn: int = 0,
+        accecn: tuple[int, ...] | None = None, to: Peer | None = None,
     ) -> Packet:  # fmt: skip
         """The next packet must be this one. seq left out: the host's next number; ack left out: not looked at.
 
-        sack: its blocks, in the peer's numbers; left out: none. ecn: the field of the IP header.
+        sack: its blocks, in the peer's numbers; left out: none. ecn: the field of the IP header. accecn: the option,
+        its order and fields.
         """
         scene = self._scene
         peer = scene.peer if to is None else to
@@ -237,6 +243,8 @@ class Host:
             base = peer.wire(0)
             blocks = [(peer.relative(left, base), peer.relative(right, base)) for left, right in seen.sack]
         compare("sack", blocks, sack)
+        fields = (seen.accecn_order, seen.accecn_first, seen.accecn_ceb, seen.accecn_last)
+        compare("accecn", tuple(field for field in fields if field >= 0), accecn if accecn is not None else ())
         if differences:
             scene.fail(f"expected {wanted}: " + "; ".join(differences))
         return seen

@@ -11,7 +11,7 @@ from tests.trace.scene import DATA, MSS, RTO, RTT, SECOND, Host, Peer, Scene, St
 
 ASKS = SYN | ECE | CWR
 AGREES = SYN | ACK | ECE
-SETTINGS = ["off", "accept", "on"]
+SETTINGS = ["off", "accept", "on"]  # "accurate": test_accurate_ecn
 
 
 def opened(stage: Stage, *, sack: bool = False, **settings: object) -> tuple[Scene, Host, Peer]:

@@ -142,7 +142,7 @@ class TunLink:
             if not self.offload:
                 for packet in split(burst):
                     self._write([packet])
-            elif burst.csum_start or not 0 < burst.gso_size < burst.payload_len:
+            elif (burst.csum_start and not _counts_by_cwr(burst)) or not 0 < burst.gso_size < burst.payload_len:
                 self._write(_framed(burst))
             else:  # complete checksums hold for one segment only
                 for packet in split(burst):
@@ -195,6 +195,11 @@ class TunLink:
             raise OSError(error.errno, f"the TUN link {self.name!r} {what}") from error
         self.refused += 1
         self.last_error = error
+
+
+def _counts_by_cwr(burst: Burst) -> bool:
+    """Whoever cuts it for us would leave CWR on the first segment only: the vnet header knows nothing of RFC 9768."""
+    return burst.ace and burst.head[burst.csum_start + _TCP_FLAGS_OFFSET] & _CWR != 0
 
 
 def _framed(burst: Burst) -> list[Piece]:

@@ -19,7 +19,7 @@ COOKIES_OFF = 0
 COOKIES_WHEN_FULL = 1
 COOKIES_ALWAYS = 2
 
-ECN_SETTINGS = ("off", "accept", "on")
+ECN_SETTINGS = ("off", "accept", "on", "accurate")
 SWITCHES = ("timestamps", "timestamps_required", "window_scale", "sack", "pacing", "nodelay", "abort_on_overflow")
 
 MIN_MSS = 48  # below this packets are mostly header: a denial of service (Linux: TCP_MIN_SND_MSS)
@@ -108,8 +108,9 @@ class Config:
     """Spread what cwnd lets out over the round trip, where that is longer than a millisecond."""
     ecn: str = "accept"
     """Explicit congestion notification: a router marks packets instead of dropping them. "off"; "accept": where the
-    peer asks for it (Linux: tcp_ecn 2); "on": ask for it, too (tcp_ecn 1, RFC 3168). A SYN that asks and is lost goes
-    again without."""
+    peer asks for it (Linux: tcp_ecn 2); "on": ask for it, too (tcp_ecn 1, RFC 3168); "accurate": ask for and accept
+    Accurate ECN (tcp_ecn 3, RFC 9768), which counts marks, or else that. A SYN that asks and is lost goes again
+    without."""
     nodelay: bool = False
     """Switch Nagle's algorithm off for new connections (RFC 9293 3.7.4)."""
     rto_initial_us: int = 1 * SECOND_US

@@ -12,7 +12,8 @@ from mypy_extensions import i64
 
 from synfin.tcp import acceptance, errors, report
 from synfin.tcp import handshake as opening
-from synfin.tcp.ecn import NO_ECT, Echo, Marks, offered
+from synfin.tcp.accurate_ecn import AccurateEcho, AccurateMarks
+from synfin.tcp.ecn import ACCURATE, MODE, NO_ECT, Echo, Marks, offered
 from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
 from synfin.tcp.path_probe import OFF
 from synfin.tcp.pressure import FULL
@@ -75,6 +76,7 @@ class Connection(Tcb):
     def _establish(self, agreed: Negotiated, window: i64, rtt: i64, syn_lost: bool, now: i64) -> None:
         """Both SYNs are acknowledged. window: the peer's, in bytes."""
         config = self.env.config
+        opening_by = self.handshake
         self.handshake = None
         self.peer_mss = agreed.peer_mss
         self.stamps.enabled = agreed.timestamps
@@ -83,8 +85,7 @@ class Connection(Tcb):
         self.receiver.sack = agreed.sack
         self.receiver.rtt.establish(rtt, agreed.timestamps)
         if agreed.ecn:
-            self.receiver.echo = Echo()
-            self.sender.losses.marks = Marks(not agreed.ecn & NO_ECT)
+            self._use_ecn(agreed.ecn, opening_by)
         self.sender.establish(self._mss(self.mtu), agreed.sack, window, 0, 1, rtt, syn_lost, now)
         self._begin_path(now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
@@ -98,6 +99,15 @@ class Connection(Tcb):
         self.touch()
         if self.closer.fin_queued:  # CLOSE was called before the handshake was done
             self._to(self.closer.state(), "CLOSE", "9293 3.10.4", CAUSE_USER, now)
+
+    def _use_ecn(self, agreed: i64, handshake: Handshake | None) -> None:
+        """handshake: None after a passive open, which ends with an ACK that tells of our SYN,ACK."""
+        if agreed & MODE == ACCURATE:
+            self.receiver.echo = AccurateEcho(agreed, handshake is not None and handshake.agreed is None)
+            self.sender.losses.marks = AccurateMarks(agreed, handshake is None)
+        else:
+            self.receiver.echo = Echo()
+            self.sender.losses.marks = Marks(not agreed & NO_ECT)
 
     def _on_syn_sent(self, seg: Segment, now: i64) -> None:
         handshake = self.handshake
@@ -126,7 +136,10 @@ class Connection(Tcb):
             if rtt == 0 and agreed.timestamps:  # which of our SYNs it answers, only its timestamp tells (RFC 7323 4.1)
                 rtt = rtt_us(self.stamps.echo_tick(seg.ts_ecr, now), now)
             self._establish(agreed, seg.window, rtt, handshake.tries > 0, now)
-            self.receiver.acks.due = True
+            if agreed.ecn & MODE == ACCURATE:
+                self._send_ack(now)  # without text: it tells of the SYN,ACK's ECN field (RFC 9768 3.2.2.1)
+            else:
+                self.receiver.acks.due = True
         else:
             handshake.agreed = agreed
             self.receiver.wscale = agreed.rcv_wscale  # of all that is sent but the SYN,ACK (RFC 7323 2.2)
@@ -178,6 +191,8 @@ class Connection(Tcb):
             sender.max_wnd,
         )  # fmt: skip
         if verdict > acceptance.ACCEPT_NO_TEXT:
+            if receiver.echo is not None and flags & SYN and flags & ACK:
+                receiver.echo.on_syn_ack_again()
             self._refuse(verdict, seq, ack, size, length > size, now)
             self._update_deadline()
             return
@@ -206,12 +221,15 @@ class Connection(Tcb):
     def _on_ecn(self, echo: Echo, seg: Segment, size: i64) -> None:
         """ECN was agreed on: marks on this segment, and what it tells of marks on ours (RFC 3168 6.1)."""
         ecn = seg.traffic_class & ECN
+        packets = (size + seg.gso_size - 1) // seg.gso_size if seg.gso_size else 1
         if ecn == CE:
-            self.env.counters.InCEPkts += 1
-        echo.on_segment(ecn, seg.flags, size)
+            self.env.counters.InCEPkts += packets
+        echo.on_segment(ecn, seg.flags, size, packets)
+        if echo.due and not size:
+            self.receiver.acks.due = True
         marks = self.sender.losses.marks
         assert marks is not None
-        marks.on_segment(seg.flags)
+        marks.on_segment(seg)
 
     def _on_syn_rcvd(self, seg: Segment, seq: i64, ack: i64, now: i64) -> bool:
         """SYN-RCVD after a simultaneous open. True: ESTABLISHED, and the rest of `seg` is still to be read."""

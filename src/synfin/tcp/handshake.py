@@ -11,13 +11,11 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp.ecn import CLASSIC, MODE, NO_ECT, syn_ack_flags, syn_flags
+from synfin.tcp.ecn import CLASSIC, MODE, NO_ECT, syn_ack_flags, syn_flags, tries
 from synfin.tcp.syn_options import Negotiated, Offer, agree
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import ACK, RST, SYN
-
-TRIES_WITH_ECN: Final = 1
 
 # verdicts on a segment in SYN-SENT and SYN-RCVD
 DROP: Final = 0
@@ -99,8 +97,8 @@ class Handshake:
         return agreed
 
     def _without_ecn(self) -> bool:
-        """RFC 3168 6.1.1.1: some firewalls drop a SYN that asks for ECN, so one that is lost goes again without."""
-        return self.tries >= TRIES_WITH_ECN
+        """A SYN that asks for ECN and is lost goes again without."""
+        return self.tries >= tries(self.offer.ecn)
 
     def _ecn_flags(self) -> i64:
         if self.agreed is not None:

@@ -11,9 +11,21 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.accurate_ecn import fill_first_option
 from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
-from synfin.tcp.ecn import CLASSIC, OFF, accepted, syn_ack_flags
+from synfin.tcp.ecn import (
+    ACCURATE,
+    MODE,
+    NO_ECT,
+    OFF,
+    OTHER_MODE,
+    TRIES_ACCURATE,
+    accepted,
+    agree_again,
+    agree_on_cookie,
+    syn_ack_flags,
+)  # fmt: skip
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import fill_syn
 from synfin.tcp.receiver import scaled
@@ -33,10 +45,11 @@ from synfin.tcp.syn_queue import HalfOpen, SynQueue
 from synfin.tcp.timer import Timed
 from synfin.tcp.timestamps import echo_tick, rtt_us, ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
+from synfin.wire.ip import ECN
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt
-from synfin.wire.tcp_header import ACK, CWR, ECE, FIN, RST, SYN
+from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 
 MAX_WINDOW_FIELD: Final = 65535
 MAX_OFFERS: Final = 64
@@ -241,7 +254,7 @@ class Listener(Timed):
             self._rcv_wscale if scaling else 0,
             timestamps,
             timestamps and option_sack(bits),
-            CLASSIC if timestamps and option_ecn(bits) else OFF,
+            agree_on_cookie(accepted(env.config.ecn), timestamps and option_ecn(bits), seg.flags),
         )
         if len(self._accept) >= self.backlog:
             self._on_accept_queue_full(seg, now)  # ignored, the client's data brings the cookie again
@@ -281,16 +294,26 @@ class Listener(Timed):
         if seg.seq == entry.irs and not seg.flags & ACK:
             env.counters.RetransSegs += 1
             self._note(now, seg.key, "retransmission: SYN,ACK for a SYN that came again")
-            if entry.agreed.ecn and not seg.flags & (ECE | CWR):
-                self._fall_back(seg.key, entry, now)
+            if entry.agreed.ecn and not self._keeps_ecn(seg, entry, now):
+                return
             self._send_syn_ack(seg.key, entry, 0, now)
             return
         self._challenge(seg.key, entry, now)
 
-    def _fall_back(self, key: bytes, entry: HalfOpen, now: i64) -> None:
-        """The SYN came again without ECN: neither side uses it then (RFC 3168 6.1.1.1). Happens once to an entry."""
-        entry.agreed.ecn = OFF
-        self._wait(key, entry, now)
+    def _keeps_ecn(self, seg: Segment, entry: HalfOpen, now: i64) -> bool:
+        """ECN was agreed on with the SYN that has come again. False: it asks for another mode, and is reset."""
+        before = entry.agreed.ecn
+        after = agree_again(before, accepted(self._env.config.ecn), seg.flags, seg.traffic_class & ECN)
+        if after == OTHER_MODE:
+            self._env.output.reset_for(seg)
+            self._remove(seg.key)
+            self._env.counters.AttemptFails += 1
+            self._trace(now, seg.key, SYN_RCVD, LISTEN, "reset: the SYN came again with another ECN mode", "9768 3.1.5")
+            return False
+        entry.agreed.ecn = after
+        if (before ^ after) & (MODE | NO_ECT):  # happens once to an entry
+            self._wait(seg.key, entry, now)
+        return True
 
     def _challenge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
         """An ACK for what does not fit a half-open entry, within the stack's limit: entries are cheap to make."""
@@ -341,6 +364,8 @@ class Listener(Timed):
                 self._trace(now, key, SYN_RCVD, LISTEN, "reset: the accept queue is full", "9293 3.10.7.4")
             return None
         self._remove(key)
+        if entry.retry >= TRIES_ACCURATE and agreed.ecn & MODE == ACCURATE:
+            agreed.ecn |= NO_ECT  # RFC 9768 3.1.5: a SYN,ACK without ECN went out
         rtt = now - entry.sent_at if entry.retry == 0 else 0
         if rtt == 0 and agreed.timestamps and seg.has_ts:
             # Which SYN,ACK this answers, only its timestamp tells (RFC 7323 4.1); without it the timer stays at 3 s.
@@ -420,7 +445,11 @@ class Listener(Timed):
         out = env.output.blank(reverse_key(key))
         out.seq = entry.iss
         out.ack = seq_add(entry.irs, 1)
-        out.flags = SYN | ACK | syn_ack_flags(entry.agreed.ecn)
+        out.flags = SYN | ACK
+        if entry.retry < TRIES_ACCURATE or entry.agreed.ecn & MODE != ACCURATE:  # RFC 9768 3.2.3.2.2, as is the next
+            out.flags |= syn_ack_flags(entry.agreed.ecn)
+        if mtu and entry.agreed.ecn & MODE == ACCURATE:
+            fill_first_option(out)
         out.window = self._window()
         ts_val: i64 = ts_clock(now, env.ts_offset(key)) if entry.agreed.timestamps else 0
         if cookie_bits >= 0 and entry.agreed.timestamps:

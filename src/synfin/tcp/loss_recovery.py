@@ -164,8 +164,8 @@ class LossRecovery:
         if recovery.phase == NONE and board.lost > self._excused(board):
             result |= self._enter_fast(flight, ack if advanced else una, nxt, recoverable, flight_size, now)
         sample.ecn = 0
-        if self.marks is not None and self.marks.echoed:
-            sample.ecn = board.newly
+        if self.marks is not None:
+            sample.ecn = self.marks.on_delivered(board.newly, self.mss)
             result |= self._on_echo(self.marks, ack, nxt, flight_size, now)
         if board.newly or lost:
             # RFC 6582 3.2 step 3: the ACK that ends fast recovery leaves cwnd at ssthresh.

@@ -12,6 +12,7 @@ from mypy_extensions import i64
 from synfin.tcp.counters import Counters
 from synfin.tcp.receiver import Receiver
 from synfin.tcp.sender import Chunk
+from synfin.tcp.syn_options import TIMESTAMP_BYTES
 from synfin.tcp.timestamps import Timestamps
 from synfin.wire.segment import Segment
 from synfin.wire.seq import wrap
@@ -69,6 +70,18 @@ def fill_sack(seg: Segment, irs: i64, room: i64, receiver: Receiver, counters: C
     elif len(blocks) > 1 and blocks[1][0] <= left and right <= blocks[1][1]:
         counters.TCPDSACKOfoSent += 1
     seg.sack = [(wrap(left, irs), wrap(right, irs)) for left, right in blocks]
+
+
+def option_room(seg: Segment, room: i64) -> i64:
+    """What timestamps and SACK leave of the 40 bytes of options, and at most `room` beside text."""
+    left: i64 = ALL_OPTIONS
+    if seg.has_ts:
+        left -= TIMESTAMP_BYTES
+    if seg.sack is not None:
+        blocks = SACK_HEADER + SACK_BLOCK * len(seg.sack)
+        left -= blocks
+        room -= blocks
+    return left if left < room else room
 
 
 def flags_of(chunk: Chunk) -> i64:

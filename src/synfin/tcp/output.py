@@ -47,9 +47,10 @@ class Output:
         self._counters.OutSegs += 1
         return True
 
-    def data(self, seg: Segment, pieces: list[Piece], length: i64, gso_size: i64) -> None:
-        """Queue a segment, or a burst of them, with text."""
-        self.packets.append(Burst(build_head(seg, length), pieces, length, gso_size, 20 if len(seg.key) == 12 else 40))
+    def data(self, seg: Segment, pieces: list[Piece], length: i64, gso_size: i64, ace: bool = False) -> None:
+        """Queue a segment, or a burst of them, with text. ace: see Burst."""
+        csum_start: i64 = 20 if len(seg.key) == 12 else 40
+        self.packets.append(Burst(build_head(seg, length), pieces, length, gso_size, csum_start, ace))
         self._counters.OutSegs += (length + gso_size - 1) // gso_size if gso_size else 1
 
     def raw(self, packet: bytes) -> None:

@@ -1,7 +1,7 @@
 """The one place where SYN options meet: what this side offers, what the other side's SYN says, what both may use.
 
 RFC 9293 3.7.1 and RFC 6691 (MSS), RFC 7323 2.2 (window scale) and 3.2 (timestamps), RFC 2018 2 (SACK), RFC 3168 6.1.1
-(ECN, by flags).
+and RFC 9768 3.1 (ECN, by flags).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.config import MIN_MSS, Config
 from synfin.tcp.ecn import agree_on_syn, agree_on_syn_ack
+from synfin.wire.ip import ECN
 from synfin.wire.segment import Segment
 from synfin.wire.tcp_header import ACK
 
@@ -86,8 +87,9 @@ def agree(mine: Offer, syn: Segment) -> Negotiated:
         snd_wscale = syn.wscale if syn.wscale <= MAX_WSCALE else MAX_WSCALE
         rcv_wscale = mine.wscale
     timestamps = mine.timestamps and syn.has_ts
-    ecn = agree_on_syn_ack(mine.ecn, syn.flags) if syn.flags & ACK else agree_on_syn(mine.ecn, syn.flags)
-    return Negotiated(peer_mss, scaling, snd_wscale, rcv_wscale, timestamps, mine.sack and syn.sack_permitted, ecn)
+    ecn = syn.traffic_class & ECN
+    agreed = agree_on_syn_ack(mine.ecn, syn.flags, ecn) if syn.flags & ACK else agree_on_syn(mine.ecn, syn.flags, ecn)
+    return Negotiated(peer_mss, scaling, snd_wscale, rcv_wscale, timestamps, mine.sack and syn.sack_permitted, agreed)
 
 
 def send_mss(peer_mss: i64, key: bytes, mtu: i64, timestamps: bool) -> i64:

@@ -356,13 +356,19 @@ class Tcb(Turn):
         marks = self.sender.losses.marks
         if marks is not None and ecn and chunk.length and not chunk.retransmission:
             marks.fill(seg)
-        self.env.output.data(seg, chunk.pieces, chunk.length, chunk.segment)
+        echo = self.receiver.echo
+        if echo is not None and chunk.segment == 0 and not chunk.retransmission:
+            echo.fill_option(seg, outgoing.option_room(seg, self.sender.mss - chunk.length))
+        self.env.output.data(seg, chunk.pieces, chunk.length, chunk.segment, echo is not None and echo.accurate)
 
     def _send_ack(self, now: i64) -> None:
         """An ACK of its own, now: SND.NXT, RCV.NXT and the window as they are, and what waits behind holes."""
         seg = self._blank(self.sender.snd_nxt, ACK, now)
         if self.receiver.sack:
             outgoing.fill_sack(seg, self.irs, outgoing.ALL_OPTIONS, self.receiver, self.env.counters)
+        if self.receiver.echo is not None:
+            self.receiver.echo.fill_pure_ack(seg)
+            self.receiver.echo.fill_option(seg, outgoing.option_room(seg, outgoing.ALL_OPTIONS))
         self.env.output.reply(seg)
 
     def _send_syn(self, now: i64) -> None:

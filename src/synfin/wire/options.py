@@ -1,6 +1,7 @@
 """TCP options (RFC 9293 3.2): the bytes between the fixed header and the data, and the fields they mean.
 
-MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323 2.2, 3.2), SACK (RFC 2018 2, 3), Fast Open (RFC 7413 4.1.1).
+MSS (RFC 9293 3.7.1), window scale and timestamps (RFC 7323 2.2, 3.2), SACK (RFC 2018 2, 3), Fast Open (RFC 7413 4.1.1),
+AccECN (RFC 9768 3.2.3).
 Values are kept as they stand on the wire; what an option means for a connection is decided in tcp/. Options are written
 in Linux's order whatever the flags, so one set of fields has one encoding.
 """
@@ -21,6 +22,10 @@ SACK_PERMITTED: Final = 4
 SACK: Final = 5
 TIMESTAMPS: Final = 8
 FAST_OPEN: Final = 34
+ACCECN_0: Final = 172  # fields e0b, ceb, e1b
+ACCECN_1: Final = 174  # fields e1b, ceb, e0b
+
+NO_ECN_OPTION: Final = -1
 
 TS_BLOCK: Final = 0x0101080A  # NOP, NOP, kind 8, length 10: the layout RFC 7323 appendix A recommends
 
@@ -37,6 +42,10 @@ class Options:
         self.ts_ecr: i64 = 0  # 0 unless has_ts
         self.sack: list[tuple[int, int]] | None = None  # wire numbers (left, right), one to four blocks, as sent
         self.fast_open: bytes | None = None  # b"": a cookie request; else the cookie, 4 to 16 bytes, even
+        self.accecn_order: i64 = NO_ECN_OPTION  # 0 or 1: which of the two AccECN options there is
+        self.accecn_first: i64 = -1  # its fields, of 24 bits; -1: absent, and so are those after it
+        self.accecn_ceb: i64 = -1
+        self.accecn_last: i64 = -1
 
     def clear_options(self) -> None:
         self.mss = -1
@@ -47,6 +56,10 @@ class Options:
         self.ts_ecr = 0
         self.sack = None
         self.fast_open = None
+        self.accecn_order = NO_ECN_OPTION
+        self.accecn_first = -1
+        self.accecn_ceb = -1
+        self.accecn_last = -1
 
 
 def parse_untrusted(data: bytes, start: i64, end: i64, syn: bool, into: Options) -> None:
@@ -90,6 +103,8 @@ def parse_untrusted(data: bytes, start: i64, end: i64, syn: bool, into: Options)
         elif kind == FAST_OPEN and syn and cookie_len_ok(size - 2):
             # RFC 7413 4.1.1: with an invalid cookie length or without SYN the option MUST be ignored, not refused.
             into.fast_open = data[at + 2 : at + size]
+        elif kind == ACCECN_0 or kind == ACCECN_1:
+            _read_accecn(data, at, at + size, into)
         # RFC 9293 3.1, MUST-6: options that are not implemented are ignored.
         at += size
 
@@ -103,7 +118,7 @@ def build(options: Options) -> bytes:
     """The options as bytes, a multiple of 4 long. Raises ValueError if they need more than 40 bytes.
 
     Layout and padding are Linux's: MSS; SACK-permitted and timestamps in three words; NOP window scale;
-    NOP NOP SACK; Fast Open.
+    NOP NOP SACK; Fast Open; AccECN.
     """
     w = BytesWriter()
     if options.mss >= 0:
@@ -146,6 +161,8 @@ def build(options: Options) -> bytes:
         w.append(2 + len(cookie))
         w.write(cookie)
         _nops(w, (2 - len(cookie)) % 4)
+    if options.accecn_order != NO_ECN_OPTION:
+        _write_accecn(w, options)
     built = w.getvalue()
     if len(built) > MAX_OPTIONS_LEN:
         raise ValueError(f"{len(built)} bytes of TCP options, at most {MAX_OPTIONS_LEN} fit")
@@ -163,6 +180,35 @@ def _read_sack(data: bytes, at: i64, end: i64) -> list[tuple[int, int]]:
         blocks.append((read_u32(data, at), read_u32(data, at + 4)))
         at += 8
     return blocks
+
+
+def _read_accecn(data: bytes, at: i64, end: i64, into: Options) -> None:
+    """RFC 9768 3.2.3: whole fields that fit the length count, and nothing else of it."""
+    into.accecn_order = 0 if data[at] == ACCECN_0 else 1
+    into.accecn_first = _read_u24(data, at + 2) if at + 5 <= end else -1
+    into.accecn_ceb = _read_u24(data, at + 5) if at + 8 <= end else -1
+    into.accecn_last = _read_u24(data, at + 8) if at + 11 <= end else -1
+
+
+def _read_u24(data: bytes, at: i64) -> i64:
+    upper: i64 = data[at]
+    return (upper << 16) | read_u16(data, at + 1)
+
+
+def _write_accecn(w: BytesWriter, options: Options) -> None:
+    fields = (options.accecn_first, options.accecn_ceb, options.accecn_last)
+    count: i64 = 0
+    while count < 3 and fields[count] >= 0:
+        count += 1
+    size: int = 2 + 3 * count
+    w.append(ACCECN_0 if options.accecn_order == 0 else ACCECN_1)
+    w.append(size)
+    for place in range(count):
+        field: i64 = fields[place]
+        upper: int = (field >> 16) & 0xFF
+        w.append(upper)
+        put_u16(w, field & 0xFFFF)
+    _nops(w, -size % 4)
 
 
 def _nops(w: BytesWriter, count: i64) -> None:

@@ -25,7 +25,7 @@ from synfin.wire.endian import (
 )
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import PROTO_TCP, IpHeader
-from synfin.wire.options import TS_BLOCK, Options
+from synfin.wire.options import NO_ECN_OPTION, TS_BLOCK, Options
 from synfin.wire.tcp_header import CWR, FIN, HEADER_LEN, PSH, SYN, flag_names
 
 _MASK32: Final = 0xFFFFFFFF
@@ -107,6 +107,10 @@ class Segment(Options):
             and self.ts_ecr == other.ts_ecr
             and self.sack == other.sack
             and self.fast_open == other.fast_open
+            and self.accecn_order == other.accecn_order
+            and self.accecn_first == other.accecn_first
+            and self.accecn_ceb == other.accecn_ceb
+            and self.accecn_last == other.accecn_last
             and self.payload == other.payload
             and self.gso_size == other.gso_size
         )
@@ -128,6 +132,8 @@ class Segment(Options):
             parts.append(f"sack={self.sack}")
         if self.fast_open is not None:
             parts.append(f"fast-open={self.fast_open.hex() or 'request'}")
+        if self.accecn_order != NO_ECN_OPTION:
+            parts.append(f"accecn{self.accecn_order}={self.accecn_first},{self.accecn_ceb},{self.accecn_last}")
         parts.append(f"len={len(self.payload)}")
         if self.gso_size:
             parts.append(f"gso={self.gso_size}")
@@ -138,8 +144,9 @@ class Burst:
     """One outgoing IP packet of up to 64 KiB, and how to cut it into packets that fit a link."""
 
     def __init__(
-        self, head: bytes, pieces: list[Piece], payload_len: i64, gso_size: i64 = 0, csum_start: i64 = 0
-    ) -> None:
+        self, head: bytes, pieces: list[Piece], payload_len: i64, gso_size: i64 = 0, csum_start: i64 = 0,
+        ace: bool = False,
+    ) -> None:  # fmt: skip
         self.head: bytes = head  # IP and TCP header; or a whole packet
         self.pieces: list[Piece] = pieces  # the payload, or what of it is not in `head`
         self.payload_len: i64 = payload_len  # bytes in `pieces`
@@ -147,6 +154,7 @@ class Burst:
         # 0: checksums are complete. Else: where the TCP header starts, and its checksum field holds the folded, not
         # complemented sum of the pseudo header of the whole burst (what virtio-net offload asks for).
         self.csum_start: i64 = csum_start
+        self.ace: bool = ace  # CWR is part of a counter, so that all segments carry it (RFC 9768 3.3.4)
 
 
 def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: bool, gso_size: i64) -> None:
@@ -188,6 +196,10 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
     into.sack_permitted = False
     into.sack = None
     into.fast_open = None
+    into.accecn_order = NO_ECN_OPTION
+    into.accecn_first = -1
+    into.accecn_ceb = -1
+    into.accecn_last = -1
     into.has_ts = False
     into.ts_val = 0
     into.ts_ecr = 0
@@ -226,7 +238,14 @@ def build_head(seg: Segment, payload_len: i64) -> bytes:
         raise ValueError(f"a field is out of range in {seg!r}")
     extra = b""
     tcp_len: i64 = HEADER_LEN
-    if seg.mss >= 0 or seg.wscale >= 0 or seg.sack is not None or seg.sack_permitted or seg.fast_open is not None:
+    if (
+        seg.mss >= 0
+        or seg.wscale >= 0
+        or seg.sack is not None
+        or seg.sack_permitted
+        or seg.fast_open is not None
+        or seg.accecn_order != NO_ECN_OPTION
+    ):
         extra = tcp_options.build(seg)
         tcp_len += len(extra)
     elif seg.has_ts:
@@ -305,8 +324,8 @@ def split(burst: Burst) -> list[bytes]:
     """The burst as complete packets of at most `gso_size` payload bytes each, in order.
 
     SEQ advances; PSH and FIN are on the last only (they speak of the end of the data), CWR on the first only (RFC 3168
-    6.1.2: it is sent once); IPv4 idents count up. A burst whose `head` is a whole packet may be split too. Raises
-    WireError if a burst with a `gso_size` is not a TCP packet.
+    6.1.2: it is sent once) unless it is part of ACE; IPv4 idents count up. A burst whose `head` is a whole packet may
+    be split too. Raises WireError if a burst with a `gso_size` is not a TCP packet.
     """
     size = burst.gso_size
     if size <= 0:
@@ -347,7 +366,7 @@ def split(burst: Burst) -> list[bytes]:
         piece_flags = flags
         if stop < end:
             piece_flags &= ~(PSH | FIN)
-        if at > data:
+        if at > data and not burst.ace:
             piece_flags &= ~CWR
         length = data - start + stop - at
         w = BytesWriter()

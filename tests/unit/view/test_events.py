@@ -21,8 +21,8 @@ from tests.unit.view.script import Script
 SCRIPT = Script()
 
 
-def event(packet: bytes, outgoing: bool = False, **burst: int) -> PacketEvent:
-    return PacketEvent(0, "client", outgoing, SCRIPT.keys["client"], Burst(packet, [], 0, **burst))
+def event(packet: bytes, outgoing: bool = False, gso_size: int = 0, csum_start: int = 0) -> PacketEvent:
+    return PacketEvent(0, "client", outgoing, SCRIPT.keys["client"], Burst(packet, [], 0, gso_size, csum_start))
 
 
 def test_a_whole_packet_is_read_to_its_length_and_not_into_the_links_padding() -> None:

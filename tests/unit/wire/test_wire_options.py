@@ -135,3 +135,20 @@ def test_flag_names_are_the_control_bits_from_the_lowest() -> None:
     assert flag_names(0) == ""
     assert flag_names(SYN | ACK) == "SYN,ACK"
     assert flag_names(FIN | SYN | RST | PSH | ACK | URG | ECE | CWR | AE) == "FIN,SYN,RST,PSH,ACK,URG,ECE,CWR,AE"
+
+
+@pytest.mark.parametrize("kind", [172, 174])
+@pytest.mark.parametrize(
+    ("size", "fields"),
+    [
+        (2, (-1, -1, -1)), (3, (-1, -1, -1)), (4, (-1, -1, -1)), (5, (0x010203, -1, -1)), (7, (0x010203, -1, -1)),
+        (8, (0x010203, 0x040506, -1)), (11, (0x010203, 0x040506, 0x070809)), (14, (0x010203, 0x040506, 0x070809)),
+    ],
+)  # fmt: skip
+def test_of_an_accecn_option_whole_fields_count(kind: int, size: int, fields: tuple[int, int, int]) -> None:
+    # RFC 9768 3.2.3: "MUST use those whole 3-octet fields that fit within the length and ignore the remainder"
+    data = bytes([kind, size]) + bytes(range(1, size - 1))
+    options = Options()
+    parse_untrusted(data, 0, len(data), False, options)
+    assert options.accecn_order == (0 if kind == 172 else 1)
+    assert (options.accecn_first, options.accecn_ceb, options.accecn_last) == fields

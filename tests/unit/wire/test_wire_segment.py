@@ -6,7 +6,7 @@ from synfin.wire.endian import read_u16
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import IpHeader, build_ipv6
 from synfin.wire.segment import Burst, Segment, build, build_head, finish, parse_untrusted, split
-from synfin.wire.tcp_header import ACK, CWR, FIN, PSH, SYN
+from synfin.wire.tcp_header import ACK, AE, CWR, FIN, PSH, SYN
 
 KEY4 = bytes([10, 0, 0, 1, 10, 0, 0, 2, 0x30, 0x39, 0, 80])
 KEY6 = bytes(range(32)) + bytes([0x30, 0x39, 0, 80])
@@ -222,6 +222,15 @@ def test_flags_of_a_burst_go_to_the_piece_they_speak_of() -> None:
     s.flags = ACK | PSH | FIN | CWR
     flags = [parse(packet).flags for packet in split(burst(s, b"z" * 250, 100))]
     assert flags == [ACK | CWR, ACK, ACK | PSH | FIN]
+
+
+def test_cwr_stays_on_every_piece_where_it_is_part_of_a_counter() -> None:
+    # RFC 9768 3.3.4
+    s = segment()
+    s.flags = ACK | PSH | CWR | AE
+    whole = burst(s, b"z" * 250, 100)
+    whole.ace = True
+    assert [parse(packet).flags for packet in split(whole)] == [ACK | CWR | AE, ACK | CWR | AE, ACK | PSH | CWR | AE]
 
 
 def test_a_burst_no_longer_than_its_gso_size_is_one_packet() -> None:
