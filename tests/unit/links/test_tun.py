@@ -166,6 +166,19 @@ def test_a_burst_of_exactly_one_segment_is_no_gso(offload: Pair) -> None:
     assert offload.written()[0][:10] == vnet(flags=1, start=20, offset=16)
 
 
+def test_a_burst_whose_counter_has_cwr_is_cut_here_since_the_device_would_clear_it(offload: Pair) -> None:
+    # RFC 9768 3.3.4
+    counts = burst([b"a" * 2500], flags=ACK | CWR)
+    counts.ace = True
+    assert offload.link.send([counts])
+    packets = offload.written()
+    assert [(packet[:10], packet[10 + 33] & CWR) for packet in packets] == [(bytes(10), CWR)] * 3
+    without = burst([b"a" * 2500], flags=ACK)
+    without.ace = True
+    assert offload.link.send([without])
+    assert offload.written()[0][1] == 1
+
+
 def test_a_burst_with_cwr_asks_the_device_to_keep_it_to_the_first_segment(offload: Pair) -> None:
     assert offload.link.send([burst([b"a" * 2500], flags=ACK | CWR)])
     assert offload.written()[0][1] == 0x81

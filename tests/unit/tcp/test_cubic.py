@@ -257,3 +257,14 @@ def test_it_fills_a_path_of_100_mbit_and_20_ms() -> None:
     path.run(10 * SECOND)
     assert path.delivered > 0.95 * 12.5e6 * 10
     assert path.drops < 0.005 * path.sent
+
+
+@pytest.mark.parametrize("ssthresh", [UNLIMITED, 5])
+def test_an_ack_that_tells_of_marks_does_not_raise_cwnd(ssthresh: int) -> None:
+    # RFC 3168 6.1.2
+    made = control(10, ssthresh)
+    for number in range(100):
+        sample = acked(number * 10_000, 2 * MSS)
+        sample.ecn = MSS
+        made.on_ack(sample)
+    assert made.cwnd == 10 * MSS
