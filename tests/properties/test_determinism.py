@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "058c794a3ad5ef2544a1ea66523e36a218fc162334fd79399a09a93e664235ef"
+CAPTURE = "028a6726356889a74a4f744d8f181f8264f92a33745b399177b78161f620df91"
 SIZE = 100_000
 
 

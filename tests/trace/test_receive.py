@@ -467,6 +467,32 @@ def test_the_window_grows_to_what_the_path_holds_whatever_its_round_trip(
         scene.tick(path)
 
 
+def test_the_window_is_ahead_of_a_sender_that_doubles_by_the_round_trips_that_a_hole_may_take(stage: Stage) -> None:
+    scene = stage(plain(window_scale=True, timestamps=True, receive_buffer=16384, receive_buffer_max=1 << 20))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, wscale=0, ts=True)
+    host.emits(SYN | ACK)
+    scene.tick(RTT)
+    peer.sends(ACK)
+    host.accepts()
+    window = 0
+    for size in (5000, 10_000, 20_000, 40_000):
+        peer.sends(DATA, size, gso=1000)
+        host.reads(size)
+        while (seen := scene.next_packet()) is not None:
+            window = seen.window << 5
+        scene.tick(RTT)
+    assert 4 * 40_000 <= window <= 6 * 40_000 + 32
+    for _ in range(10):  # and grows no further when that does not
+        peer.sends(DATA, 40_000, gso=1000)
+        host.reads(40_000)
+        while (seen := scene.next_packet()) is not None:
+            window = seen.window << 5
+        scene.tick(RTT)
+    assert window <= 6 * 40_000 + 32
+
+
 def test_a_burst_into_a_window_that_was_open_long_before_tells_no_round_trip(stage: Stage) -> None:
     scene, host, peer = stage.opened(plain(receive_buffer=10_000))
     for _ in range(10):

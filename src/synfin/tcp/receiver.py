@@ -33,6 +33,7 @@ JOINED_AT_MOST: Final = 256 * 1024
 COMPACT_AT: Final = 64  # pieces gone from the front of a list, before what is left moves up
 MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
+MENDING_ROUNDS: Final = 4  # for so many round trips a hole may keep what came from the reader
 SEGMENTS_UNDER_PRESSURE: Final = 4  # what a reader who is behind is offered then (as Linux)
 
 NOTHING_READY: Final[list[bytes]] = []  # what receivers share that hold nothing; nothing is appended to it
@@ -66,6 +67,7 @@ class Receiver:
         self._twice_end: i64 = 0
         self._round_at: i64 = 0  # when the present measure of the reader's speed began
         self._round_bytes: i64 = 0  # what was read since then
+        self._space: i64 = config.receive_buffer // 4  # the most read in a round trip; the first: needs no more
 
     def on_data(self, start: i64, data: bytes, fin: bool, push: bool, segment: i64, now: i64) -> i64:
         """Take a segment's text and FIN (RFC 9293 3.10.7.4 seventh, eighth). segment: gso_size of a burst, else 0."""
@@ -257,19 +259,30 @@ class Receiver:
         return taken
 
     def _tune(self, size: i64, now: i64) -> None:
-        """Dynamic right-sizing: a window of twice what the reader takes in a round trip.
+        """Dynamic right-sizing by what the reader takes in a round trip: tcp_rcv_space_adjust of Linux.
 
-        Never smaller than before: what was offered cannot be taken back (RFC 9293 3.8.6, SHLD-14), and what the peer
-        does not send takes no memory.
+        A window of twice that, since a loss holds a round trip's bytes back while the next one's come; and up to six
+        times while it doubles, since the window is for the round trips to come. Never smaller than before: what was
+        offered cannot be taken back (RFC 9293 3.8.6, SHLD-14), and what the peer does not send takes no memory.
         """
         self._round_bytes += size
         elapsed = now - self._round_at
         rtt = self.rtt.us if self.rtt.us else UNKNOWN_RTT_US
         if elapsed < rtt:
             return
-        wanted = 2 * (self._round_bytes * rtt // elapsed)
-        if wanted > self._buffer and not self._pressure.level:
-            self._buffer = wanted if wanted < self._buffer_max else self._buffer_max
+        copied = self._round_bytes
+        if elapsed > MENDING_ROUNDS * rtt:  # a slow reader, and no holes that had to be mended first
+            copied = copied * rtt // elapsed
+        if copied > self._buffer_max:
+            copied = self._buffer_max
+        if copied > self._space and not self._pressure.level:
+            grown = copied - self._space
+            if grown > self._space:
+                grown = self._space  # no slow start does more than double
+            wanted = 2 * copied + 4 * copied * grown // self._space
+            self._space = copied
+            if wanted > self._buffer:
+                self._buffer = wanted if wanted < self._buffer_max else self._buffer_max
         self._round_at = now
         self._round_bytes = 0
 

@@ -171,11 +171,14 @@ class Model:
         self.full_bw_now = False
 
     def _check_full_bw_reached(self, rate: float, app_limited: bool) -> None:
-        # No rate, no verdict: a sample too short to tell one (4.1.2.3) is no sign of a plateau.
-        if self.full_bw_now or not self.round_start or app_limited or rate <= 0.0:
+        # As in Linux, any sample of a round may prove growth, not its first alone: that may be a retransmission's,
+        # which tells little. One too short to tell a rate (4.1.2.3) is no sign of a plateau.
+        if self.full_bw_now or app_limited or rate <= 0.0:
             return
         if rate >= self.full_bw * FULL_BW_GROWTH:
             self.reset_full_bw(rate)
+            return
+        if not self.round_start:
             return
         self.full_bw_count += 1
         if self.full_bw_count >= FULL_BW_ROUNDS:
