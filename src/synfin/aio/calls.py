@@ -1,44 +1,26 @@
 """asyncio's calls, as a loop gives them to programs that know nothing of synfin, carried out by a Host.
 
-A mixin before a loop class: what the Host does not reach goes on to that class. Libraries that make a kernel socket,
-`sock_connect` it and hand it to `create_connection(sock=...)`, as aiohttp does, are served too: that socket is then a
-mere token for the Host's connection.
+A mixin before a loop class: what the Host does not reach goes on to that class. Libraries that make a kernel socket and
+hand it over, as aiohttp and hypercorn do, are served too: see `socket_calls`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
-from weakref import WeakKeyDictionary, finalize
 
-from synfin.aio.host import Host
-from synfin.tcp.connection import Connection
+from synfin.aio import given
+from synfin.aio.socket_calls import SocketCalls
+from synfin.aio.stand_in import behind
 
 
-class HostCalls(asyncio.BaseEventLoop):
-    """What decides is a subclass's: which destinations and local addresses are the Host's, and which Host it is."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._connected: WeakKeyDictionary[socket.socket, Connection] = WeakKeyDictionary()
-
-    def reach(self, what: str) -> Host:
-        """The Host that serves this call."""
-        raise NotImplementedError
+class HostCalls(SocketCalls):
+    """What decides is a subclass's, as in SocketCalls."""
 
     _alone: bool = False
     """There is no other network beside the Host's."""
-
-    def _is_ours(self, host: object) -> bool:
-        """A destination that the Host reaches, as an address."""
-        raise NotImplementedError
-
-    def _listens_on_host(self, host: object) -> bool:
-        """A local address, or wildcard, that is the Host's to listen on."""
-        raise NotImplementedError
 
     def _is_kernels(self, host: str) -> bool:
         """A name that is not even looked up, since nothing of it is the Host's."""
@@ -85,11 +67,9 @@ class HostCalls(asyncio.BaseEventLoop):
         sock = options.get("sock")
         if sock is not None:
             _check_alone(host, port)
-            connection = self._connected.pop(sock, None)
-            if connection is None:
+            if behind(sock) is None:
                 return await super().create_connection(protocol_factory, host, port, **options)
-            sock.close()
-            return await self.reach("create_connection").adopt(protocol_factory, connection, **_tls_options(options))
+            return await self._connect_given(protocol_factory, sock, options)
         reached = None
         if host is not None or self._alone:
             reached = await self._reached(host, port, socket.SOCK_STREAM, options)
@@ -106,8 +86,11 @@ class HostCalls(asyncio.BaseEventLoop):
     async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """As asyncio's; see the module for what goes to the Host."""
         held = None
-        if options.get("sock") is not None:
+        sock = options.get("sock")
+        if sock is not None:
             _check_alone(host, port)
+            if given.is_tcp(sock) and self._hears_on_host(sock):
+                return await self._serve_given(protocol_factory, sock, options)
         elif host is not None or port is not None or self._alone:
             alone = host is None or isinstance(host, str) or not isinstance(host, Iterable)
             flags = {"flags": socket.AI_PASSIVE} | options
@@ -119,17 +102,6 @@ class HostCalls(asyncio.BaseEventLoop):
         return await self.reach("create_server").create_server(
             protocol_factory, None if host is None else addresses, number, **options
         )
-
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """As asyncio's; towards the Host's networks `sock` becomes the token of a connection there."""
-        if sock.type != socket.SOCK_STREAM or not isinstance(address, tuple) or not self._is_ours(address[0]):
-            return await super().sock_connect(sock, address)
-        synfin_host = self.reach("sock_connect")
-        connection = await synfin_host.connect(address[0], address[1])
-        self._connected[sock] = connection
-        # Whoever drops the socket without handing it over must not leave a connection behind.
-        finalize(sock, _abort_unless_taken, synfin_host, connection)
-        return None
 
     async def create_datagram_endpoint(
         self, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **options: Any
@@ -169,12 +141,3 @@ def _check_alone(host: Any, port: Any) -> None:
 
 def _is_pair(address: Any) -> bool:
     return isinstance(address, tuple) and len(address) == 2
-
-
-def _tls_options(options: dict[str, Any]) -> dict[str, Any]:
-    known = ("ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout")
-    return {name: options[name] for name in known if options.get(name) is not None}
-
-
-def _abort_unless_taken(host: Host, connection: Connection) -> None:
-    host.abort_unless_taken(connection)

@@ -9,8 +9,9 @@ from contextvars import copy_context
 from typing import Any, NamedTuple, cast
 
 from synfin.aio.engine import Engine, User
+from synfin.aio.held import HeldConnection
 from synfin.aio.names import Wanted, Where, interleave, pair, resolve
-from synfin.aio.socket_face import socket_name
+from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.aio.tls import TlsTerms
 from synfin.aio.transport import Transport
 from synfin.stack.addresses import check_port, is_any
@@ -156,8 +157,30 @@ def _give_up(engine: Engine, loser: asyncio.Task[Connection]) -> None:
         engine.abort(loser.result())
 
 
-async def _connect_by(engine: Engine, route: Route) -> Connection:
+async def connect_held(
+    engine: Engine, where: Where, near: Where, prepare: Callable[[SocketFace], None]
+) -> HeldConnection:
+    """The established connection, in nobody's hands but a socket's. near: the unspecified address and port 0 are any.
+
+    prepare: called before the SYN goes out, to set what holds from then on.
+    """
+    engine.check_open()
+    check_port(where.port, 1)
+    made: list[SocketFace] = []
+
+    def with_face(connection: Connection) -> None:
+        made.append(SocketFace(connection, engine.clock, engine.driver.schedule_serve))
+        prepare(made[0])
+
+    route = Route(where, [near] if near.port or not is_any(near.address) else None)
+    connection = await _connect_by(engine, route, with_face)
+    return HeldConnection(engine, connection, made[0])
+
+
+async def _connect_by(engine: Engine, route: Route, prepare: Callable[[Connection], None] | None = None) -> Connection:
     connection = _open(engine, route)
+    if prepare is not None:
+        prepare(connection)
     future: asyncio.Future[None] = engine.loop.create_future()
     where = route.where
     connection.user = Waiter(connection, future, f"connect to {socket_name(where.address, where.port)[:2]}")
@@ -210,9 +233,38 @@ async def adopt(
         engine.drop(connection)
         raise
     transport = Transport(engine, connection, below, context)
+    return await _start(engine, transport, protocol, tls is not None, done)
+
+
+async def adopt_held(
+    engine: Engine,
+    held: HeldConnection,
+    protocol_factory: Callable[[], asyncio.BaseProtocol],
+    tls: TlsTerms | None,
+    on_end: Callable[[Transport], None],
+    taken: Callable[[Transport], None],
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """The same for one that a socket stands for, with what was set on it. taken: it is the transport's from now on.
+
+    Fails the factory, it stays the socket's.
+    """
+    context = copy_context()
+    protocol = protocol_factory()
+    done: asyncio.Future[None] = engine.loop.create_future()
+    below: Any = protocol if tls is None else tls.protocol(engine.loop, protocol, done)
+    transport = Transport(engine, held.give_away(), below, context, on_end, held.face)
+    taken(transport)
+    return await _start(engine, transport, protocol, tls is not None, done)
+
+
+async def _start(
+    engine: Engine, transport: Transport, protocol: asyncio.BaseProtocol, encrypted: bool, done: asyncio.Future[None]
+) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+    """connection_made, and the handshake of TLS, whose end `done` tells."""
+    below: Any = transport.get_protocol()
     try:
         await _begin(engine, transport)
-        if tls is None:
+        if not encrypted:
             return transport, protocol
         await done
         return cast(asyncio.Transport, below._app_transport), protocol
@@ -228,9 +280,3 @@ async def _begin(engine: Engine, transport: Transport) -> None:
     begun: asyncio.Future[None] = engine.loop.create_future()
     engine.loop.call_soon(transport.begin, begun)
     await begun
-
-
-def abort_unless_taken(engine: Engine, connection: Connection) -> None:
-    """Reset a connection that `connect` returned and that nobody adopted."""
-    if engine.is_open() and isinstance(connection.user, Waiter):
-        engine.abort(connection)

@@ -45,8 +45,8 @@ class Door(ABC):
     """Whoever takes the connections that a listener accepts."""
 
     @abstractmethod
-    def accept(self, listener: Listener, connection: Connection) -> None:
-        """A handshake with `listener` is complete: the connection is the door's from now on."""
+    def serve(self, listener: Listener) -> None:
+        """Handshakes with `listener` are complete; what it accepts is the door's from then on."""
 
     @abstractmethod
     def close(self) -> None:
@@ -111,11 +111,11 @@ class Engine:
         more: list[Connection | DatagramPort] = []
         while (listener := stack.accepting()) is not None:
             door = self._doors.get(listener)
+            if door is not None:
+                door.serve(listener)
+                continue
             while (connection := listener.accept()) is not None:
-                if door is None:
-                    self.abort(connection)
-                else:
-                    door.accept(listener, connection)
+                self.abort(connection)
         while (ready := stack.ready()) is not None:
             events = ready.take_events()
             user = ready.user

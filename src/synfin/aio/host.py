@@ -108,6 +108,11 @@ class Host:
         await self.aclose()
 
     @property
+    def engine(self) -> Engine:
+        """What it stands on, for the loops of this package."""
+        return self._engine
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop this host runs on; RuntimeError before it was opened."""
         return self._engine.loop
@@ -315,10 +320,6 @@ class Host:
             lambda: client_terms(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout),
         )
 
-    def abort_unless_taken(self, connection: Connection) -> None:
-        """Reset a connection that `connect()` returned and that nobody adopted."""
-        connecting.abort_unless_taken(self._engine, connection)
-
     async def create_server(
         self,
         protocol_factory: ProtocolFactory,
@@ -345,7 +346,11 @@ class Host:
         terms = server_terms(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_factory(protocol_factory)
         places = await listening.places(self._engine, host, port, Wanted(socket.SOCK_STREAM, family, 0, flags))
-        server = listening.create_server(self._engine, protocol_factory, places, backlog, terms, bool(keep_alive))
+        faces = listening.hold(self._engine, places, backlog)
+        if keep_alive:
+            for face in faces.values():
+                face.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        server = listening.create_server(self._engine, protocol_factory, faces, terms)
         if start_serving:
             await server.start_serving()
         return server

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import Any
 
+from synfin.aio import given
 from synfin.aio.engine import Engine
 from synfin.aio.names import Wanted, Where, resolve
 from synfin.aio.server import ProtocolFactory, Server
@@ -30,18 +31,49 @@ async def places(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[W
     return found
 
 
+def hold(engine: Engine, found: list[Where], backlog: int) -> dict[Listener, ListeningFace]:
+    """Hold the places found, each with a face. Raises as Host.create_server."""
+    listeners = _listen_on(engine, found, backlog)
+    config = engine.stack.config
+    return {one: ListeningFace([one], socket_name(one.address, one.port), config) for one in listeners}
+
+
+def take_over(engine: Engine, sock: socket.socket, backlog: int) -> tuple[list[Listener], ListeningFace]:
+    """Hold the places where a socket of the kernel hears, which does so no more; one face with its options for all.
+
+    Raises OSError: EADDRINUSE, EADDRNOTAVAIL.
+    """
+    families = {len(address) for address in engine.stack.addresses}
+    try:
+        listeners = _listen_on(engine, given.places(sock, families), backlog)
+    except OSError as refused:
+        why = f"{sock!r} is bound where {engine!r} can't take its place: {refused.strerror}"
+        raise OSError(refused.errno, why) from None
+    face = ListeningFace(listeners, socket_name(given.place(sock).address, listeners[0].port), engine.stack.config)
+    given.hand_on_options(sock, face)
+    given.listen_no_more(sock)
+    return listeners, face
+
+
 def create_server(
     engine: Engine,
     protocol_factory: ProtocolFactory,
-    found: list[Where],
-    backlog: int,
+    faces: dict[Listener, ListeningFace],
     terms: TlsTerms | None,
-    keep_alive: bool,
+    on_close: Callable[[], None] | None = None,
 ) -> Server:
-    """Hold the places found, for a server that does not serve yet. Raises as Host.create_server.
+    """A server that does not serve yet. What comes is served in a copy of the context of this call."""
 
-    What comes is served in a copy of the context of this call.
-    """
+    def tls_factory() -> asyncio.BaseProtocol:
+        assert terms is not None
+        below: asyncio.BaseProtocol = terms.protocol(engine.loop, protocol_factory())
+        return below
+
+    return Server(engine, faces, protocol_factory if terms is None else tls_factory, copy_context(), on_close)
+
+
+def _listen_on(engine: Engine, found: list[Where], backlog: int) -> list[Listener]:
+    """All of the places, or none."""
     engine.check_open()
     check_backlog(backlog or 1)
     listeners: list[Listener] = []
@@ -52,19 +84,7 @@ def create_server(
         for listener in listeners:
             engine.close_listener(listener)
         raise
-
-    def tls_factory() -> asyncio.BaseProtocol:
-        assert terms is not None
-        below: asyncio.BaseProtocol = terms.protocol(engine.loop, protocol_factory())
-        return below
-
-    config = engine.stack.config
-    faces = {one: ListeningFace(one, socket_name(one.address, one.port), config) for one in listeners}
-    if keep_alive:
-        for face in faces.values():
-            face.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    factory = protocol_factory if terms is None else tls_factory
-    return Server(engine, faces, factory, copy_context())
+    return listeners
 
 
 def _listen(engine: Engine, where: Where, chosen: int, backlog: int) -> Listener:

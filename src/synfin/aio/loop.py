@@ -53,6 +53,8 @@ class HostLoop(HostCalls, asyncio.SelectorEventLoop):
             address = ip_address(cast(str, host))
         except ValueError:
             return False
+        if address.is_loopback and address.packed not in self.host.stack.addresses:
+            return False  # whatever the routes say: a program's own machine
         return any(address in network for network in self._routes)
 
     def _listens_on_host(self, host: object) -> bool:

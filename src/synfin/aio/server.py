@@ -16,7 +16,7 @@ ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
 class Server(asyncio.AbstractServer, Door):
-    """Made by Host.create_server and Host.start_server; the same calls as asyncio's own."""
+    """Made by Host.create_server and Host.start_server; the calls of asyncio's own. on_close: it listens no more."""
 
     def __init__(
         self,
@@ -24,11 +24,13 @@ class Server(asyncio.AbstractServer, Door):
         faces: dict[Listener, ListeningFace],
         factory: ProtocolFactory,
         context: Context,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self._engine = engine
         self._faces = faces
         self._factory = factory
         self._context = context
+        self._on_close = on_close
         self._transports: dict[Transport, None] = {}  # in the order they came
         self._serving = False
         self._closed = False
@@ -39,12 +41,12 @@ class Server(asyncio.AbstractServer, Door):
             engine.listen(listener, self)
 
     def __repr__(self) -> str:
-        return f"<synfin Server {'closed' if self._closed else 'on'} {list(self._faces.values())}>"
+        return f"<synfin Server {'closed' if self._closed else 'on'} {list(dict.fromkeys(self._faces.values()))}>"
 
     @property
     def sockets(self) -> tuple[ListeningFace, ...]:
         """One face of a socket for each address it listens on; none once closed."""
-        return () if self._closed else tuple(self._faces.values())
+        return () if self._closed else tuple(dict.fromkeys(self._faces.values()))
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop that runs it."""
@@ -88,6 +90,9 @@ class Server(asyncio.AbstractServer, Door):
         for listener, face in self._faces.items():
             self._engine.close_listener(listener)
             face.close()
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         self._wake()
@@ -116,7 +121,12 @@ class Server(asyncio.AbstractServer, Door):
                     waiter.set_result(None)
             self._waiters.clear()
 
-    def accept(self, listener: Listener, connection: Connection) -> None:
+    def serve(self, listener: Listener) -> None:
+        """Take all that waits."""
+        while (connection := listener.accept()) is not None:
+            self._accept(listener, connection)
+
+    def _accept(self, listener: Listener, connection: Connection) -> None:
         """A handshake is complete: its protocol begins, in a context of its own."""
         context = self._context.copy()
         try:

@@ -25,8 +25,10 @@ from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 SocketName = tuple[str, int] | tuple[str, int, int, int]
 
 
-def socket_name(address: bytes, port: int) -> SocketName:
-    """An address as the socket module writes it."""
+def socket_name(address: bytes, port: int, ipv6: bool = False) -> SocketName:
+    """An address as the socket module writes it; ipv6: one of IPv4 as a socket of IPv6 does (RFC 4291 2.5.5.2)."""
+    if len(address) == 4 and ipv6:
+        return f"::ffff:{socket.inet_ntop(socket.AF_INET, address)}", port, 0, 0
     if len(address) == 4:
         return socket.inet_ntop(socket.AF_INET, address), port
     return socket.inet_ntop(socket.AF_INET6, address), port, 0, 0
@@ -140,14 +142,19 @@ class Face(ABC):
 
 
 class SocketFace(Face):
-    """Of a connection. turn: asks for a turn of its user, and for what is to be sent."""
+    """Of a connection. turn: asks for a turn of its user, and for what is to be sent. ipv6: it is of this family, and
+    has names of it, although the connection is of IPv4."""
 
     _options: ConnectionOptions
 
     def __init__(
-        self, connection: Connection, clock: Callable[[], int], turn: Callable[[], object] = lambda: None
+        self,
+        connection: Connection,
+        clock: Callable[[], int],
+        turn: Callable[[], object] = lambda: None,
+        ipv6: bool = False,
     ) -> None:
-        super().__init__(socket.AF_INET if len(connection.key) == 12 else socket.AF_INET6)
+        super().__init__(socket.AF_INET6 if ipv6 or len(connection.key) != 12 else socket.AF_INET)
         self.reading_over = False
         """shutdown(SHUT_RD) was called: whoever reads is at the end after what has come."""
         self._connection = connection
@@ -160,13 +167,13 @@ class SocketFace(Face):
 
     def _name(self) -> SocketName:
         key = self._connection.key
-        return socket_name(key_dst(key), key_dst_port(key))
+        return socket_name(key_dst(key), key_dst_port(key), self.family == socket.AF_INET6)
 
     def _peer(self) -> SocketName | None:
         key = self._connection.key
         if self._connection.state == CLOSED:
             return None
-        return socket_name(key_src(key), key_src_port(key))
+        return socket_name(key_src(key), key_src_port(key), self.family == socket.AF_INET6)
 
     def inherit(self, options: Options) -> None:
         """Set what was set on the one that has accepted it."""
@@ -192,13 +199,16 @@ class SocketFace(Face):
 
 
 class ListeningFace(Face):
-    """Of a listener: what Server.sockets holds. The options set on it are those of what it accepts from then on."""
+    """Of listeners: what Server.sockets holds. The options set on it are those of what it accepts from then on.
 
-    def __init__(self, listener: Listener, name: SocketName, config: Config) -> None:
+    listeners: two for one name where it hears both families.
+    """
+
+    def __init__(self, listeners: list[Listener], name: SocketName, config: Config) -> None:
         ipv6 = len(name) == 4
         super().__init__(socket.AF_INET6 if ipv6 else socket.AF_INET)
         self._options = Options(config, ipv6)
-        self._listener = listener
+        self._listeners = listeners
         self._where = name
 
     def __repr__(self) -> str:
@@ -210,15 +220,16 @@ class ListeningFace(Face):
     def face_of(
         self, connection: Connection, clock: Callable[[], int], turn: Callable[[], object]
     ) -> SocketFace | None:
-        """The face of what it has accepted, with its options; None: any will do. Arguments as SocketFace's."""
-        if not self._options.given():
+        """The face of what it has accepted, of its options and family; None: any will do. Arguments as SocketFace's."""
+        ipv6 = self.family == socket.AF_INET6
+        if not self._options.given() and (len(connection.key) == 12) != ipv6:
             return None
-        face = SocketFace(connection, clock, turn)
+        face = SocketFace(connection, clock, turn, ipv6)
         face.inherit(self._options)
         return face
 
     def _is_readable(self) -> bool:
-        return self._listener.pending() > 0
+        return any(listener.pending() for listener in self._listeners)
 
 
 class DatagramFace(Face):

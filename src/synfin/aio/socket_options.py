@@ -293,3 +293,5 @@ _DATAGRAM_OPTIONS: Final[dict[Name, _Option]] = {
     (_SOCKET, socket.SO_SNDBUF): _Option(_send_buffer, number, None, lambda of: _send_buffer(of.env.config)),
     (_SOCKET, socket.SO_RCVBUF): _Option(_queue_bytes, number, None),
 }
+SETTABLE: Final = [name for name, option in _OPTIONS.items() if option.check is not None]
+"""What setsockopt() takes."""

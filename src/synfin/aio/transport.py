@@ -9,6 +9,7 @@ a callback (but pause_writing, as in asyncio), and the protocol is called in the
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import constants, transports
 from asyncio.log import logger
 from collections.abc import Callable, Iterable
@@ -80,12 +81,13 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """peername, sockname, socket (a SocketFace), tcp_info (a ConnectionSnapshot)."""
+        ipv6 = self._face is not None and self._face.family == socket.AF_INET6
         if name == "peername":
             key = self._connection.key
-            return socket_name(key_src(key), key_src_port(key))
+            return socket_name(key_src(key), key_src_port(key), ipv6)
         if name == "sockname":
             key = self._connection.key
-            return socket_name(key_dst(key), key_dst_port(key))
+            return socket_name(key_dst(key), key_dst_port(key), ipv6)
         if name == "tcp_info":
             return self._connection.snapshot()
         if name == "socket":

@@ -6,8 +6,7 @@ import asyncio
 import gc
 import socket
 import tempfile
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -16,41 +15,7 @@ from synfin.aio.host import Host
 from synfin.aio.loop import HostLoop
 from synfin.aio.server import Server
 from tests.unit.aio.hosts import assert_nothing_left
-
-T = TypeVar("T")
-
-OURS = "10.5.0.2"
-PEER = "10.5.0.1"
-
-
-def run_on(main: Callable[[Host, Host], Coroutine[Any, Any, T]], routes: list[str] | None = None, **options: Any) -> T:
-    """Run main(host, peer) on a loop whose networks are a Host's; `peer` is another Host on its network."""
-    host = Host(f"{OURS}/24", send=lambda packet: peer.receive(packet) if peer.is_open() else None)
-    peer = Host(f"{PEER}/24", send=lambda packet: host.receive(packet) if host.is_open() else None)
-
-    async def with_peer() -> T:
-        async with peer:
-            return await main(host, peer)
-
-    with asyncio.Runner(loop_factory=synfin.loop_factory(host, routes, **options)) as runner:
-        result = runner.run(with_peer())
-        assert host.is_open()
-    assert host.is_closed(), "the runner's end is the host's"
-    return result
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(await reader.read())
-    writer.close()
-
-
-async def ask(address: str, port: int, **options: Any) -> asyncio.StreamWriter:
-    reader, writer = await asyncio.open_connection(address, port, **options)
-    writer.write(b"hello")
-    writer.write_eof()
-    assert await reader.read() == b"hello"
-    writer.close()
-    return writer
+from tests.unit.aio.loops import OURS, PEER, ask, echo, run_on
 
 
 def is_synfins(writer: asyncio.StreamWriter) -> bool:
@@ -148,7 +113,9 @@ def test_a_kernel_socket_connected_by_sock_connect_becomes_a_connection_of_the_h
         sock.setblocking(False)
         await loop.sock_connect(sock, (PEER, 80))
         writer = await ask(None, None, sock=sock)  # type: ignore[arg-type]
-        assert is_synfins(writer) and sock.fileno() == -1
+        assert is_synfins(writer)
+        await writer.wait_closed()
+        assert sock.fileno() == -1
         assert writer.get_extra_info("peername") == (PEER, 80)
 
     run_on(main)
@@ -180,7 +147,7 @@ def test_a_socket_dropped_after_sock_connect_leaves_no_connection() -> None:
         del sock
         gc.collect()
         await asyncio.sleep(0.01)
-        assert_nothing_left(host, "timers")
+        assert_nothing_left(host, "time_wait")
 
     run_on(main)
 

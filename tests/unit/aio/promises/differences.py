@@ -6,21 +6,11 @@ subject; ON_PURPOSE is what stays, and docs/asyncio.md says it.
 
 from __future__ import annotations
 
-from tests.unit.aio.promises.net import HOSTS, LOOP, WORLDS
+from tests.unit.aio.promises.net import HOSTS, LOOP, PLAIN, WORLDS
 
 Differences = dict[str, dict[str, tuple[str, ...]]]  # subject -> program -> the worlds that differ
 
-KNOWN: Differences = {
-    "the face of a socket": {
-        "a_connected_socket_is_refused_with_an_address": WORLDS,
-        "options_of_a_socket_stay_when_it_is_handed_over": WORLDS,
-        "so_linger_of_a_socket_stays_when_it_is_handed_over": WORLDS,
-        "the_port_of_a_bound_socket_is_kept": WORLDS,
-        "sock_calls_on_a_connected_socket": WORLDS,
-        "closing_a_connected_socket_ends_the_connection": WORLDS,
-        "sock_connect_refuses_a_blocking_socket_in_debug_mode": WORLDS,
-    },
-}
+KNOWN: Differences = {}
 
 ON_PURPOSE: Differences = {
     "Arguments that make no sense are TypeError or ValueError at the call": {
@@ -53,6 +43,9 @@ ON_PURPOSE: Differences = {
     "A server on one address may stand beside one on all of them": {
         "listening_on_a_wildcard_and_an_address_of_its_family": WORLDS,
         "a_wildcard_server_beside_one_on_an_address": WORLDS,
+    },
+    "A socket that is closed under its transport ends it": {
+        "a_socket_is_closed_under_its_transport": PLAIN,
     },
     "A face can't be duplicated": {
         "the_face_of_a_connection_is_duplicated": WORLDS,

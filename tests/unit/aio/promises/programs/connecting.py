@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from tests.unit.aio.promises.log import describe
-from tests.unit.aio.promises.net import HOSTS, PLAIN, WORLDS, Net, program
+from tests.unit.aio.promises.net import HOSTS, LOOP, OWN, PLAIN, WORLDS, Net, program
 
 SILENT = ("203.0.113.1",)
 
@@ -323,16 +323,20 @@ async def so_linger_of_a_socket_stays_when_it_is_handed_over(net: Net) -> None:
     await net.log.until("far", "lost")
 
 
-@program(worlds=tuple(world for world in PLAIN if world != "sim"))
+@program(worlds=(LOOP, OWN))
 async def the_port_of_a_bound_socket_is_kept(net: Net) -> None:
     await net.far.create_server(lambda: net.told("far"), net.far.address, net.port)
-    with socket.socket() as given:
-        given.setblocking(False)
-        given.bind(("0.0.0.0", 0))
-        port = given.getsockname()[1]
-        await asyncio.get_running_loop().sock_connect(given, (net.far.address, net.port))
-        transport, _ = await net.near.create_connection(lambda: net.told("near"), sock=given)
-        net.log.note("near", "kept", transport.get_extra_info("sockname")[1] == port)
+    given = socket.socket()
+    given.setblocking(False)
+    given.bind(("0.0.0.0", 0))
+    port = given.getsockname()[1]
+    await asyncio.get_running_loop().sock_connect(given, (net.far.address, net.port))
+    net.log.note("near", "kept", given.getsockname()[1] == port)
+    transport, _ = await net.near.create_connection(lambda: net.told("near"), sock=given)
+    net.log.note("near", "kept", transport.get_extra_info("sockname")[1] == port, given.fileno() > 2)
+    transport.close()
+    await net.log.until("near", "lost")
+    net.log.note("near", "fileno", given.fileno())
 
 
 @program(worlds=PLAIN)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import ssl
 from typing import Any
 
 import trustme
 
-from tests.unit.aio.promises.net import Net, Told, program
+from tests.unit.aio.promises.net import LOOP, OWN, PLAIN, Net, Told, program
 
 BIG = 4 << 20
 
@@ -226,4 +227,72 @@ async def sendfile_sends_a_file(net: Net) -> None:
         file.seek(0)  # asyncio's sendfile by reading does not, for an offset of 0
         net.log.note("near", "sent", await loop.sendfile(near.transport, file, 0, None))
     near.transport.close()
+    await net.log.until("far", "lost")
+
+
+@program(worlds=PLAIN)
+async def tls_on_a_connected_socket(net: Net) -> None:
+    client, server = _contexts()
+    await net.far.create_server(lambda: net.told("far"), net.far.address, net.port, ssl=server)
+    given = socket.socket()
+    given.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(given, (net.far.address, net.port))
+    for options in ({"ssl": client}, {"server_hostname": "far.test"}, {"ssl_handshake_timeout": 1}):
+        with net.outcome("near", "create_connection"):
+            await net.near.create_connection(lambda: net.told("near"), sock=given, **options)
+    near = net.told("near")
+    transport, _ = await net.near.create_connection(lambda: near, sock=given, ssl=client, server_hostname="far.test")
+    transport.write(b"secret")
+    transport.close()
+    await net.log.until("far", "lost")
+    await net.log.until("near", "lost")
+    net.log.note("near", "fileno", given.fileno())
+
+
+@program(worlds=PLAIN)
+async def tls_on_a_connected_socket_fails(net: Net) -> None:
+    client, _ = _contexts()
+    await net.far.create_server(lambda: _HangsUp(net, "far"), net.far.address, net.port)
+    given = socket.socket()
+    given.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(given, (net.far.address, net.port))
+    with net.outcome("near", "create_connection"):
+        await net.near.create_connection(lambda: net.told("near"), sock=given, ssl=client, server_hostname="far.test")
+    await net.rest()
+    net.log.note("near", "fileno", given.fileno())
+
+
+class _HangsUp(Told):
+    """Knows no TLS."""
+
+    def data_received(self, data: bytes) -> None:
+        self.net.log.note(self.name, "hello")
+        self.transport.close()
+
+
+@program(worlds=(LOOP, OWN))
+async def tls_on_an_accepted_socket(net: Net) -> None:
+    client, server = _contexts()
+    loop = asyncio.get_running_loop()
+    listening = socket.socket()
+    listening.setblocking(False)
+    listening.bind(("0.0.0.0", 0))
+    listening.listen()
+    net.near.made.append(listening)
+    accepting = asyncio.ensure_future(loop.sock_accept(listening))
+    await asyncio.sleep(0)
+    port = listening.getsockname()[1]
+    far = net.told("far")
+    connecting = asyncio.ensure_future(
+        net.far.create_connection(lambda: far, net.near.address, port, ssl=client, server_hostname="far.test")
+    )
+    accepted, _ = await accepting
+    with net.outcome("near", "a timeout without TLS"):
+        await loop.connect_accepted_socket(asyncio.Protocol, accepted, ssl_handshake_timeout=1)
+    transport, _ = await loop.connect_accepted_socket(lambda: net.told("near"), accepted, ssl=server)
+    await connecting
+    net.log.note("near", "cipher", transport.get_extra_info("cipher") is not None)
+    far.transport.write(b"question")
+    await net.log.until("near", "data")
+    transport.close()
     await net.log.until("far", "lost")
