@@ -260,6 +260,14 @@ def test_a_part_of_the_time_begins_with_what_held_before() -> None:
     assert sequence.low == 1 + MSS  # what was acknowledged before does not take room
 
 
+def test_in_flight_is_the_sample_and_what_went_out_since() -> None:
+    windows = connection_figure(transfer()).panels[1]
+    line = next(layer for layer in windows.layers if isinstance(layer, Line) and layer.name == "in flight")
+    values = dict(zip(line.xs, line.ys, strict=True))
+    assert [values[(50 + n) * 1000] for n in range(6)] == [(n + 1) * MSS for n in range(6)]
+    assert [values[70_000], values[74_000], values[75_000], values[95_000]] == [5 * MSS, 2 * MSS, 3 * MSS, 0]
+
+
 @pytest.mark.parametrize(("begin", "end"), [(5_000_000, 0), (130_001, 0), (-1, 0), (90_000, 80_000)])
 def test_a_part_in_which_nothing_is_is_refused(begin: int, end: int) -> None:
     with pytest.raises(ValueError, match="nothing is"):
