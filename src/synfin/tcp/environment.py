@@ -11,13 +11,13 @@ from mypy_extensions import i64
 
 from synfin.tcp.answers import Answers
 from synfin.tcp.challenge import ChallengeBudget
+from synfin.tcp.chunk import Chunk
 from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import AckSample
 from synfin.tcp.counters import Counters
 from synfin.tcp.isn import IsnFunction, TimestampOffset
 from synfin.tcp.output import Output
 from synfin.tcp.pressure import Pressure
-from synfin.tcp.sender import Chunk
 from synfin.tcp.syn_cookies import SynCookies
 from synfin.tcp.trace import Tracer
 from synfin.tcp.turn import Turn

@@ -9,9 +9,9 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.chunk import Chunk
 from synfin.tcp.counters import Counters
 from synfin.tcp.receiver import Receiver
-from synfin.tcp.sender import Chunk
 from synfin.tcp.syn_options import TIMESTAMP_BYTES
 from synfin.tcp.timestamps import Timestamps
 from synfin.wire.segment import Segment

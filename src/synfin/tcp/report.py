@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from synfin.tcp import loss_recovery, path_probe, receiver, sender
+from synfin.tcp import loss_recovery, path_probe, receiver, send_state
 from synfin.tcp.counters import Counters
 from synfin.tcp.sender import Sender
 from synfin.tcp.trace import Tracer
@@ -76,15 +76,15 @@ def on_text(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, 
 
 def on_timer(result: i64, counters: Counters, tracer: Tracer | None, key: bytes, now: i64) -> None:
     """What Sender.on_timer() said."""
-    if result & sender.TIMEOUT:
+    if result & send_state.TIMEOUT:
         counters.TCPTimeouts += 1
         _note(tracer, now, key, "retransmission: RTO", "6298 5.4")
-    if result & sender.TAIL_PROBE:
+    if result & send_state.TAIL_PROBE:
         counters.TCPLossProbes += 1
         _note(tracer, now, key, "no answer in two round trips: tail-loss probe", "8985 7.3")
     if result & loss_recovery.FAST_RETRANSMIT:
         _fast_retransmit(result, counters, tracer, key, now)
-    if result & sender.RENEGED:
+    if result & send_state.RENEGED:
         counters.TCPSACKReneging += 1
         _note(tracer, now, key, "the peer dropped what it had reported by SACK", "2018 8")
 

@@ -12,6 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.tcp import answers, errors, outgoing, status
+from synfin.tcp.chunk import Chunk
 from synfin.tcp.close import Closer
 from synfin.tcp.config import check_keepalive, check_send_mss_max, check_user_timeout
 from synfin.tcp.congestion.base import CongestionControl
@@ -21,7 +22,7 @@ from synfin.tcp.handshake import Handshake
 from synfin.tcp.keepalive import KeepAlive
 from synfin.tcp.path_probe import ALWAYS, ASKED, FOUND, OFF, PATH_HOLE, PATH_RAISED, PATH_TOO_BIG, PathProbe
 from synfin.tcp.receiver import Receiver
-from synfin.tcp.sender import Chunk, Sender
+from synfin.tcp.sender import Sender
 from synfin.tcp.states import CLOSED, CLOSING, FIN_WAIT_2, LAST_ACK, SYN_RCVD, SYN_SENT, TIME_WAIT, check
 from synfin.tcp.syn_options import base_mss, floor_mss, headers_bytes, narrow_mss, overhead, send_mss
 from synfin.tcp.time_wait import TimeWait
