@@ -169,18 +169,42 @@ def test_a_hole_before_ipv6_is_searched_from_1280_on() -> None:
 
 
 def test_with_offload_a_probe_is_one_segment_of_its_own() -> None:
-    place = world(9000, offload=True)
-    largest: list[tuple[int, int]] = []
+    place = world(9000, offload=True, path_mtu_probing="always")
+    sizes: list[int] = []
 
     def tap(now: int, sender: Stack, packet: bytes) -> None:
-        if sender is place.left:
-            largest.append((now, len(packet)))
+        if sender is place.left and len(packet) > 1200:
+            sizes.append(len(packet))
 
     place.link.tap = tap
     end, _ = place.open_pair()
-    end.connection.sender.follow(end.connection._path())
-    carry(place, end, 100_000)
-    assert max(size for _, size in largest) > 9000  # bursts
+    end.write(bytes(100_000))
+    place.link.flush()
+    assert sizes.count(9000) == 1
+    assert all((size - 52) % 1148 == 0 for size in sizes if size != 9000), "a burst is cut by another size"
+
+
+def test_no_probe_goes_while_something_waits_behind_a_gap() -> None:
+    # RFC 4821 7.4
+    place = world(path_mtu_probing="always", pacing=False)
+    end, _ = place.open_pair()
+    first: list[int] = []
+
+    def loses_the_first(sender: Stack, packet: bytes) -> bool:
+        if sender is place.left and len(packet) == 1200 and not first:
+            first.append(place.now)
+            return True
+        return False
+
+    place.link.drop = loses_the_first
+    end.write(bytes(3 * 1148))  # too little for a probe of 1448 and what has to follow it
+    place.link.advance(ROUND_TRIP + 1000)
+    flight = end.connection.sender.losses.flight
+    assert first and flight is not None and flight.board.sacked
+    end.write(bytes(100_000))
+    place.link.flush()
+    path = end.connection.sender.losses.path
+    assert path is not None and path.record is None
 
 
 # ---- what is no hole ----
