@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import json
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.users import CHUNK, WRITES_AT_ONCE
 
@@ -75,7 +77,7 @@ class Channel:
             raise SystemExit("nobody started this end")
 
 
-def kernel(side: str, control: str, channel: Channel, flow: Callable[[], Flow]) -> None:
+def kernel(side: str, control: str, settings: dict[str, Any], channel: Channel, flow: Callable[[], Flow]) -> None:
     """The kernel's TCP, behind a TUN device without offload."""
     from synfin.links import netns
     from synfin.links.tun import TunLink
@@ -102,7 +104,7 @@ def kernel(side: str, control: str, channel: Channel, flow: Callable[[], Flow]) 
     asyncio.run(run())
 
 
-def synfin(side: str, control: str, channel: Channel, flow: Callable[[], Flow]) -> None:
+def synfin(side: str, control: str, settings: dict[str, Any], channel: Channel, flow: Callable[[], Flow]) -> None:
     """A Host whose packets go through a socket."""
     from synfin import Config, Host
     from synfin.links.tun import TunLink
@@ -111,9 +113,14 @@ def synfin(side: str, control: str, channel: Channel, flow: Callable[[], Flow]) 
     for one in (ours, theirs):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
     link = TunLink.from_fd(ours.detach(), MTU)
+    config = Config(congestion_control=control, **settings)
 
     async def run() -> None:
-        async with Host(f"{ADDRESSES[side]}/24", link=link, config=Config(congestion_control=control)) as host:
+        async with Host(
+            f"{ADDRESSES[side]}/24",
+            link=link,
+            config=config,
+        ) as host:
             if side == "right":
                 await host.create_server(flow, ADDRESSES["right"], PORT)
                 channel.ready(theirs.detach())
@@ -132,13 +139,14 @@ def main() -> None:
     parser.add_argument("stack", choices=("kernel", "synfin"))
     parser.add_argument("side", choices=("left", "right"))
     parser.add_argument("--control", required=True, help="a congestion control by name")
+    parser.add_argument("--config", type=json.loads, default={}, help="further settings of synfin.Config, as JSON")
     parser.add_argument("--channel", required=True, type=int, help="descriptor of a socket to the parent")
     parser.add_argument("--size", type=int, default=0, help="bytes to send; -1: without end")
     given = parser.parse_args()
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     signal.alarm(LONGEST_LIFE_SECONDS)
     stack = kernel if given.stack == "kernel" else synfin
-    stack(given.side, given.control, Channel(given.channel), lambda: Flow(given.size))
+    stack(given.side, given.control, given.config, Channel(given.channel), lambda: Flow(given.size))
 
 
 if __name__ == "__main__":

@@ -41,13 +41,15 @@ class Goodput:
         """Every entry with every seed, the kernel pair beside the others."""
         pairs = [KERNEL_PAIR, *self.pairs]
         self.found.update({(entry, pair): {} for entry in entries for pair in pairs})
-        with ThreadPoolExecutor(self.terms.together) as pool:
+        pool = ThreadPoolExecutor(self.terms.together)
+        try:
             for seed in range(1, self.terms.seeds + 1):
-                for entry in entries:
+                running = [(entry, pool.submit(self._one, entry, pair, seed)) for entry in entries for pair in pairs]
+                for entry, one in running:
                     progress(f"seed {seed}/{self.terms.seeds}: {entry.name}")
-                    running = [pool.submit(self._one, entry, pair, seed) for pair in pairs]
-                    for one in running:
-                        one.result()
+                    one.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _one(self, entry: Entry, pair: Pair, seed: int) -> None:
         try:

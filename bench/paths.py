@@ -28,6 +28,8 @@ class Terms:
     seeds: int = 2
     together: int = 2
     """Trials that run at the same time."""
+    config: str = "{}"
+    """Further settings of synfin.Config, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Entry:
         words += [f"delay={self.rtt_ms * 500:.0f}", f"seed={seed}", f"size={size}", f"limit_ms={limit * 1000:.0f}"]
         words += ["watch=both"] if self.both else []
         sent = size if self.short else -1
-        return Trial(*pair, self.control, (*words, *self.path), (sent, sent if self.both else 0))
+        return Trial(*pair, self.control, (*words, *self.path), (sent, sent if self.both else 0), terms.config)
 
 
 def _entries() -> Iterator[Entry]:

@@ -16,9 +16,10 @@
  *   capture   PREFIX: what each end saw goes to PREFIX-left.pcap and PREFIX-right.pcap
  *
  * Chance is a hash of (seed, direction, ordinal): the n-th packet of a direction meets the same fate whoever sent it.
- * SYNs are spared, and are not counted. The run ends when the receiver of the text has acknowledged `size` bytes of the
- * first connection, when both ends are gone, or at the limit; the ACKs are read as they leave the receiver. Then one line of JSON is printed:
- * seconds since the first SYN, bytes acknowledged, and what happened on the way, as [left to right, right to left].
+ * SYNs, and what is not TCP, are spared and not counted. The run ends when the receiver of the text has acknowledged
+ * `size` bytes of the first connection, when both ends are gone, or at the limit; the ACKs are read as they leave the
+ * receiver. Then one line of JSON is printed: seconds since the first SYN, bytes acknowledged, and what happened on the
+ * way, as [left to right, right to left].
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -227,7 +228,7 @@ static void enter(int which, const unsigned char *bytes, int size, int64_t now)
         way->lost++;
         return;
     }
-    uint64_t ordinal = view.flags & SYN ? 0 : ++way->ordinal;
+    uint64_t ordinal = view.tcp && !(view.flags & SYN) ? ++way->ordinal : 0;
     if (ordinal && is_lost(way, which, ordinal)) {
         way->lost++;
         return;

@@ -22,17 +22,24 @@ from bench.runner import ROOT, Failed, compile_program
 
 START_SECONDS = 60.0  # for interpreters to start and networks to be made, on a busy machine
 GRACE_SECONDS = 10.0
+USAGE = """LEFT, RIGHT: kernel or synfin. NAME=VALUE: a word of relay.c, or
+  exactly=BYTES  what the left end sends, and then its FIN (without it: as much as it can)
+  config=JSON    further settings of synfin.Config, as '{"pacing": false}'"""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """left, right: "kernel" or "synfin". path: words of relay.c. sends: bytes that each side sends, -1: without end."""
+    """left, right: "kernel" or "synfin". path: words of relay.c. sends: bytes that each side sends, -1: without end.
+
+    config: further settings of synfin's ends, as JSON.
+    """
 
     left: str
     right: str
     control: str
     path: tuple[str, ...] = ()
     sends: tuple[int, int] = (-1, 0)
+    config: str = "{}"
 
     def run(self, relay: Path, python: str, environment: dict[str, str]) -> dict[str, Any]:
         """What the relay reports. python: the interpreter of synfin's ends. Raises Failed."""
@@ -62,7 +69,7 @@ class Trial:
         stack, side = ((self.left, "left"), (self.right, "right"))[number]
         with theirs:
             words = [python, "-m", "bench.end", stack, side, "--control", self.control]
-            words += ["--channel", str(theirs.fileno()), "--size", str(self.sends[number])]
+            words += ["--config", self.config, "--channel", str(theirs.fileno()), "--size", str(self.sends[number])]
             running.enter_context(_Process(words, [theirs.fileno()], environment))
         return ours
 
@@ -99,16 +106,25 @@ class _Process(subprocess.Popen[str]):
 
 def main() -> None:
     if len(sys.argv) < 4:
-        raise SystemExit("usage: python -m bench.trial LEFT RIGHT CONTROL [NAME=VALUE ...]; see relay.c")
-    left, right, control, *path = sys.argv[1:]
-    size = [int(word.partition("=")[2]) for word in path if word.startswith("exactly=")]
-    words = tuple(f"size={size[0]}" if word.startswith("exactly=") else word for word in path)
+        raise SystemExit(f"usage: python -m bench.trial LEFT RIGHT CONTROL [NAME=VALUE ...]\n{USAGE}")
+    left, right, control, *words = sys.argv[1:]
+    own = {"exactly": "-1", "config": "{}"}
+    path = []
+    for word in words:
+        name, _, value = word.partition("=")
+        if name in own:
+            own[name] = value
+        else:
+            path.append(word)
+    size = int(own["exactly"])
+    if size >= 0:
+        path.append(f"size={size}")
     with tempfile.TemporaryDirectory(prefix="synfin-trial-") as folder:
         relay = compile_program("relay", Path(folder))
-        trial = Trial(left, right, control, words, (size[0] if size else -1, 0))
+        trial = Trial(left, right, control, tuple(path), (size, 0), own["config"])
         report = trial.run(relay, sys.executable, dict(os.environ))
     print(json.dumps(report))
-    print(f"{report['acked'][0] * 8 / report['seconds'] / 1e6:.2f} Mbit/s")
+    print(f"{report['acked'][0] * 8 / max(report['seconds'], 1e-6) / 1e6:.2f} Mbit/s")
 
 
 if __name__ == "__main__":
