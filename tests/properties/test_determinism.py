@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "028a6726356889a74a4f744d8f181f8264f92a33745b399177b78161f620df91"
+CAPTURE = "821eb6825a91e87ee98173da00a0683d9e71ab84d66781be0e55088ca20089fb"
 SIZE = 100_000
 
 

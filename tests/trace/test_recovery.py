@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synfin.tcp.congestion.base import LOSS, NONE
+from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.congestion.newreno import NewReno
 from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, SECOND, Host, Peer, Scene, Stage, plain
@@ -112,6 +112,21 @@ def test_a_timeout_that_only_a_delay_caused_is_taken_back_by_what_was_not_sent_a
     assert host.status().cwnd >= 10000 and host.status().lost == 0 and host.status().rto_us == RTO
     while scene.next_packet() is not None:
         pass
+
+
+def test_what_is_missing_though_the_timeout_was_for_nothing_goes_at_once(stage: Stage) -> None:
+    # the ACK of the first two, and of the fourth, was lost, and the third segment
+    scene, host, peer = flight(stage, 4)
+    scene.tick(RTT)
+    host.emits(DATA, 1000, seq=3001)  # the probe, lost as well
+    scene.tick(RTO)
+    host.emits(ACK, 1000, seq=1)
+    scene.tick(RTT)
+    peer.sends(ACK, ack=2001, sack=[(1, 1001), (3001, 4001)])
+    host.emits(ACK, 1000, seq=2001)
+    host.counted(TCPTimeouts=1, TCPFullUndo=1)
+    assert phase(host) == FAST and host.status().ssthresh == 2000
+    peer.sends(ACK, ack=4001)
 
 
 def test_without_sack_it_takes_two_acks_to_see_it(stage: Stage) -> None:

@@ -1,8 +1,9 @@
 """From an ACK to what it means for the path: delivered, lost, recovered, spurious. RFC 9293 3.8.
 
-In this order: what an ACK delivers (scoreboard, rate), what that shows to be lost (rack; without SACK dupacks), which
-recovery begins, ends or was for nothing (recovery, undo), what the congestion control makes of it, and what recovery
-lets out (prr). It knows neither windows of the peer nor bytes: `sender` does.
+In this order: what an ACK delivers (scoreboard, rate; without SACK dupacks, which knows what is lost by that), whether
+a recovery ends or was for nothing (recovery, undo), what is lost (rack) and whether a recovery begins, what the
+congestion control makes of it, and what recovery lets out (prr).
+It knows neither windows of the peer nor bytes: `sender` does.
 """
 
 from __future__ import annotations
@@ -150,17 +151,17 @@ class LossRecovery:
         duplicate = same and ack == una and sacked == 0 and blocks is None
         if flight.dups is not None:
             delivered = self._count_duplicates(flight, ack, duplicate, delivered)
-        elif self.rack is not None:
-            result |= self._find_lost(self.rack, flight, ack, duplicate, rto, now)
-        if result & TAIL_MENDED and self.marks is not None:
-            self.marks.on_reduced(nxt, False)
-        lost = self._tell_lost(board)
         before = recovery.phase
         if before != NONE:
             news = sacked > 0 or duplicate
             result |= self._follow(flight, ack, nxt, advanced, news, more, echo_tick, rto, now)
         elif result & DUPLICATE and recovery.undo is not None and recovery.undo.all_came_twice():
             result |= self._undo(flight, rto)
+        if self.rack is not None:  # after what is taken back: what is found now was not lost for nothing
+            result |= self._find_lost(self.rack, flight, ack, duplicate, rto, now)
+        if result & TAIL_MENDED and self.marks is not None:
+            self.marks.on_reduced(nxt, False)
+        lost = self._tell_lost(board)
         if recovery.phase == NONE and board.lost > self._excused(board):
             result |= self._enter_fast(flight, ack if advanced else una, nxt, recoverable, flight_size, now)
         sample.ecn = 0

@@ -40,8 +40,11 @@ class Rack:
         self.rtt = now - newest.sent_at
 
     def on_dsack(self, snd_una: i64, snd_nxt: i64) -> None:
-        """Step 4: something was sent again for nothing. Once a round trip the window grows."""
-        if self._dsack_round < 0 or snd_una >= self._dsack_round:
+        """Step 4: something was sent again for nothing. Once a round trip the window grows.
+
+        Where no reordering was seen a timer was to blame, which lost ACKs let expire, and not the window (so in Linux).
+        """
+        if self.reordering_seen and (self._dsack_round < 0 or snd_una >= self._dsack_round):
             self._dsack_round = snd_nxt
             self._mult += 1
             self._persist = PERSIST

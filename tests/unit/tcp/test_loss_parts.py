@@ -63,6 +63,7 @@ def test_once_reordering_was_seen_the_window_stays() -> None:
 
 def test_each_round_with_a_dsack_widens_the_window_up_to_the_smoothed_round_trip() -> None:
     board, rack = sent(0), Rack()
+    rack.reordering_seen = True
     rack.on_dsack(1, 5001)
     rack.on_dsack(1, 9001)  # the same round
     assert window(rack, board) == 2 * RTT // 4
@@ -74,6 +75,12 @@ def test_each_round_with_a_dsack_widens_the_window_up_to_the_smoothed_round_trip
     for _ in range(PERSIST):
         assert window(rack, board) == RTT
         rack.on_recovered()
+    assert window(rack, board) == RTT // 4
+
+
+def test_where_no_reordering_was_seen_a_dsack_tells_of_a_timer_and_the_window_stays() -> None:
+    board, rack = sent(0), Rack()
+    rack.on_dsack(1, 5001)
     assert window(rack, board) == RTT // 4
 
 
