@@ -73,6 +73,14 @@ def test_above_ssthresh_one_ack_adds_at_most_one_segment() -> None:
         assert made.cwnd == grown * MSS
 
 
+def test_the_part_of_a_segment_that_halving_leaves_slows_no_growth() -> None:
+    made = control(5 * MSS, 5 * MSS)
+    made.on_loss(0, 5 * MSS)
+    assert made.cwnd == 2500
+    made.on_ack(acked(2 * MSS))  # all that such a window sends in a round trip
+    assert made.cwnd == 3500
+
+
 def test_congestion_avoidance_grows_one_mss_a_window_however_the_acks_come() -> None:
     one, many = control(10 * MSS, 10 * MSS), control(10 * MSS, 10 * MSS)
     one.on_ack(acked(10 * MSS))

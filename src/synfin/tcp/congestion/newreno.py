@@ -42,8 +42,10 @@ class NewReno(CongestionControl):
         if not sample.cwnd_limited:
             return
         self._credit += sample.acked
-        if self._credit >= self.cwnd:
-            self._credit -= self.cwnd
+        # The part of a segment that halving leaves is never sent: it is not to be earned either.
+        window = self.cwnd // self.mss * self.mss
+        if self._credit >= window:
+            self._credit -= window
             self.cwnd += self.mss
 
     def on_loss(self, now: int, in_flight: int) -> None:
