@@ -1,4 +1,4 @@
-"""A link around a link that does to every so many packets with text, in both directions, what a path does by chance."""
+"""A link around a link that does what a path does: lose or mark every so many packets with text, or all large ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ WITH_TEXT = 200  # bytes: ACKs and handshakes are shorter
 
 
 class LossyLink:
-    """Without offload. Of so many packets with text one is lost, or marked as by a congested router; 0: none."""
+    """Without offload. Of so many packets with text one is lost, or marked as by a congested router; 0: none.
 
-    def __init__(self, link: Link, lose: int, mark: int = 0) -> None:
+    hole: larger packets that go out vanish, as in a tunnel that says nothing; 0: none.
+    """
+
+    def __init__(self, link: Link, lose: int, mark: int = 0, hole: int = 0) -> None:
         if link.offload:
             raise ValueError("a lossy link counts packets: switch offload off")
         self.mtu = link.mtu
@@ -24,6 +27,7 @@ class LossyLink:
         self._seen = {"in": 0, "out": 0}
         self._lose = lose
         self._mark = mark
+        self._hole = hole
         self._link = link
         self.fileno = link.fileno
         self.flush = link.flush
@@ -31,6 +35,9 @@ class LossyLink:
 
     def carry(self, packet: bytes, way: str) -> bytes | None:
         """What arrives of it; None: nothing."""
+        if way == "out" and 0 < self._hole < len(packet):
+            self.lost[way] += 1
+            return None
         if len(packet) < WITH_TEXT:
             return packet
         self._seen[way] += 1

@@ -58,6 +58,7 @@ class Settings:
     snaplen: int = 0
     lose: int = 0  # one of so many packets with text, each way; 0: none
     mark: int = 0  # ... is marked, if it is ECT
+    hole: int = 0  # larger packets that go out vanish; 0: none
     config: Mapping[str, int | str] = dataclasses.field(default_factory=dict)  # of synfin.Config, by name
 
     @property
@@ -322,7 +323,8 @@ async def run(settings: Settings) -> None:
     server = HttpServer()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: server.problems.append(f"{context['message']}: {context}"))
-    lossy = LossyLink(link, settings.lose, settings.mark) if settings.lose or settings.mark else None
+    faulty = settings.lose or settings.mark or settings.hole
+    lossy = LossyLink(link, settings.lose, settings.mark, settings.hole) if faulty else None
     tap: PcapTap | None = None
     recorder: AnnotatedCapture | None = None
     writer: PcapngWriter | None = None
