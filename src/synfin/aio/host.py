@@ -14,11 +14,12 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from synfin.aio import connecting, datagram, listening
+from synfin.aio import connecting, datagram, foreign_loops, listening
 from synfin.aio.control import ControlSocket, control_path
 from synfin.aio.engine import Engine
+from synfin.aio.foreign_loops import loop_of_streams
 from synfin.aio.names import Wanted
 from synfin.aio.server import ProtocolFactory, Server
 from synfin.aio.tls import client_terms, server_terms
@@ -389,7 +390,7 @@ class Host:
         **arguments: Any,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """As asyncio.open_connection: a StreamReader and a StreamWriter, asyncio's own."""
-        loop = self.loop
+        loop = loop_of_streams(self.loop)
         reader = asyncio.StreamReader(limit=limit, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport, _ = await self.create_connection(lambda: protocol, host, port, **arguments)
@@ -405,7 +406,7 @@ class Host:
         **arguments: Any,
     ) -> Server:
         """As asyncio.start_server: calls `client_connected_cb(reader, writer)` for each connection."""
-        loop = self.loop
+        loop = loop_of_streams(self.loop)
         _check_factory(client_connected_cb, "client_connected_cb")
 
         def factory() -> asyncio.BaseProtocol:
@@ -413,6 +414,22 @@ class Host:
             return asyncio.StreamReaderProtocol(reader, client_connected_cb, loop=loop)
 
         return await self.create_server(factory, host, port, **arguments)
+
+    async def start_tls(
+        self,
+        transport: asyncio.WriteTransport,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl_module.SSLContext,
+        **options: Any,
+    ) -> asyncio.Transport:
+        """As loop.start_tls() of asyncio's loops, also where the loop refuses foreign transports, as uvloop's."""
+        return await foreign_loops.start_tls(self.loop, transport, protocol, sslcontext, **options)
+
+    async def sendfile(
+        self, transport: asyncio.WriteTransport, file: BinaryIO, offset: int = 0, count: int | None = None
+    ) -> int:
+        """As loop.sendfile() of asyncio's loops, also where the loop has none for streams, as uvloop's."""
+        return await foreign_loops.sendfile(self.loop, transport, file, offset, count)
 
 
 def _check_factory(factory: object, name: str = "protocol_factory") -> None:
