@@ -86,16 +86,22 @@ def kernel(side: str, control: str, settings: dict[str, Any], channel: Channel, 
     link = TunLink("end%d", mtu=MTU, offload=False)
     netns.configure(link.name, [f"{ADDRESSES[side]}/24"])
     sysctl = Path("/proc/sys/net/ipv4")  # of the private network
-    for name, value in {**BUFFERS, "tcp_congestion_control": control, "tcp_no_metrics_save": "1"}.items():
+    for name, value in {**BUFFERS, "tcp_no_metrics_save": "1"}.items():
         (sysctl / name).write_text(value)
+    # By socket: as the default of a namespace only some controls are allowed, but root over it may choose any.
+    end = socket.socket()
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control.encode())
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
         if side == "right":
-            await loop.create_server(flow, ADDRESSES["right"], PORT)
+            end.bind((ADDRESSES["right"], PORT))
+            await loop.create_server(flow, sock=end)
             channel.ready(link.fileno())
         else:
-            await loop.create_connection(flow, ADDRESSES["right"], PORT)
+            end.setblocking(False)
+            await loop.sock_connect(end, (ADDRESSES["right"], PORT))
+            await loop.create_connection(flow, sock=end)
         await loop.create_future()
 
     if side == "left":
