@@ -33,12 +33,15 @@ REUSEPORT: Final[int] = getattr(socket, "SO_REUSEPORT", 15)
 ACCEPTCONN: Final[int] = getattr(socket, "SO_ACCEPTCONN", 30)
 PROTOCOL: Final[int] = getattr(socket, "SO_PROTOCOL", 38)
 DOMAIN: Final[int] = getattr(socket, "SO_DOMAIN", 39)
+MAX_PACING_RATE: Final[int] = getattr(socket, "SO_MAX_PACING_RATE", 47)
 
 _SOCKET: Final = socket.SOL_SOCKET
 _TCP: Final = socket.IPPROTO_TCP
 _MAX_KEEPALIVE: Final = 32767  # seconds; and 127 probes: linux/tcp.h
 _MAX_PROBES: Final = 127
 _MAX_TIMEOUT_MS: Final = (1 << 31) - 1  # an int of the kernel
+_LEAST_MAXSEG: Final = 88  # TCP_MIN_MSS and MAX_TCP_WINDOW: linux/tcp.h
+_MOST_MAXSEG: Final = 32767
 _LINGER: Final = struct.Struct("ii")
 _LINUX_NAMES: Final = {"newreno": "reno"}
 
@@ -85,6 +88,22 @@ def _within(lowest: int, highest: int) -> Callable[[object], int]:
         return given
 
     return check
+
+
+def _segment_limit(value: object) -> int:
+    given = number(value)
+    return given if given == 0 else _within(_LEAST_MAXSEG, _MOST_MAXSEG)(given)
+
+
+def _pacing_rate(value: object) -> int:
+    """Bytes a second in 32 or 64 bits; all bits set, as an int -1: no limit."""
+    if isinstance(value, (bytes, bytearray)) and len(value) == 8:
+        given = int.from_bytes(value, sys.byteorder)
+        return -1 if given == (1 << 64) - 1 else given
+    given = number(value)
+    if given < -1 or given == 0:
+        raise _invalid(f"{given} bytes a second are no rate to send at")
+    return given
 
 
 def _linger(value: object) -> bytes:
@@ -186,6 +205,14 @@ class ConnectionOptions(Options):
     def _set_user_timeout(self) -> None:
         self.connection.set_user_timeout(self._int(_TCP, USER_TIMEOUT) * 1000)
 
+    def _set_segment_limit(self) -> None:
+        self.connection.set_send_mss_max(self._int(_TCP, socket.TCP_MAXSEG))
+
+    def _set_pacing_rate(self) -> None:
+        value = self._given[_SOCKET, MAX_PACING_RATE]
+        assert isinstance(value, int)
+        self.connection.sender.max_pacing_rate = float(value) if value > 0 else 0.0
+
     def _set_congestion(self) -> None:
         name = self._given[_TCP, CONGESTION]
         assert isinstance(name, bytes)
@@ -278,7 +305,8 @@ _OPTIONS: Final[dict[Name, _Option]] = {
         _Set._set_congestion,
         lambda of: _congestion_name(of.sender.losses.congestion),
     ),
-    (_TCP, socket.TCP_MAXSEG): _Option(_always(536), None, None, lambda of: of.sender.mss),
+    (_TCP, socket.TCP_MAXSEG): _Option(_always(536), _segment_limit, _Set._set_segment_limit, lambda of: of.sender.mss),
+    (_SOCKET, MAX_PACING_RATE): _Option(_always(-1), _pacing_rate, _Set._set_pacing_rate),
     (_TCP, INFO): _Option(lambda _: bytes(tcp_info.SIZE), None, None, tcp_info.read),
 }
 _DATAGRAM_OPTIONS: Final[dict[Name, _Option]] = {

@@ -26,6 +26,7 @@ INFO = getattr(socket, "TCP_INFO", 11)
 QUICKACK = getattr(socket, "TCP_QUICKACK", 12)
 CONGESTION = getattr(socket, "TCP_CONGESTION", 13)
 USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
+MAX_PACING_RATE = getattr(socket, "SO_MAX_PACING_RATE", 47)
 LINGER = struct.Struct("ii")
 
 
@@ -105,6 +106,8 @@ def test_it_never_blocks_and_says_so() -> None:
         (TCP, USER_TIMEOUT, 0),
         (TCP, QUICKACK, 1),
         (SOL, socket.SO_REUSEADDR, 1),
+        (SOL, MAX_PACING_RATE, 1_000_000),
+        (SOL, MAX_PACING_RATE, -1),
     ],
 )
 def test_an_option_set_is_read_back_as_number_and_as_bytes(level: int, option: int, value: int) -> None:
@@ -113,6 +116,21 @@ def test_an_option_set_is_read_back_as_number_and_as_bytes(level: int, option: i
         assert face.getsockopt(level, option) == value
         face.setsockopt(level, option, struct.pack("i", value))
         assert face.getsockopt(level, option, 4) == struct.pack("i", value)
+
+    with_faces(check)
+
+
+def test_a_segment_limit_and_a_pacing_limit_reach_the_connection() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        sender = face._connection.sender
+        face.setsockopt(TCP, socket.TCP_MAXSEG, 500)
+        assert sender.mss == face.getsockopt(TCP, socket.TCP_MAXSEG) == 500 - 12  # less the timestamps, as in Linux
+        face.setsockopt(TCP, socket.TCP_MAXSEG, 0)
+        assert sender.mss == 1448
+        face.setsockopt(SOL, MAX_PACING_RATE, struct.pack("Q", 5_000_000_000))
+        assert sender.max_pacing_rate == 5e9
+        face.setsockopt(SOL, MAX_PACING_RATE, struct.pack("Q", (1 << 64) - 1))
+        assert sender.max_pacing_rate == 0.0
 
     with_faces(check)
 
@@ -285,6 +303,10 @@ def test_tcp_info_counts_neither_syn_nor_fin_as_bytes() -> None:
         (TCP, KEEPINTVL, -1, errno.EINVAL),
         (TCP, KEEPCNT, 0, errno.EINVAL),
         (TCP, KEEPCNT, 128, errno.EINVAL),
+        (TCP, socket.TCP_MAXSEG, 87, errno.EINVAL),
+        (TCP, socket.TCP_MAXSEG, 32768, errno.EINVAL),
+        (SOL, MAX_PACING_RATE, 0, errno.EINVAL),
+        (SOL, MAX_PACING_RATE, -2, errno.EINVAL),
         (TCP, USER_TIMEOUT, -1, errno.EINVAL),
         (TCP, USER_TIMEOUT, struct.pack("i", -1), errno.EINVAL),
         (TCP, socket.TCP_NODELAY, b"\1", errno.EINVAL),
