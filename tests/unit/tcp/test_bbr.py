@@ -21,7 +21,7 @@ from synfin.tcp.congestion.bbr import (
     PROBE_RTT,
     STARTUP,
 )
-from synfin.tcp.congestion.bbr_model import NO_BOUND
+from synfin.tcp.congestion.bbr_model import NO_BOUND, Model
 from synfin.tcp.congestion.newreno import NewReno
 from tests.unit.tcp.path_model import MS, MSS, SECOND, Path
 
@@ -421,6 +421,9 @@ def test_after_a_probe_with_too_many_losses_the_next_is_short_and_the_one_after_
     flow.reach(PROBE_BW_UP)
     assert PROBE_BW_CRUISE not in flow.states[flow.states.index(PROBE_BW_REFILL) :]
     assert flow.path.now < flow.bbr.cycle_stamp + 2 * SECOND
+    assert not flow.bbr.prev_probe_precautionary  # so that the probe after that one waits again
+    flow.reach(PROBE_BW_DOWN)
+    assert flow.leave() == PROBE_BW_CRUISE
 
 
 @pytest.mark.parametrize(("loss", "least"), [(0.0, 0.95), (0.001, 0.85), (0.01, 0.7)])
@@ -454,6 +457,58 @@ def test_a_timeout_leaves_one_segment_and_the_window_is_back_after_it() -> None:
     assert flow.bbr.cwnd == MSS
     flow.bbr.on_recovered(flow.path.now)
     assert flow.bbr.cwnd == before
+
+
+def test_undo_of_a_timeout_in_fast_recovery_leaves_what_the_losses_before_it_lowered() -> None:
+    flow = Flow()
+    flow.reach(PROBE_BW_CRUISE)
+    bbr, model = flow.bbr, flow.model
+    bbr.inflight_longterm = 100_000
+    bbr.on_loss(flow.path.now, flow.path.in_flight)
+    model.inflight_shortterm, bbr.inflight_longterm = 60_000, 80_000
+    bbr.on_rto(flow.path.now, flow.path.in_flight, True)
+    model.inflight_shortterm, bbr.inflight_longterm = 30_000, 40_000
+    bbr.undo()
+    assert (model.inflight_shortterm, bbr.inflight_longterm) == (60_000, 80_000)
+
+
+def test_min_rtt_follows_a_path_that_became_longer_after_ten_seconds() -> None:
+    flow = Flow()
+    flow.reach(PROBE_BW_CRUISE)
+    flow.path.rtt = 60 * MS
+    flow.path.run(5 * SECOND)
+    assert flow.model.min_rtt < 42 * MS
+    flow.path.run(12 * SECOND)
+    assert flow.model.min_rtt >= 60 * MS
+    assert flow.utilization(4 * SECOND) > 0.9
+
+
+def test_a_cycle_of_rates_that_the_writer_limited_forgets_no_larger_one() -> None:
+    # the draft's 5.5.4
+    model = Model()
+    model._update_max_bw(1000.0, False)
+    model.advance_max_bw_filter()
+    model._update_max_bw(10.0, True)
+    model.advance_max_bw_filter()
+    assert model.max_bw == 1000.0
+    model._update_max_bw(2000.0, True)  # a larger one proves the estimate too low, whoever limited it
+    assert model.max_bw == 2000.0
+    model._update_max_bw(10.0, False)
+    model.advance_max_bw_filter()
+    assert model.max_bw == 2000.0
+    model._update_max_bw(10.0, False)
+    model.advance_max_bw_filter()
+    assert model.max_bw == 10.0
+
+
+def test_while_probing_two_segments_more_may_be_in_flight() -> None:
+    # QuantizationBudget, so that a small BDP can be exceeded at all
+    flow = Flow()
+    flow.reach(PROBE_BW_REFILL)
+    volume = 1000 * MSS
+    assert flow.bbr._quantization_budget(volume) == volume
+    flow.reach(PROBE_BW_UP)
+    assert flow.bbr._quantization_budget(volume) == volume + 2 * MSS
 
 
 def test_losses_while_it_does_not_probe_lower_the_bounds_to_what_is_delivered_once_a_round_trip() -> None:

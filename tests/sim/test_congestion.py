@@ -1,0 +1,71 @@
+"""One upload over 100 Mbit/s and 20 ms, by the whole stack in virtual time: each congestion control fills the path."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+
+import pytest
+
+from synfin.sim import Network
+from synfin.tcp.config import Config
+from synfin.tcp.congestion.base import CongestionControl
+from synfin.tcp.congestion.bbr import BBR
+
+SIZE = 10_000_000
+BDP = "250KB"
+TENTH = "25KB"
+
+
+def mbit(control: str | Callable[[int], CongestionControl], loss: float, queue: str) -> float:
+    """The rate of one upload, from its SYN to the last byte acknowledged."""
+    network = Network(seed=1)
+
+    async def serve() -> None:
+        async def sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1 << 20):
+                pass
+            writer.close()
+            await writer.wait_closed()
+
+        await (await asyncio.start_server(sink, port=7)).serve_forever()
+
+    async def upload() -> None:
+        reader, writer = await asyncio.open_connection("server", 7)
+        writer.write(bytes(SIZE))
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async def main() -> float:
+        server, client = network.host("server"), network.host("client", config=Config(congestion_control=control))
+        network.link("client", "server", delay="10ms", loss=loss, bandwidth="100Mbit/s", queue=queue)
+        server.start(serve)
+        await network.after("1s")
+        began = network.now
+        await client.start(upload())
+        return SIZE * 8 / 1e6 / (network.now - began)
+
+    return network.run(main())
+
+
+@pytest.mark.parametrize(
+    ("control", "loss", "queue", "least"),
+    [
+        ("cubic", 0.0, BDP, 80),
+        ("cubic", 0.0, TENTH, 70),
+        ("reno", 0.0, BDP, 80),
+        ("bbr", 0.0, BDP, 75),
+        ("bbr", 0.0, TENTH, 65),
+        ("bbr", 0.001, BDP, 75),
+        ("bbr", 0.01, BDP, 60),
+    ],
+)
+def test_one_upload_fills_the_path(control: str, loss: float, queue: str, least: float) -> None:
+    assert mbit(control, loss, queue) > least
+
+
+def test_bbr_with_a_raised_threshold_fills_a_path_that_loses_three_percent() -> None:
+    assert mbit(functools.partial(BBR, loss_thresh=0.5), 0.03, BDP) > 65
