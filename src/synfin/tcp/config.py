@@ -186,6 +186,8 @@ class Config:
         _within("Config.receive_buffer_max", self.receive_buffer_max, self.receive_buffer, 1 << 30)
         _within("Config.send_buffer", self.send_buffer, 2048, 1 << 30)
         _within("Config.send_buffer_max", self.send_buffer_max, self.send_buffer, 1 << 30)
+        if not isinstance(self.ecn, str):
+            raise TypeError(f"Config.ecn must be a str, not {self.ecn!r}")
         if self.ecn not in ECN_SETTINGS:
             raise ValueError(f"Config.ecn is one of {', '.join(map(repr, ECN_SETTINGS))}, not {self.ecn!r}")
         _within("Config.initial_window", self.initial_window, 1, 1000)
