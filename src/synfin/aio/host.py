@@ -408,6 +408,7 @@ class Host:
         """As asyncio.start_server: calls `client_connected_cb(reader, writer)` for each connection."""
         loop = loop_of_streams(self.loop)
         _check_factory(client_connected_cb, "client_connected_cb")
+        asyncio.StreamReader(limit=limit, loop=loop)  # refuses a wrong limit here, before there is a listener
 
         def factory() -> asyncio.BaseProtocol:
             reader = asyncio.StreamReader(limit=limit, loop=loop)

@@ -122,6 +122,9 @@ def test_streams_refuse_what_makes_no_sense() -> None:
                 await pair.client.open_connection(SERVER, PORT, limit=0)
             with pytest.raises(TypeError, match="callable"):
                 await pair.server.start_server(5, port=PORT)  # type: ignore[arg-type]
+            for limit in (0, -1):
+                with pytest.raises(ValueError, match=r"[Ll]imit"):
+                    await pair.server.start_server(nothing, port=PORT, limit=limit)
             assert_nothing_left(pair.client)
             assert_nothing_left(pair.server)
 
