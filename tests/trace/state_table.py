@@ -585,8 +585,10 @@ Where synfin departs from the letter of RFC 9293, on purpose:
 - A segment without the timestamp that was agreed on is taken, as Linux does: without PAWS, TS.Recent unchanged
   (`Config.timestamps_required` drops it, as RFC 7323 3.2 recommends). The third segment after a SYN cookie is not: the
   options of the SYN travel in that timestamp.
-- A SYN into TIME-WAIT that may begin a new incarnation opens a half-open entry; TIME-WAIT ends only when its handshake
-  does, and goes on when a RST shows that the SYN was an old duplicate (RFC 9293 3.6.1, MAY-2).
+- A SYN into TIME-WAIT that may begin a new incarnation (a newer timestamp, or where one side has none a higher number,
+  RFC 6191) opens a half-open entry; TIME-WAIT ends only when its handshake does, and goes on when a RST shows that the
+  SYN was an old duplicate (RFC 9293 3.6.1, MAY-2). Until then it runs its course, no longer for any SYN, and judges all
+  that does not acknowledge our SYN,ACK. Any other SYN gets a challenge ACK, where RFC 6191 2 drops it silently.
 """
 
 

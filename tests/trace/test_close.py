@@ -362,6 +362,68 @@ def test_a_syn_that_its_sender_resets_was_an_old_duplicate_and_time_wait_goes_on
     host.has_forgotten_all()
 
 
+def test_a_blind_syn_in_time_wait_makes_it_no_longer_and_answers_nothing_in_its_stead(stage: Stage) -> None:
+    # A random number looks like a new incarnation's half of the time: all that it gets is a half-open entry.
+    scene, host, peer = in_time_wait(stage)
+    scene.tick(30 * SECOND)
+    peer.sends(SYN, seq=100_000, mss=1000)
+    host.emits(SYN | ACK, seq=3, ack=100_001)
+    peer.acked = peer.right_edge = -1
+    # The peer, in LAST-ACK, challenges our SYN,ACK; then its FIN comes again and is acknowledged, not reset.
+    peer.sends(ACK, seq=2, ack=2)
+    host.is_silent()
+    peer.sends(DATA, 100, seq=-200, ack=1)
+    host.emits(ACK, seq=2, ack=2)
+    for _ in range(10):
+        peer.sends(ACK, seq=70_000, ack=2)
+        peer.sends(SYN | ACK, seq=70_000, ack=2)
+    host.emits(ACK, seq=2, ack=2)
+    host.is_silent()
+    host.has(half_open=1, time_wait=1)
+    for _ in range(30):
+        peer.sends(SYN, seq=100_000, mss=1000)
+        peer.acked = peer.right_edge = -1
+        while scene.next_packet() is not None:
+            pass
+        scene.now += SECOND
+        scene.stack.on_timer(scene.now)
+    while scene.next_packet() is not None:
+        pass
+    host.has(time_wait=0)
+
+
+def test_a_fin_that_comes_again_is_acknowledged_though_a_syn_looked_like_a_new_incarnation(stage: Stage) -> None:
+    scene, host, peer = in_time_wait(stage)
+    peer.sends(SYN, seq=100_000, mss=1000)
+    host.emits(SYN | ACK, seq=3, ack=100_001)
+    peer.acked = peer.right_edge = -1
+    scene.now += SECOND // 2
+    peer.sends(FIN | ACK, seq=1, ack=2)
+    host.emits(ACK, seq=2, ack=2)
+    peer.sends(RST, seq=2)
+    host.has(time_wait=1, half_open=1)
+    peer.sends(RST, seq=100_001)
+    host.has(time_wait=1, half_open=0)
+    scene.tick(TWO_MSL)
+    host.has_forgotten_all()
+
+
+def test_other_syns_to_a_half_open_entry_are_challenged_twice_a_second(stage: Stage) -> None:
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000)
+    host.emits(SYN | ACK)
+    for count in (1, 2):
+        for _ in range(10):
+            peer.sends(SYN, seq=100_000, mss=1000)
+        host.emits(ACK, seq=1, ack=1)
+        host.is_silent()
+        host.counted(TCPChallengeACK=count, TCPACKSkippedSynRecv=9 * count)
+        if count == 1:
+            scene.tick(SECOND // 2)
+
+
 @pytest.mark.parametrize("seq", [2, 1, 0, -5000])
 def test_an_old_duplicate_syn_in_time_wait_is_challenged(stage: Stage, seq: int) -> None:
     _, host, peer = in_time_wait(stage)

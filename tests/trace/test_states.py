@@ -62,7 +62,7 @@ class Play:
             if connection.key == key and connection.state not in (states.CLOSED, states.TIME_WAIT):
                 return states.NAMES[connection.state]
         listener = self.host._listener
-        if listener is not None and listener.holds(key):
+        if listener is not None and listener.half_open():
             return "SYN-RCVD"
         if stack.census()["time_wait"]:
             return "TIME-WAIT"

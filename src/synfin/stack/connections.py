@@ -89,9 +89,11 @@ class Connections:
         if listener is not None and not listener.serving:
             listener = None
         record = self.time_wait.get(key)
-        if record is not None and (listener is None or not listener.holds(key)):
+        if record is not None:
+            # TIME-WAIT ends with the third segment: until then the SYN may still prove to be an old duplicate or a
+            # forgery, and nothing that belongs to the old connection is judged by the half-open entry.
             verdict = time_wait.judge(record, seg)
-            if verdict != time_wait.REUSE or listener is None:
+            if listener is None or (verdict != time_wait.REUSE and not listener.expects(seg)):
                 self._on_time_wait(key, record, verdict, now)
                 return None
             iss_above = record.snd_nxt
@@ -103,9 +105,6 @@ class Connections:
             return None
         connection = listener.on_segment(seg, self._path_mtu.to(src, now), now, iss_above)
         self._timers.note(listener)
-        if record is not None and iss_above >= 0 and listener.holds(key):
-            # TIME-WAIT ends with the third segment: until then the SYN may still prove to be an old duplicate.
-            self._file_time_wait(key, record, now)
         if connection is None:
             return None
         if record is not None:
@@ -160,7 +159,8 @@ class Connections:
         if verdict == time_wait.IGNORE:
             return
         if verdict == time_wait.RESTART:
-            self._file_time_wait(key, record, now)
+            record.deadline = now + 2 * env.config.msl_us
+            self._file(key, record, now)
         elif verdict != time_wait.ACK_AGAIN:
             if not env.answers.challenge_time_wait(key, now):
                 return
@@ -174,11 +174,6 @@ class Connections:
             seg.ts_val = ts_clock(now, record.ts_offset)
             seg.ts_ecr = record.ts_recent
         env.output.reply(seg)
-
-    def _file_time_wait(self, key: bytes, record: time_wait.TimeWait, now: i64) -> None:
-        """2MSL begin anew."""
-        record.deadline = now + 2 * self._env.config.msl_us
-        self._file(key, record, now)
 
     def _file(self, key: bytes, record: time_wait.TimeWait, now: i64) -> None:
         oldest = self.time_wait.add(key, record)

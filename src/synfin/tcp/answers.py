@@ -27,7 +27,7 @@ class Answers:
         self._challenges = challenges
         self._counters = counters
         self._interval: i64 = 0  # in which `_answered` were
-        self._answered: set[bytes] = set()  # TIME-WAIT records; no more than challenges that may go in the interval
+        self._answered: set[bytes] = set()  # records challenged in it; no more than challenges that may go
 
     def to_unlikely(self, answered_at: i64, now: i64) -> bool:
         """Answer a bare ACK or keep-alive probe outside the window, or numbers out of the blue, now? No is counted."""
@@ -43,24 +43,37 @@ class Answers:
             return False
         return self.challenge_stranger(now)
 
-    def challenge_stranger(self, now: i64) -> bool:
-        """The same for a half-open entry, which remembers no answers."""
-        if not self._challenges.take(now):
-            self._counters.TCPACKSkippedChallenge += 1
+    def challenge_half_open(self, key: bytes, now: i64) -> bool:
+        """The same for the half-open entry under `key`, at most once an interval."""
+        if self._was_answered(key, now):
+            self._counters.TCPACKSkippedSynRecv += 1
             return False
-        self._counters.TCPChallengeACK += 1
-        return True
+        return self._answer(key, now)
 
     def challenge_time_wait(self, key: bytes, now: i64) -> bool:
         """The same for the TIME-WAIT record under `key`, at most once an interval."""
+        if self._was_answered(key, now):
+            self._counters.TCPACKSkippedTimeWait += 1
+            return False
+        return self._answer(key, now)
+
+    def _was_answered(self, key: bytes, now: i64) -> bool:
         interval = now // INTERVAL_US
         if interval != self._interval:
             self._interval = interval
             self._answered.clear()
-        if key in self._answered:
-            self._counters.TCPACKSkippedTimeWait += 1
-            return False
+        return key in self._answered
+
+    def _answer(self, key: bytes, now: i64) -> bool:
         if not self.challenge_stranger(now):
             return False
         self._answered.add(key)
+        return True
+
+    def challenge_stranger(self, now: i64) -> bool:
+        """The same within the stack's limit alone: text for a half-open entry, whose peer waits for the answer."""
+        if not self._challenges.take(now):
+            self._counters.TCPACKSkippedChallenge += 1
+            return False
+        self._counters.TCPChallengeACK += 1
         return True

@@ -70,6 +70,7 @@ class Counters:
         self.TCPEcnReductions: i64 = 0  # times that cwnd answered marks
         self.TCPChallengeACK: i64 = 0
         self.TCPACKSkippedChallenge: i64 = 0  # not sent: the connection's or the stack's limit
+        self.TCPACKSkippedSynRecv: i64 = 0  # ... the half-open entry's limit
         self.TCPACKSkippedTimeWait: i64 = 0  # ... the TIME-WAIT record's limit
         self.TCPACKSkippedSeq: i64 = 0  # ... in answer to a bare ACK out of the window, or numbers no honest peer sends
         self.TCPOFOQueue: i64 = 0
@@ -104,7 +105,7 @@ COUNTER_NAMES = (
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab TSMissing "
     "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPLossProbes TCPLossProbeRecovery TCPFullUndo "
     "TCPSACKReneging TCPSACKDiscard TCPWqueueTooBig TCPDSACKRecv TCPDSACKOldSent TCPDSACKOfoSent TCPChallengeACK "
-    "TCPACKSkippedChallenge TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
+    "TCPACKSkippedChallenge TCPACKSkippedSynRecv TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
     "TWRecycled TCPMemoryPressures PruneCalled OfoPruned RcvPruned "
     "TCPMTUPSuccess TCPMTUPFail TCPBlackHoles"

@@ -110,22 +110,25 @@ class Listener(Timed):
             self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
         self.deadline = 0
 
-    def holds(self, key: bytes) -> bool:
-        """The SYN queue has an entry under `key`."""
-        return key in self._syns
+    def expects(self, seg: Segment) -> bool:
+        """It may be about a half-open entry: a RST, or what acknowledges our SYN,ACK."""
+        entry = self._syns.get(seg.key)
+        if entry is None:
+            return False
+        return seg.flags & RST != 0 or (seg.flags & (SYN | ACK) == ACK and seg.ack == seq_add(entry.iss, 1))
 
     # ---- segments ----
 
     def on_segment(self, seg: Segment, mtu: i64, now: i64, iss_above: i64) -> Connection | None:
         """A segment for this port that belongs to no connection. Returns the connection that its ACK completes.
 
-        iss_above: -1, or SND.NXT of the incarnation in TIME-WAIT that this SYN replaces (RFC 9293 3.6.1, MAY-2).
+        iss_above: -1, or SND.NXT of an incarnation in TIME-WAIT that a SYN may replace (RFC 9293 3.6.1, MAY-2).
         """
         entry = self._syns.get(seg.key)
         flags = seg.flags
         if flags & RST:
             if entry is not None:
-                self._on_reset(seg, entry, now)
+                self._on_reset(seg, entry, iss_above >= 0, now)
             return None
         if flags & SYN:
             if entry is not None:
@@ -144,7 +147,7 @@ class Listener(Timed):
         self._env.output.reset_for(seg)  # RFC 9293 3.10.7.2: any ACK is bad in LISTEN
         return None
 
-    def _on_reset(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
+    def _on_reset(self, seg: Segment, entry: HalfOpen, replaces: bool, now: i64) -> None:
         """The client never sent that SYN, or does not want it any more. An old duplicate ends where it began, in
         TIME-WAIT (RFC 9293 3.6.1, MAY-2)."""
         key = seg.key
@@ -152,7 +155,7 @@ class Listener(Timed):
             return
         self._remove(key)
         self._env.counters.AttemptFails += 1
-        if entry.replaces and now - entry.sent_at < 2 * self._env.config.msl_us:
+        if replaces:
             self._trace(now, key, SYN_RCVD, TIME_WAIT, "RST: the SYN was an old duplicate", "9293 3.6.1")
         else:
             self._trace(now, key, SYN_RCVD, LISTEN, "RST to a half-open entry", "9293 3.10.7.4")
@@ -180,7 +183,7 @@ class Listener(Timed):
         if iss_above >= 0 and not seq_gt(iss, iss_above):
             iss = seq_add(iss_above, 1)
         agreed = agree(self._offer(seg.key, mtu), seg)
-        entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed, iss_above >= 0)
+        entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed)
         self._syns.file(seg.key, entry)
         env.half_open += 1
         if iss_above >= 0:
@@ -209,7 +212,7 @@ class Listener(Timed):
         iss = env.cookies.encode(key, seg.seq, agreed.peer_mss, bits, now)
         env.counters.SyncookiesSent += 1
         self._note(now, key, "SYN cookie: the SYN queue is full" if full else "SYN cookie: always")
-        entry = HalfOpen(0, now, seg.seq, iss, seg.ts_val, agreed, False)
+        entry = HalfOpen(0, now, seg.seq, iss, seg.ts_val, agreed)
         self._send_syn_ack(key, entry, mtu, now, bits)
 
     def _cookies_may_be_out(self, now: i64) -> bool:
@@ -298,7 +301,8 @@ class Listener(Timed):
                 return
             self._send_syn_ack(seg.key, entry, 0, now)
             return
-        self._challenge(seg.key, entry, now)
+        if env.answers.challenge_half_open(seg.key, now):
+            self._acknowledge(seg.key, entry, now)
 
     def _keeps_ecn(self, seg: Segment, entry: HalfOpen, now: i64) -> bool:
         """ECN was agreed on with the SYN that has come again. False: it asks for another mode, and is reset."""
@@ -315,11 +319,9 @@ class Listener(Timed):
             self._wait(seg.key, entry, now)
         return True
 
-    def _challenge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
-        """An ACK for what does not fit a half-open entry, within the stack's limit: entries are cheap to make."""
+    def _acknowledge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
+        """An ACK for what does not fit a half-open entry."""
         env = self._env
-        if not env.answers.challenge_stranger(now):
-            return
         out = env.output.blank(reverse_key(key))
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)
@@ -341,8 +343,8 @@ class Listener(Timed):
         if ahead >= self._window():
             # RFC 9293 3.10.7.4, first. A bare ACK gets none, or an entry and whoever is at odds with it never end.
             self._note(now, key, "outside the window")
-            if seg.payload or seg.flags & FIN:
-                self._challenge(key, entry, now)
+            if (seg.payload or seg.flags & FIN) and env.answers.challenge_stranger(now):
+                self._acknowledge(key, entry, now)
             return None
         if agreed.timestamps and seg.has_ts and seq_gt(entry.ts_recent, seg.ts_val):
             env.counters.PAWSEstab += 1

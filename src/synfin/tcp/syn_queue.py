@@ -19,14 +19,13 @@ _SCALE: Final = 0x0F  # shift counts end at 14 (RFC 7323 2.3)
 _TIMESTAMPS: Final = 0x10
 _SACK: Final = 0x20
 _SCALING: Final = 0x40
-_REPLACES: Final = 0x80
 
 
 class HalfOpen:
     """An entry, unpacked: all that SYN-RCVD has to remember."""
 
     def __init__(
-        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated, replaces: bool,
+        self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated,
         retry: int = 0,
     ) -> None:  # fmt: skip
         self.deadline = deadline  # when the SYN,ACK goes again, µs
@@ -35,7 +34,6 @@ class HalfOpen:
         self.iss = iss
         self.ts_recent = ts_recent
         self.agreed = agreed
-        self.replaces = replaces  # its SYN came into TIME-WAIT, whose record stays until the third segment
         self.retry = retry  # how often the SYN,ACK has gone again by the timer
 
     def pack(self) -> bytes:
@@ -45,7 +43,6 @@ class HalfOpen:
             (_TIMESTAMPS if agreed.timestamps else 0)
             | (_SACK if agreed.sack else 0)
             | (_SCALING if agreed.scaling else 0)
-            | (_REPLACES if self.replaces else 0)
         )
         return _RECORD.pack(
             self.deadline,
@@ -67,7 +64,7 @@ def unpack(record: bytes, rcv_wscale: i64) -> HalfOpen:
     agreed = Negotiated(
         mss, scaling, bits & _SCALE, rcv_wscale if scaling else 0, bits & _TIMESTAMPS != 0, bits & _SACK != 0, ecn
     )
-    return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, bits & _REPLACES != 0, retry)
+    return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, retry)
 
 
 def deadline_of(record: bytes) -> int:
