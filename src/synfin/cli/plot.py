@@ -8,10 +8,11 @@ from pathlib import Path
 from synfin.links.captures import CaptureError
 from synfin.view.figure import Figure
 from synfin.view.figure_png import CannotDraw, figure_png
-from synfin.view.figure_svg import AUTO, DARK, LIGHT, figure_svg
+from synfin.view.figure_svg import figure_svg
 from synfin.view.pictures import show
 from synfin.view.plots import connection_figure, summary
 from synfin.view.recorded import Recording, load
+from synfin.view.stylesheet import AUTO, DARK, LIGHT
 from synfin.view.timeline import Connection, Timelines
 from synfin.wire.key import reverse_key
 

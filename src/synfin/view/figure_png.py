@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from synfin.view.figure import Figure
-from synfin.view.figure_svg import FONTS, LIGHT, figure_svg
+from synfin.view.figure_svg import figure_svg
+from synfin.view.stylesheet import FONTS, LIGHT
 
 _LETTER: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">'

@@ -1,21 +1,19 @@
-"""A figure -> one self-contained SVG document. No script, no font file, no link.
+"""A figure -> SVG, as a document of its own or as a part of a page. No script, no font file, no link.
 
-Colours follow the reader's light or dark scheme, unless one is asked for. However long the trace, the document stays
-small: what falls on the same pixel is drawn once.
+Its looks are those of `view.stylesheet`. However long the trace, the drawing stays small: what falls on the same pixel
+is drawn once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final
 
+from synfin.view.columns import columns
 from synfin.view.figure import Bars, Figure, Layer, Line, Marks, Panel, Spans
+from synfin.view.stylesheet import AUTO, FIGURE, figure_style
 from synfin.view.ticks import TIME, ticks
-
-AUTO: Final = "auto"
-LIGHT: Final = "light"
-DARK: Final = "dark"
 
 _CHAR: Final = 6.4  # width of a character at 11 px, rounded up: fonts differ
 _RIGHT: Final = 28.0
@@ -24,54 +22,20 @@ _SHORT: Final = 130.0
 _GAP: Final = 26.0
 _LEGEND: Final = 18.0
 
-# (light, dark) of each role.
-_COLORS: Final = {
-    "data": ("#0969da", "#58a6ff"),
-    "again": ("#d1242f", "#ff7b72"),
-    "late": ("#bf3989", "#f778ba"),
-    "probe": ("#6e7781", "#8d96a0"),
-    "ack": ("#1a7f37", "#3fb950"),
-    "sack": ("#8250df", "#bc8cff"),
-    "dsack": ("#bf3989", "#f778ba"),
-    "edge": ("#9a6700", "#d29922"),
-    "lost": ("#1f2328", "#f0f6fc"),
-    "sign": ("#57606a", "#8d96a0"),
-    "cwnd": ("#0969da", "#58a6ff"),
-    "ssthresh": ("#d1242f", "#ff7b72"),
-    "flight": ("#8c959f", "#6e7681"),
-    "pacing": ("#8250df", "#bc8cff"),
-    "goodput": ("#1a7f37", "#3fb950"),
-    "rtt": ("#8c959f", "#6e7681"),
-    "srtt": ("#0969da", "#58a6ff"),
-    "fast": ("#d4a72c", "#bb8009"),
-    "timeout": ("#d1242f", "#ff7b72"),
-    "one": ("#0969da", "#58a6ff"),
-    "two": ("#d1242f", "#ff7b72"),
-    "three": ("#1a7f37", "#3fb950"),
-    "four": ("#8250df", "#bc8cff"),
-    "five": ("#bc4c00", "#f0883e"),
-    "six": ("#57606a", "#8d96a0"),
-}
-FONTS: Final = (
-    "ui-sans-serif,system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans','Noto Sans',"
-    "'Liberation Sans',sans-serif"
-)
-_BASE: Final = (
-    f"text{{font:11px {FONTS}}}.title{{font-size:15px;font-weight:600}}.head{{font-size:12px;font-weight:600}}"
-    ".line{fill:none;stroke-width:1.8;stroke-linejoin:round}.dashed{stroke-dasharray:6 4}"
-    ".bar{fill:none;stroke-width:2}.tall{stroke-width:3}.outline{stroke-width:.7}.area{fill-opacity:.25;stroke:none}.span{fill-opacity:.16;stroke:none}"
-    ".dots{fill:none;stroke-width:2.4;stroke-linecap:round}.cross{fill:none;stroke-width:1.6}"
-    ".letter{font-size:10px;font-weight:600;stroke:none;text-anchor:middle}.grid{stroke-width:1}.axis{stroke-width:1}"
-)
-_PAPER: Final = {  # paper, ink, faint ink, grid, axis
-    LIGHT: ("#ffffff", "#1f2328", "#59636e", "#eaeef2", "#c5ccd3"),
-    DARK: ("#0d1117", "#e6edf3", "#9198a1", "#21262d", "#3d444d"),
-}
-
 
 def figure_svg(figure: Figure, *, width: int = 960, scheme: str = AUTO) -> str:
-    """The document, `width` pixels wide. scheme: AUTO, LIGHT or DARK."""
-    left = 14 + _CHAR * max(len(label) for panel in figure.panels for _, label in _y_ticks(panel))
+    """The document, `width` pixels wide. scheme: AUTO, LIGHT or DARK; AUTO follows the reader's."""
+    layers = [*figure.spans, *(layer for panel in figure.panels for layer in panel.layers)]
+    return _drawn(figure, width, f"<style>{figure_style((layer.role for layer in layers), scheme)}</style>")
+
+
+def drawing(figure: Figure, *, width: int = 960) -> str:
+    """The same as an element of a page that has `page_stylesheet()`."""
+    return _drawn(figure, width, "")
+
+
+def _drawn(figure: Figure, width: int, style: str) -> str:
+    left = 14 + _CHAR * max(columns(label) for panel in figure.panels for _, label in _y_ticks(panel))
     sheet = _Sheet(figure, left, width - _RIGHT)
     y = 14.0
     for number, text in enumerate(_folded(figure.title, int((width - 32) / 7.6))):
@@ -87,8 +51,8 @@ def figure_svg(figure: Figure, *, width: int = 960, scheme: str = AUTO) -> str:
     name = escape(figure.title, quote=True)
     height = round(y + 10)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{name}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}"><title>{name}</title><style>{_style(figure, scheme)}</style>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{FIGURE}" role="img" aria-label="{name}" width="{width}" '
+        f'height="{height}" viewBox="0 0 {width} {height}"><title>{name}</title>{style}\n'
         f'<rect class="paper" width="{width}" height="{height}"/>\n' + "\n".join(sheet.body) + "\n</svg>\n"
     )
 
@@ -102,7 +66,6 @@ class _Sheet:
         self._left = left
         self._right = right
         self._scale = (right - left) / max(figure.end - figure.start, 1)
-        self._clips = 0
         self._tops: list[tuple[float, float]] = []  # top and bottom of each plot
 
     def text(self, x: float, y: float, text: str, style: str, anchor: str = "start") -> None:
@@ -120,15 +83,15 @@ class _Sheet:
             at = place.y(value)
             self._rule("grid", self._left, at, self._right, at)
             self.text(self._left - 6, at + 4, label, "faint", "end")
-        self._clips += 1
-        width, height = self._right - self._left, bottom - top
+        # An inner picture cuts what leaves it, and needs no name that another picture of the page might have.
+        width, height = self._right - self._left + 6, bottom - top + 3
+        frame = f"{self._left:.1f} {top - 2:.1f} {width:.1f} {height:.1f}"
         self.body.append(
-            f'<clipPath id="c{self._clips}"><rect x="{self._left:.1f}" y="{top - 2:.1f}" width="{width + 6:.1f}" '
-            f'height="{height + 3:.1f}"/></clipPath><g clip-path="url(#c{self._clips})">'
+            f'<svg x="{self._left:.1f}" y="{top - 2:.1f}" width="{width:.1f}" height="{height:.1f}" viewBox="{frame}">'
         )
         for layer in (*self._figure.spans, *panel.layers):
             self.body += _layer(layer, place)
-        self.body.append("</g>")
+        self.body.append("</svg>")
         self._rule("axis", self._left, bottom, self._right, bottom)
         return bottom + _GAP - 8
 
@@ -136,7 +99,7 @@ class _Sheet:
         """The times below the last panel, none of them cut; where they end."""
         y += 8 - _GAP + 16
         for x, label in ticks(self._figure.start, self._figure.end, TIME, 10):
-            half = len(label) * _CHAR / 2
+            half = columns(label) * _CHAR / 2
             at = min(self._x(x), self._right + _RIGHT - 4 - half)
             self.text(at, y, label, "faint", "middle")
         return y
@@ -144,11 +107,11 @@ class _Sheet:
     def _legend(self, panel: Panel, y: float) -> float:
         """The panel's title and what its layers mean, in as many lines as it takes; the y of the last one."""
         self.text(self._left, y, panel.title, "head")
-        x = begin = self._left + 7.4 * len(panel.title) + 18
+        x = begin = self._left + 7.4 * columns(panel.title) + 18
         for layer in (*panel.layers, *(self._figure.spans if panel is self._figure.panels[0] else ())):
             if not layer.name:
                 continue
-            size = 22 + _CHAR * len(layer.name) + 14
+            size = 22 + _CHAR * columns(layer.name) + 14
             if x + size > self._right + 8 and x > begin:
                 x, y = begin, y + _LEGEND
             self.body += _swatch(layer, x, y - 4)
@@ -344,27 +307,8 @@ def _swatch(layer: Layer, x: float, y: float) -> list[str]:
 def _folded(text: str, room: int) -> list[str]:
     lines: list[str] = []
     for word in text.split():
-        if lines and len(lines[-1]) + 1 + len(word) <= room:
+        if lines and columns(lines[-1]) + 1 + columns(word) <= room:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
     return lines
-
-
-def _style(figure: Figure, scheme: str) -> str:
-    layers = [*figure.spans, *(layer for panel in figure.panels for layer in panel.layers)]
-    roles = sorted({layer.role for layer in layers})
-    if scheme != AUTO:
-        return _BASE + _colors(roles, scheme)
-    return f"{_BASE}{_colors(roles, LIGHT)}@media(prefers-color-scheme:dark){{{_colors(roles, DARK)}}}"
-
-
-def _colors(roles: Iterable[str], scheme: str) -> str:
-    paper, ink, faint, grid, axis = _PAPER[scheme]
-    rules = (
-        f".paper{{fill:{paper}}}text{{fill:{ink}}}.faint{{fill:{faint}}}.grid{{stroke:{grid}}}.axis{{stroke:{axis}}}"
-    )
-    for role in roles:
-        color = _COLORS[role][scheme == DARK]
-        rules += f".{role}{{stroke:{color}}}.area.{role},.span.{role},.letter.{role}{{fill:{color};stroke:none}}"
-    return rules

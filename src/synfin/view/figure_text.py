@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from synfin.view.columns import columns as columns_of
+from synfin.view.columns import right_in
 from synfin.view.figure import Bars, Figure, Layer, Line, Marks, Panel, Spans
 from synfin.view.text import TextLine
 from synfin.view.ticks import TIME, ticks
@@ -73,7 +75,7 @@ def figure_text(figure: Figure, *, width: int = 100, ascii_only: bool = False) -
     signs = _Signs(ascii_only)
     width = max(width, MIN_WIDTH)
     labels = [_y_labels(panel) for panel in figure.panels]
-    gutter = max((len(label) for each in labels for label in each.values()), default=0) + 1
+    gutter = max((columns_of(label) for each in labels for label in each.values()), default=0) + 1
     columns = width - gutter - 2
     title = figure.title.replace("→", "->").replace("µ", "u") if ascii_only else figure.title
     subtitle = figure.subtitle.replace(" · ", "; ").replace("µ", "u") if ascii_only else figure.subtitle
@@ -87,7 +89,7 @@ def figure_text(figure: Figure, *, width: int = 100, ascii_only: bool = False) -
         for row in range(canvas.rows):
             label = marked.get(row, "").replace("µ", "u") if ascii_only else marked.get(row, "")
             edge = signs.tick if label else signs.axis
-            lines.append([(f"{label:>{gutter}} ", "dim"), (edge, "dim"), *canvas.line(row)])
+            lines.append([(f"{right_in(label, gutter)} ", "dim"), (edge, "dim"), *canvas.line(row)])
         lines.append([(" " * (gutter + 1) + signs.corner, "dim"), *_floor(figure, spans, columns, signs)])
     lines.append([(" " * (gutter + 2) + _times(figure, columns, ascii_only), "dim")])
     return lines
@@ -137,11 +139,11 @@ def _time_ticks(columns: int) -> int:
 
 def _legend(panel: Panel, spans: Sequence[Spans], gutter: int, width: int, signs: _Signs) -> list[TextLine]:
     lines: list[TextLine] = [[(" " * (gutter + 2) + panel.title, "bold")]]
-    used = gutter + 2 + len(panel.title)
+    used = gutter + 2 + columns_of(panel.title)
     for layer in (*panel.layers, *spans):
         if not layer.name:
             continue
-        size = len(layer.name) + 5
+        size = columns_of(layer.name) + 5
         if used + size > width:
             lines.append([(" " * (gutter + 2), "")])
             used = gutter + 2
@@ -294,7 +296,7 @@ class _Canvas:
 def _folded(text: str, width: int) -> list[str]:
     lines: list[str] = []
     for word in text.split():
-        if lines and len(lines[-1]) + 1 + len(word) <= width:
+        if lines and columns_of(lines[-1]) + 1 + columns_of(word) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TextIO
 
 from synfin.view.figure import Figure
-from synfin.view.figure_svg import AUTO, LIGHT, figure_svg
+from synfin.view.figure_svg import figure_svg
 from synfin.view.figure_text import COLORS, figure_text
+from synfin.view.stylesheet import AUTO, LIGHT
 from synfin.view.terminal import Terminal
 
 

@@ -1,16 +1,18 @@
-"""Rows -> one self-contained SVG: the same diagram as in the terminal, for documents and reports.
+"""Rows -> SVG: the same diagram as in the terminal, as a document of its own or as a part of a page.
 
 An arrow with both its times slopes from where it left to where it arrived; segments that cross on their way cross here.
-No script, no font file, no link; colours follow the reader's light or dark scheme.
+No script, no font file, no link; its looks are those of `view.stylesheet`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Final
 
 from synfin.tcp.trace import Event
+from synfin.view.columns import columns
 from synfin.view.diagram import Only, connections
 from synfin.view.rows import (
     ARRIVES,
@@ -27,6 +29,7 @@ from synfin.view.rows import (
     Silence,
     Words,
 )
+from synfin.view.stylesheet import DIAGRAM, diagram_style
 from synfin.view.text import rfc_text, seconds_text, span_text
 
 _CHAR: Final = 6.7  # width of a character at 11 px, in the fonts named below, rounded up
@@ -34,22 +37,6 @@ _MARGIN: Final = 118
 _TIMES: Final = 76
 _LINE: Final = 15
 _SLOPE: Final = 9
-
-_STYLE: Final = """
-svg{background:#fff;color:#1f2328;font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace}
-text{fill:currentColor;paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round;white-space:pre}
-line,path{stroke:currentColor;fill:none}
-.bold{font-weight:700}.dim{fill:#6e7781}.time{fill:#6e7781}.state{fill:#0550ae;font-weight:700}.note{fill:#9a6700}
-.life{stroke:#8c959f}.gap{stroke:#8c959f;stroke-dasharray:2 4}.change{fill:#0550ae;stroke:none}
-text .syn{fill:#116329;font-weight:700}text .fin{fill:#8250df;font-weight:700}text .rst,text .lost{fill:#cf222e}
-text .data{fill:#0969da}
-.a{stroke-width:1.3}.a.syn{color:#116329}.a.fin{color:#8250df}.a.rst,.a.lost{color:#cf222e}.a.data{color:#0969da}
-.a.bulk{stroke-width:4}.head{fill:currentColor;stroke:none}
-@media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}text{stroke:#0d1117}
-.dim,.time{fill:#8d96a0}.state{fill:#79c0ff}.note{fill:#d29922}.change{fill:#79c0ff}
-text .syn{fill:#3fb950}text .fin{fill:#bc8cff}text .rst,text .lost{fill:#ff7b72}text .data{fill:#58a6ff}
-.a.syn{color:#3fb950}.a.fin{color:#bc8cff}.a.rst,.a.lost{color:#ff7b72}.a.data{color:#58a6ff}}
-"""
 
 
 def draw_svg(
@@ -67,19 +54,30 @@ def draw_svg(
 
 def render(diagrams: Sequence[Sequence[Row]], *, width: int = 860, title: str = "") -> str:
     """One SVG document of the rows of each connection, below each other. `title` is read out by screen readers."""
+    return _drawn(diagrams, width, title, f"<style>{diagram_style()}</style>", str)
+
+
+def drawing(
+    diagrams: Sequence[Sequence[Row]], *, width: int = 860, title: str = "", say: Callable[[str], str] = str
+) -> str:
+    """The same as an element of a page that has `page_stylesheet()`. say: puts each phrase into the page's language."""
+    return _drawn(diagrams, width, title, "", say)
+
+
+def _drawn(diagrams: Sequence[Sequence[Row]], width: int, title: str, style: str, say: Callable[[str], str]) -> str:
     y = 8.0
     body: list[str] = []
     for rows in diagrams:
-        sheet = _Sheet(width, y)
+        sheet = _Sheet(width, y, say)
         for row in rows:
             sheet.add(row)
         body += sheet.finish()
         y = sheet.y + 24
     height = round(y)
-    name = escape(title or "TCP sequence diagram")
+    name = escape(title or say("TCP sequence diagram"))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{name}" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}"><title>{name}</title><style>{_STYLE}</style>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{DIAGRAM}" role="img" aria-label="{name}" width="{width}" '
+        f'height="{height}" viewBox="0 0 {width} {height}"><title>{name}</title>{style}\n'
         + "\n".join(body)
         + "\n</svg>\n"
     )
@@ -88,8 +86,9 @@ def render(diagrams: Sequence[Sequence[Row]], *, width: int = 860, title: str = 
 class _Sheet:
     """The diagram of one connection, from `y` down."""
 
-    def __init__(self, width: int, y: float) -> None:
+    def __init__(self, width: int, y: float, say: Callable[[str], str]) -> None:
         self.y = y
+        self._say = say
         self._width = width
         self._left = float(_MARGIN + _TIMES)
         self._right = float(width - _MARGIN)
@@ -107,14 +106,18 @@ class _Sheet:
         elif isinstance(row, Arrow):
             self._arrow(row)
         elif isinstance(row, Change):
-            self._beside(row.left, row.at, row.after, [row.why, rfc_text(row.rfc)], "dim")
+            self._beside(row.left, row.at, row.after, [self._say(row.why), rfc_text(row.rfc)], "dim")
         elif isinstance(row, Remark):
-            self._beside(row.left, row.at, "", ["! " + row.text, rfc_text(row.rfc)], "note")
+            self._beside(row.left, row.at, "", ["! " + self._say(row.text), rfc_text(row.rfc)], "note")
         elif isinstance(row, Silence):
             self._life("life")
             self.y += 2 * _LINE
             self._text(
-                (self._left + self._right) / 2, self.y - _LINE + 4, f"{span_text(row.us)} later", "dim", "middle"
+                (self._left + self._right) / 2,
+                self.y - _LINE + 4,
+                f"{span_text(row.us)} {self._say('later')}",
+                "dim",
+                "middle",
             )
             self._life("gap")
 
@@ -136,7 +139,7 @@ class _Sheet:
         self.y += 4
 
     def _name(self, x: float, end: End) -> None:
-        reach = max(len(end.name), len(end.address)) * _CHAR / 2
+        reach = max(columns(end.name), columns(end.address)) * _CHAR / 2
         x = min(max(x, reach), self._width - reach)
         self._text(x, self.y + _LINE, end.name, "bold", "middle")
         self._text(x, self.y + 2 * _LINE - 2, end.address, "dim", "middle")
@@ -152,7 +155,8 @@ class _Sheet:
         departure = self._departed.pop(row.tag, None) if row.shape == ARRIVES and row.tag else None
         if departure is None:
             room = int((self._right - self._left - 24) / _CHAR)
-            for line in _folded(row.label, room):
+            words = [replace(word, text=self._say(word.text)) for word in row.label]
+            for line in _folded(words, room):
                 self.y += _LINE
                 self._words(row.rightward, self.y, line)
         self.y += 6 if departure is None else _LINE
@@ -202,7 +206,7 @@ class _Sheet:
             if self._clocks == 1:
                 self._text(_TIMES, self.y, seconds_text(at), "time", "end")
             else:
-                text += f" · at {seconds_text(at)}"
+                text += f" · {self._say('at')} {seconds_text(at)}"
         self._text(x + 12 if left else x - 12, self.y, text, style, "start" if left else "end")
         self.y += 2
 
@@ -228,7 +232,7 @@ class _Sheet:
 
     def _cross(self, style: str, x: float, y: float, rightward: bool) -> None:
         self._arrows.append(f'<path class="a {style}" d="M{x - 5:g} {y - 5:g}l10 10m0 -10l-10 10"/>')
-        self._text(x + 10 if rightward else x - 10, y + 4, "lost", "note", "start" if rightward else "end")
+        self._text(x + 10 if rightward else x - 10, y + 4, self._say("lost"), "note", "start" if rightward else "end")
 
     def _text(self, x: float, y: float, text: str, style: str, anchor: str) -> None:
         if text:
@@ -253,7 +257,7 @@ def _folded(words: Sequence[Words], room: int) -> list[list[Words]]:
     lines: list[list[Words]] = [[]]
     used = 0
     for word in words:
-        size = len(word.text) + 1
+        size = columns(word.text) + 1
         if used + size > room and lines[-1]:
             if word.optional:
                 continue

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from synfin.view.columns import centred_in, columns, cut_to, right_in
 from synfin.view.rows import (
     ARRIVES,
     BULK,
@@ -88,7 +89,7 @@ class Page:
 
     # -- the columns ---------------------------------------------------------------------------------------------
 
-    def _columns(self, row: Opening) -> None:
+    def _lay_out(self, row: Opening) -> None:
         self._clocks = row.clocks
         self._margins = [_STATE if end.traced else _INFERRED for end in (row.left, row.right)]
         if row.clocks == 1:
@@ -106,8 +107,8 @@ class Page:
         left_time, right_time = times
         if self._clocks == 1:
             left_time, right_time = left_time or right_time, ""
-        left_room = self._margins[0] - len(left)
-        right_room = self._margins[1] - len(right)
+        left_room = self._margins[0] - columns(left)
+        right_room = self._margins[1] - columns(right)
         if self._clocks == 1:
             before: TextLine = [(left_time.rjust(_TIME).ljust(left_room), "time"), (left, _state_style(left))]
         else:
@@ -117,7 +118,7 @@ class Page:
             (" ", ""),
             (lives[0] or self._glyphs.life, "state" if lives[0] else "dim"),
             *middle,
-            (" " * (self._area - sum(len(text) for text, _ in middle)), ""),
+            (" " * (self._area - sum(columns(text) for text, _ in middle)), ""),
             (lives[1] or self._glyphs.life, "state" if lives[1] else "dim"),
             (" ", ""),
             (right, _state_style(right)),
@@ -134,37 +135,37 @@ class Page:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _opening(self, row: Opening) -> list[TextLine]:
-        self._columns(row)
+        self._lay_out(row)
         self._states = [row.left_state, row.right_state]
         lines: list[TextLine] = [[]] if row.number > 1 else []
         lines.append([(text, "bold") for text in self._titles(row.left.name, row.right.name)])
         lines.append([(text, "dim") for text in self._titles(row.left.address, row.right.address)])
         states = row.left_state, row.right_state
         if self._clocks == 1:
-            legend = "(state): once it has arrived".center(self._area)
+            legend = centred_in("(state): once it has arrived", self._area)
             lines.append(self._line([(legend, "dim")], states, ("seconds", "")))
         else:
-            lines.append(self._line([("times in seconds".center(self._area), "dim")], states))
+            lines.append(self._line([(centred_in("times in seconds", self._area), "dim")], states))
         return lines
 
     def _titles(self, left: str, right: str) -> list[str]:
         """Both texts, each centred over its lifeline as far as the width allows."""
         left_at = self._margins[0] + 1
         right_at = left_at + 1 + self._area
-        first = " " * max(0, left_at - len(left) // 2) + left
-        at = min(right_at - len(right) // 2, self._width - len(right))
-        return [first, " " * max(2, at - len(first)) + right]
+        first = " " * max(0, left_at - columns(left) // 2) + left
+        at = min(right_at - columns(right) // 2, self._width - columns(right))
+        return [first, " " * max(2, at - columns(first)) + right]
 
     def _resumed(self, row: Resumed) -> TextLine:
         line = self._glyphs.line
         text = f"{line * 2} connection {row.number}: {row.left.name} {row.left.address} {self._glyphs.to} "
         text += f"{row.right.name} {row.right.address} "
-        return [(text + line * max(0, self._width - len(text)), "dim")]
+        return [(text + line * max(0, self._width - columns(text)), "dim")]
 
     def _silence(self, row: Silence) -> TextLine:
         gap = self._glyphs.gap
         self._times = [-1, -1]
-        return self._line([(f"{span_text(row.us)} later".center(self._area), "dim")], lives=(gap, gap))
+        return self._line([(centred_in(f"{span_text(row.us)} later", self._area), "dim")], lives=(gap, gap))
 
     def _change(self, row: Change) -> list[TextLine]:
         side = 0 if row.left else 1
@@ -189,7 +190,7 @@ class Page:
             if left:
                 lines.append(self._line([(" " + text, style)], (state, ""), (time, ""), (life, "")))
             else:
-                lines.append(self._line([(text.rjust(self._area - 1), style)], ("", state), ("", time), ("", life)))
+                lines.append(self._line([(right_in(text, self._area - 1), style)], ("", state), ("", time), ("", life)))
             state = time = life = ""
         return lines
 
@@ -240,7 +241,7 @@ def _fit(words: Sequence[Words], room: int) -> tuple[Sequence[Words], Sequence[W
     """As many of the words as fit, at least one, and the rest of them without the optional ones."""
     used = 0
     for number, word in enumerate(words):
-        size = len(word.text) + (1 if used else 0)
+        size = columns(word.text) + (1 if used else 0)
         if used + size > room and number:
             return words[:number], [w for w in words[number:] if not w.optional]
         used += size
@@ -261,19 +262,22 @@ def _spans(words: Sequence[Words]) -> TextLine:
 
 
 def _length(words: Sequence[Words]) -> int:
-    return sum(len(word.text) for word in words) + max(0, len(words) - 1)
+    return sum(columns(word.text) for word in words) + max(0, len(words) - 1)
 
 
 def _wrapped(parts: list[str], separator: str, room: int) -> list[str]:
     """The parts with separators, broken between parts, and within one where it is longer than a line."""
     lines: list[str] = []
     for part in parts:
-        if lines and len(lines[-1]) + len(separator) + len(part) <= room:
+        if lines and columns(lines[-1]) + len(separator) + columns(part) <= room:
             lines[-1] += separator + part
             continue
         for number, word in enumerate(part.split(" ")):
-            if number == 0 or len(lines[-1]) + 1 + len(word) > room:
-                lines.append(word[:room])
+            if number == 0 or columns(lines[-1]) + 1 + columns(word) > room:
+                while columns(word) > room:  # Chinese has no blanks to break at
+                    lines.append(cut_to(word, room))
+                    word = word[len(lines[-1]) :]
+                lines.append(word)
             else:
                 lines[-1] += " " + word
     return lines or [""]

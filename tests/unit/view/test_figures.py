@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from synfin.view.figure import Bars, Figure, Layer, Line, Marks, Panel, Spans, highest
 from synfin.view.figure_png import CannotDraw, figure_png
-from synfin.view.figure_svg import AUTO, DARK, LIGHT, figure_svg
+from synfin.view.figure_svg import figure_svg
 from synfin.view.figure_text import COLORS, figure_text
 from synfin.view.pictures import save, show
 from synfin.view.plots import connection_figure
+from synfin.view.stylesheet import AUTO, DARK, LIGHT
 from synfin.view.text import plain
 from synfin.view.ticks import BYTES, COUNT, RATE, SHARE, TIME, Unit, round_step, ticks
 from synfin.view.timeline import Connection, Timelines

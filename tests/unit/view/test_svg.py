@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
+from synfin.view.diagram import connections
 from synfin.view.rows import ARRIVES, WHOLE, Arrow, End, Opening, Row
-from synfin.view.svg import draw_svg, render
+from synfin.view.svg import draw_svg, drawing, render
 from tests.unit.view.script import Script, closed, opened
 from tests.unit.view.test_diagram import lossy, simultaneous_close
 
@@ -79,3 +81,20 @@ def test_rows_without_labels_and_times_are_drawn() -> None:
         Arrow(False, WHOLE, "ack", ()),
     ]
     assert ElementTree.fromstring(render([rows])).tag == f"{SVG}svg"
+
+
+def test_a_drawing_for_a_page_has_no_style_and_is_otherwise_the_document() -> None:
+    rows = connections(lossy().events())
+    alone, part = render(rows), drawing(rows)
+    assert "<style>" in alone
+    assert "style" not in part
+    assert re.sub("<style>.*?</style>", "", alone, flags=re.DOTALL) == part
+
+
+def test_a_drawing_speaks_the_language_of_its_page() -> None:
+    chinese = {"SYN / SYN,ACK": "收到 SYN", "later": "之后", "TCP sequence diagram": "TCP 时序图"}
+    rows = connections(closed(opened(Script()), 45, 1, 1).events())
+    document = drawing(rows, say=lambda text: chinese.get(text, text))
+    assert "收到 SYN · RFC 9293 3.10.7.2" in texts(document)
+    assert "60.0 s 之后" in texts(document)
+    assert 'aria-label="TCP 时序图"' in document
