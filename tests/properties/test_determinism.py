@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "821eb6825a91e87ee98173da00a0683d9e71ab84d66781be0e55088ca20089fb"
+CAPTURE = "3cc295af56941a4a3628a45735faed7e58ec97c645e492953b2c84048a1cb0a3"
 SIZE = 100_000
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.congestion.newreno import NewReno
+from synfin.tcp.timer import TIMER_GRACE_US
 from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, SECOND, Host, Peer, Scene, Stage, plain
+
+OVERDUE = (
+    RTT + TIMER_GRACE_US
+)  # after flight(): what is left of the two round trips that a probe waits for, and the grace
 
 
 def flight(
@@ -31,7 +36,7 @@ def phase(host: Host) -> int:
 def test_after_two_round_trips_of_silence_the_last_segment_is_sent_again_as_a_probe(stage: Stage) -> None:
     # RFC 8985 7.3
     scene, host, peer = flight(stage, 3)
-    scene.tick(RTT - 1)
+    scene.tick(OVERDUE - 1)
     host.is_silent()
     scene.tick(1)
     host.emits(DATA, 1000, seq=2001)
@@ -47,7 +52,7 @@ def test_after_two_round_trips_of_silence_the_last_segment_is_sent_again_as_a_pr
 
 def test_a_probe_is_new_data_where_there_is_some(stage: Stage) -> None:
     scene, host, peer = flight(stage, 3, extra=1500)
-    scene.tick(RTT)
+    scene.tick(OVERDUE)
     host.emits(ACK, 1000, seq=3001)
     scene.tick(RTT)
     peer.sends(ACK, ack=4001)
@@ -69,7 +74,7 @@ def test_one_segment_waits_for_the_peers_delayed_ack_before_it_is_probed(stage: 
 def test_a_loss_that_the_probe_alone_has_mended_is_answered_by_cwnd(stage: Stage) -> None:
     # RFC 8985 7.4.2
     scene, host, peer = flight(stage, 10)
-    scene.tick(RTT)
+    scene.tick(OVERDUE)
     host.emits(DATA, 1000, seq=9001)
     scene.tick(RTT)
     peer.sends(ACK, ack=10001)
@@ -83,7 +88,7 @@ def test_a_loss_that_the_probe_alone_has_mended_is_answered_by_cwnd(stage: Stage
 
 def test_a_probe_of_which_the_peer_says_that_it_came_twice_costs_nothing(stage: Stage) -> None:
     scene, host, peer = flight(stage, 10)
-    scene.tick(RTT)
+    scene.tick(OVERDUE)
     host.emits(DATA, 1000, seq=9001)
     peer.sends(ACK, ack=10001)  # the ACK was late
     scene.tick(RTT)
@@ -101,7 +106,7 @@ def test_a_probe_of_which_the_peer_says_that_it_came_twice_costs_nothing(stage: 
 def test_a_timeout_that_only_a_delay_caused_is_taken_back_by_what_was_not_sent_again(stage: Stage) -> None:
     # RFC 5682 3.1: the path stood still longer than the timer, and lost nothing
     scene, host, peer = flight(stage, 10, extra=20000)
-    scene.tick(RTT)
+    scene.tick(OVERDUE)
     host.emits(ACK, 1000, seq=10001)  # the probe
     scene.tick(RTO)
     host.emits(ACK, 1000, seq=1)
@@ -117,7 +122,7 @@ def test_a_timeout_that_only_a_delay_caused_is_taken_back_by_what_was_not_sent_a
 def test_what_is_missing_though_the_timeout_was_for_nothing_goes_at_once(stage: Stage) -> None:
     # the ACK of the first two, and of the fourth, was lost, and the third segment
     scene, host, peer = flight(stage, 4)
-    scene.tick(RTT)
+    scene.tick(OVERDUE)
     host.emits(DATA, 1000, seq=3001)  # the probe, lost as well
     scene.tick(RTO)
     host.emits(ACK, 1000, seq=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synfin.tcp.congestion.base import AckSample, CongestionControl
+from synfin.tcp.timer import TIMER_GRACE_US
 from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, Host, Peer, Scene, Stage, plain
 
@@ -196,7 +197,7 @@ def test_a_hole_below_less_than_three_segments_is_a_loss_after_a_quarter_of_the_
     # RFC 8985 6.2 step 5: no reordering was seen yet, but two segments may have changed places
     scene, host, peer = full_flight(stage, extra=0)
     peer.sends(ACK, ack=1, sack=[(1001, end)])
-    scene.tick(RTT // 4 - 1)
+    scene.tick(RTT // 4 + TIMER_GRACE_US - 1)
     host.is_silent()
     scene.tick(1)
     host.emits(ACK, 1000, seq=1)

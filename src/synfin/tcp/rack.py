@@ -12,6 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.tcp.scoreboard import Scoreboard, Sent
+from synfin.tcp.timer import TIMER_GRACE_US
 
 PERSIST: Final = 16  # recoveries without a D-SACK, after which the reordering window is small again
 DUP_THRESHOLD: Final = 3  # segments sacked: without reordering seen, what lies below waits no longer
@@ -71,9 +72,8 @@ class Rack:
             if record.sent_at < self.sent_at or record.end < self.end:
                 if record.sent_at + self.rtt + window > now:
                     # The RFC takes the latest of all such times; nothing sent before it times out after this.
-                    self.deadline = self.sent_at + self.rtt + window
-                    if self.deadline <= now:
-                        self.deadline = now + 1
+                    # It is after now, since `record` was sent no later.
+                    self.deadline = self.sent_at + self.rtt + window + TIMER_GRACE_US
                     return
                 board.lose(record)
             record = newer

@@ -10,6 +10,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.timer import TIMER_GRACE_US
+
 MAX_ACK_DELAY_US: Final = 200_000  # TLP.max_ack_delay: as Linux, whose delayed ACKs come within 200 ms
 NO_RTT_US: Final = 1_000_000
 
@@ -29,9 +31,9 @@ class TailProbe:
         """TLP_calc_PTO(): new data went out, or an ACK moved SND.UNA."""
         if self.end >= 0 or not self._allowed:
             return
-        wait = 2 * srtt if srtt > 0 else NO_RTT_US
-        if srtt > 0 and one_segment:
-            wait += MAX_ACK_DELAY_US
+        wait = NO_RTT_US
+        if srtt > 0:
+            wait = 2 * srtt + (MAX_ACK_DELAY_US if one_segment else TIMER_GRACE_US)
         self.deadline = now + wait
         if rto_deadline and self.deadline > rto_deadline:
             self.deadline = rto_deadline

@@ -5,7 +5,13 @@ Whoever waits for the peer has a deadline; whoever waits for its own user has no
 
 from __future__ import annotations
 
+from typing import Final
+
 from mypy_extensions import i64
+
+# Whoever waits for an answer of the path waits so much longer: clocks wake late, at both ends, and on a path of
+# microseconds an answer is late by that alone. As TCP_TIMEOUT_MIN in Linux, which is two of its ticks.
+TIMER_GRACE_US: Final = 2000
 
 
 def earlier(a: i64, b: i64) -> i64:

@@ -11,6 +11,7 @@ from synfin.tcp.rack import PERSIST, Rack
 from synfin.tcp.recovery import Recovery
 from synfin.tcp.scoreboard import LOST, Scoreboard
 from synfin.tcp.tail_probe import MAX_ACK_DELAY_US, NO_RTT_US, TailProbe
+from synfin.tcp.timer import TIMER_GRACE_US
 from synfin.tcp.undo import Undo
 
 MSS = 1000
@@ -89,7 +90,7 @@ def test_what_was_sent_before_what_arrived_is_lost_when_its_window_is_over_and_n
     board, rack = sent(0, 100, 200), Rack()
     sacks(board, rack, 2, RTT + 200)
     rack.detect(board, 500, RTT + 200)
-    assert board.lost == 0 and rack.deadline == RTT + 200 + 500
+    assert board.lost == 0 and rack.deadline == RTT + 200 + 500 + TIMER_GRACE_US
     rack.detect(board, 500, RTT + 499)
     assert board.lost == 0
     rack.detect(board, 500, RTT + 500)
@@ -130,7 +131,8 @@ def test_a_retransmission_is_lost_as_any_other_segment() -> None:
 @pytest.mark.parametrize(
     ("srtt", "one", "rto_deadline", "expected"),
     [
-        (RTT, False, 10_000_000, 2 * RTT),
+        (RTT, False, 10_000_000, 2 * RTT + TIMER_GRACE_US),
+        (400, False, 10_000_000, 2800),  # a path of 0.4 ms: a peer that wakes a millisecond late has lost nothing
         (RTT, True, 10_000_000, 2 * RTT + MAX_ACK_DELAY_US),
         (0, False, 10_000_000, NO_RTT_US),
         (RTT, True, 200_000, 200_000),
@@ -159,7 +161,7 @@ def test_one_probe_at_a_time_and_a_round_trip_measured_between_two() -> None:
     assert probe.deadline == 0
     probe.on_rtt()
     probe.arm(0, RTT, False, 0)
-    assert probe.deadline == 2 * RTT
+    assert probe.deadline == 2 * RTT + TIMER_GRACE_US
 
 
 @pytest.mark.parametrize(
