@@ -186,6 +186,36 @@ def lab(
 
 
 @app.command()
+def scenario(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="SCENARIO", help="A JSON file, - for stdin, or an example; none lists these."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Say what happened as JSON.")] = False,
+    pcapng: Annotated[
+        Path | None, typer.Option("--pcapng", metavar="FILE", help="Write the annotated capture there.")
+    ] = None,
+    pytest: Annotated[
+        Path | None, typer.Option("--pytest", metavar="FILE", help="Write a test there that replays it.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write the diagram there.")] = None,
+    show: Annotated[
+        bool, typer.Option("--print", help="Print the scenario itself, to change it, and run nothing.")
+    ] = False,
+) -> None:
+    """Run a scenario: what hosts, their programs, the network and a forger do, in virtual time.
+
+    It draws what happens, and says how each program ended. What a scenario may say is in docs/scenarios.md; the
+    playground of the site makes and saves them. The exit status is 2 for a file that can't be read or is no scenario.
+
+    Example: synfin scenario syn-ack-lost --print > mine.json; synfin scenario mine.json --pytest test_mine.py
+    """
+    from synfin.cli.scenario import run
+
+    raise typer.Exit(run(file, json, pcapng, pytest, svg, show))
+
+
+@app.command()
 def plot(
     file: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A pcapng or pcap file, of any stack; - for stdin.")],
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write an SVG there.")] = None,

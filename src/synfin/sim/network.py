@@ -63,6 +63,7 @@ class Network:
         self.incidents: list[tuple[float, str]] = []
         """Crashes, partitions and the like, with their virtual time."""
         self._names = Names()
+        self._stations: dict[str, Station] = {}
         self._rules = Rulebook(self._on_rule_failure)
         self._traffic = Traffic(LinkSettings().changed(delay=delay), seed, self._rules, keep_faults)
         self._main: asyncio.Task[Any] | None = None
@@ -86,7 +87,7 @@ class Network:
         number = len(self.hosts) + 1
         addresses = [f"10.77.{number >> 8}.{number & 255}" if address is None else address, f"fd77::{number:x}"]
         self._names.add(name, addresses)
-        station = Station(name)
+        station = self._stations[name] = Station(name)
         host = SimHost(name, addresses, config, self.loop, partial(self._begin, station), self.note_fault)
         self.hosts[name] = host
         self._traffic.join(station, addresses)
@@ -169,6 +170,16 @@ class Network:
         what is to happen is a rule as well. Returns the rule, to remove() it or read what it recorded.
         """
         return self._rules.add(decide)
+
+    def inject(self, receiver: str, packet: bytes, *, after: str | float = 0) -> None:
+        """An IP packet that nobody sent arrives at a host: a forged RST, an old duplicate.
+
+        after: in so much time. No link, rule or chance sees it; whom it claims to be from is in its bytes.
+        """
+        [name] = self._known([receiver])
+        if not isinstance(packet, bytes):
+            raise TypeError(f"a packet is bytes, not {type(packet).__name__}")
+        self._traffic.inject(self._stations[name], packet, self.loop.now_us + microseconds(after, "after"))
 
     def note_fault(self, what: str) -> None:
         """Keep what was done, for the report."""

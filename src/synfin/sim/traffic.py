@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, Protocol
 
 from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, MARKED, PASSED, Direction, LinkSettings, corrupted
 from synfin.sim.loop import START, VirtualLoop
@@ -19,6 +19,12 @@ from synfin.wire.ip import marked
 NOTHING: Final = (PASSED, 0)
 ONCE: Final = (1,)
 TWICE: Final = (1, 2)
+
+
+class Clock(Protocol):
+    """What tells the time to traffic: a simulation's loop, or whatever else moves packets in virtual time."""
+
+    now_us: int
 
 
 class Station:
@@ -71,9 +77,13 @@ class Traffic:
         """What is on its way is gone."""
         self._in_flight.clear()
 
+    def under_way(self) -> list[bytes]:
+        """The packets that have left and not arrived."""
+        return [data for _, _, _, data in self._in_flight]
+
     # ---- departure ----
 
-    def carry(self, sender: Station, packets: list[bytes], loop: VirtualLoop) -> None:
+    def carry(self, sender: Station, packets: list[bytes], clock: Clock) -> None:
         """IP packets leave, all to the same address."""
         first = packets[0]
         address = first[16:20] if first[0] < 0x60 else first[24:40]
@@ -84,26 +94,26 @@ class Traffic:
         direction.sent += len(packets)
         if self._rules or self._keep_faults:
             for packet in packets:
-                self._carry_watched(sender, receiver, direction, packet, loop)
+                self._carry_watched(sender, receiver, direction, packet, clock)
             return
         self._rules.note(sender.name, receiver.name, first)  # what opens a connection is alone
         settings = direction.settings
         has_chance = direction.has_chance and not self.calm
         for packet in packets:
             if not direction.open or len(packet) > settings.mtu:
-                self._turn_back(sender, direction, packet, loop.now_us)
+                self._turn_back(sender, direction, packet, clock.now_us)
                 continue
             kind, extra = direction.draw() if has_chance else NOTHING
-            self._fly(receiver, direction, packet, kind, extra, settings.reorder, loop.now_us)
+            self._fly(receiver, direction, packet, kind, extra, settings.reorder, clock.now_us)
 
     def _carry_watched(
-        self, sender: Station, receiver: Station, direction: Direction, data: bytes, loop: VirtualLoop
+        self, sender: Station, receiver: Station, direction: Direction, data: bytes, clock: Clock
     ) -> None:
         """The same for one packet that somebody asks about."""
-        packet = self._rules.read(sender.name, receiver.name, data, loop.time() - START)
+        packet = self._rules.read(sender.name, receiver.name, data, clock.now_us / 1_000_000)
         verdict = self._rules.judge(packet)
         if not direction.open or len(data) > direction.settings.mtu:
-            self._turn_back(sender, direction, data, loop.now_us)
+            self._turn_back(sender, direction, data, clock.now_us)
             return
         kind, extra, overtake = PASSED, 0, direction.settings.reorder
         if isinstance(verdict, Delay):
@@ -116,7 +126,7 @@ class Traffic:
             kind, extra = direction.draw()
             if self._keep_faults and (kind or extra):
                 self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
-        self._fly(receiver, direction, data, kind, extra, overtake, loop.now_us)
+        self._fly(receiver, direction, data, kind, extra, overtake, clock.now_us)
 
     def _fly(
         self, receiver: Station, direction: Direction, data: bytes, kind: str, extra: int, overtake: bool, now: int
@@ -158,26 +168,36 @@ class Traffic:
         self._serial += 1
         heappush(self._in_flight, (now + 1, self._serial, sender, error))
 
+    def inject(self, receiver: Station, data: bytes, at: int) -> None:
+        """A packet that nobody sent arrives at `receiver` then, microseconds: no link and no rule sees it."""
+        self._serial += 1
+        heappush(self._in_flight, (at, self._serial, receiver, data))
+
     # ---- arrival ----
+
+    def next_due(self) -> int | None:
+        """The same as `next_arrival` in microseconds since the beginning."""
+        return self._in_flight[0][0] if self._in_flight else None
+
+    def deliver_due(self, now: int) -> None:
+        """Deliver the packets that are due, each station's in one batch as far as they come together."""
+        flying = self._in_flight
+        while flying and flying[0][0] <= now:
+            _, _, receiver, data = heappop(flying)
+            batch = [data]
+            while flying and flying[0][0] <= now and flying[0][2] is receiver:
+                batch.append(heappop(flying)[3])
+            receiver.deliver(batch)
 
     def next_arrival(self) -> float | None:
         """Loop time of the next packet's arrival."""
         return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else None
 
     def arrive(self, loop: VirtualLoop) -> None:
-        """Deliver the packets that are due, each station's in one batch as far as they come together.
-
-        Then those that come next, as long as nothing else can happen before.
-        """
+        """Deliver what is due, then what comes next, as long as nothing else can happen before."""
         flying = self._in_flight
         while True:
-            now = loop.now_us
-            while flying and flying[0][0] <= now:
-                _, _, receiver, data = heappop(flying)
-                batch = [data]
-                while flying and flying[0][0] <= now and flying[0][2] is receiver:
-                    batch.append(heappop(flying)[3])
-                receiver.deliver(batch)
+            self.deliver_due(loop.now_us)
             if not flying:
                 return
             arrival = START + flying[0][0] / 1_000_000
