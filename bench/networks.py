@@ -49,11 +49,11 @@ def without_offload(interface: str) -> None:
             ioctl(control, 0x8946, struct.pack("16sP16x", interface.encode(), ctypes.addressof(address)))
 
 
-def packets(interface: str) -> int:
-    """That crossed the interface so far, both ways."""
+def crossed(interface: str) -> tuple[int, int]:
+    """Bytes and packets that crossed the interface so far, both ways."""
     for line in Path("/proc/net/dev").read_text().splitlines():
         name, _, numbers = line.partition(":")
         if name.strip() == interface:
             fields = numbers.split()
-            return int(fields[1]) + int(fields[9])
+            return int(fields[0]) + int(fields[8]), int(fields[1]) + int(fields[9])
     raise RuntimeError(f"no interface {interface}")

@@ -1,6 +1,6 @@
 """What is measured, in which unit, and beside what.
 
-Rule for the next editor: a benchmark is one entry here and one function in `served`, `in_memory`,
+Rule for the next editor: a benchmark is one entry here and one function in `served`, `embedded`, `in_memory`,
 `tables`, `memory` or `simulation`. Who is measured is a *subject*:
 synfin in one of two modes with one of two kinds of user, asyncio over the kernel's sockets, or the kernel alone.
 """
@@ -29,6 +29,13 @@ TABLES = {  # each measured with so many entries; ports end before 100,000
     "connect": (10, 1000, 60_000),
 }
 
+EMBEDDED = {  # two Hosts in one process: mtu, by outgoing() or a packet a turn, checksums trusted
+    f"{way}_{mtu}{'_trusted' if trusted else ''}": (mtu, way == "batches", trusted)
+    for way in ("packets", "batches")
+    for mtu in (1280, 16000)
+    for trusted in (False, True)
+}
+
 IN_SYNFIN = (PROTOCOL, STREAMS)  # measured anew in each mode
 
 
@@ -50,12 +57,17 @@ BENCHMARKS = (
     Benchmark("bulk_send_offload", "Gbit/s", "bulk_send", (KERNEL,)),
     Benchmark("bulk_receive_plain", "Gbit/s", "bulk_receive", (KERNEL, KERNEL_PLAIN), offload=False),
     Benchmark("bulk_send_plain", "Gbit/s", "bulk_send", (KERNEL, KERNEL_PLAIN), offload=False),
+    Benchmark("cpu_receive_offload", "s/GB", "cpu_receive", (KERNEL,)),
+    Benchmark("cpu_send_offload", "s/GB", "cpu_send", (KERNEL,)),
+    Benchmark("cpu_receive_plain", "s/GB", "cpu_receive", (KERNEL_PLAIN,), offload=False),
+    Benchmark("cpu_send_plain", "s/GB", "cpu_send", (KERNEL_PLAIN,), offload=False),
     Benchmark("short_connections", "1/s", "short_connections", (KERNEL, ASYNCIO, STREAMS)),
     Benchmark("handshakes", "1/s", "handshakes", (KERNEL, ASYNCIO)),
     Benchmark("handshakes_cookies", "1/s", "handshakes_cookies", (KERNEL,)),
     Benchmark("ping_pong", "µs", "ping_pong", (KERNEL, ASYNCIO, STREAMS)),
     Benchmark("memory_idle_connection", "bytes", "memory_idle_connection", (STREAMS, ASYNCIO)),
     Benchmark("memory_link_segments", "1/s", "memory_link_segments", (KERNEL_PLAIN,), network=False),
+    *(Benchmark(f"embedded_{name}", "MB/s", f"embedded_{name}", network=False) for name in EMBEDDED),
     Benchmark("syn_answered_cookies", "1/s", "syn_answered_cookies", network=False),
     Benchmark("segment_cost_10", "ns", "segment_cost_10", network=False),
     Benchmark("segment_cost_1000", "ns", "segment_cost_1000", network=False),

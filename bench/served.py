@@ -13,10 +13,10 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench.networks import MTU, OUR_ADDRESS, PEER_ADDRESS, packets, veth_pair
+from bench.networks import MTU, OUR_ADDRESS, PEER_ADDRESS, crossed, veth_pair
 from bench.plan import KERNEL_PLAIN, STREAMS
 from bench.setting import Setting, finish
-from bench.users import USERS, Idle, Sink
+from bench.users import USERS, Idle, Sink, Source
 
 PORT = 7000
 PARALLEL = 32  # short connections, or handshakes, at a time
@@ -61,6 +61,35 @@ async def bulk_send(setting: Setting) -> float:
     """Gbit/s that load.c reads."""
     count, seconds = await ask_load(setting, "receive", OUR_ADDRESS, PORT, setting.warm_ms, setting.ms)
     return count * 8 / seconds / 1e9
+
+
+async def cpu_receive(setting: Setting) -> float:
+    """Seconds of this process's processor time for a gigabyte that reaches the Protocol."""
+    duration = setting.warm_ms + setting.ms + 2000
+    sending = asyncio.create_task(ask_load(setting, "send", OUR_ADDRESS, PORT, duration))
+    spent = await _spent(setting, lambda: Sink.received)
+    if sending.done():
+        raise RuntimeError("the sender ended too early")
+    return spent
+
+
+async def cpu_send(setting: Setting) -> float:
+    """The same for a gigabyte that the Protocol writes."""
+    reading = asyncio.create_task(ask_load(setting, "receive", OUR_ADDRESS, PORT, setting.warm_ms, setting.ms + 2000))
+    spent = await _spent(setting, lambda: Source.written)
+    if reading.done():
+        raise RuntimeError("the reader ended too early")
+    return spent
+
+
+async def _spent(setting: Setting, count: Callable[[], int]) -> float:
+    await asyncio.sleep(setting.warm)
+    bytes_before, before = count(), time.process_time()
+    await asyncio.sleep(setting.seconds)
+    bytes_after, after = count(), time.process_time()
+    if bytes_after == bytes_before:
+        raise RuntimeError("nothing was carried")
+    return (after - before) / (bytes_after - bytes_before) * 1e9
 
 
 async def short_connections(setting: Setting) -> float:
@@ -108,6 +137,8 @@ async def memory_idle_connection(setting: Setting) -> float:
 MEASURES: dict[str, Measure] = {
     "bulk_receive": bulk_receive,
     "bulk_send": bulk_send,
+    "cpu_receive": cpu_receive,
+    "cpu_send": cpu_send,
     "short_connections": short_connections,
     "handshakes": handshakes,
     "handshakes_cookies": handshakes,
@@ -179,12 +210,12 @@ def of_kernel(setting: Setting) -> None:
             assert server.stdout is not None
             try:
                 server.stdout.readline()
-                finish(_ask_kernel(setting, inside))
+                finish(_ask_kernel(setting, inside, server.pid))
             finally:
                 server.kill()
 
 
-def _ask_kernel(setting: Setting, inside: Callable[[list[str]], list[str]]) -> float:
+def _ask_kernel(setting: Setting, inside: Callable[[list[str]], list[str]], server: int) -> float:
     def ask(*words: str | int) -> list[float]:
         command = inside(setting.command(*words))
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=setting.patience, check=True)
@@ -198,8 +229,28 @@ def _ask_kernel(setting: Setting, inside: Callable[[list[str]], list[str]]) -> f
         return count / seconds
     if setting.measure == "ping_pong":
         return ask("ping", OUR_ADDRESS, PORT, setting.warm_ms, setting.ms)[0]
-    before, begun = packets("veth0"), time.perf_counter()
+    if setting.measure in ("cpu_receive", "cpu_send"):
+        return _spent_by_kernel(setting, inside, server)
+    before, begun = crossed("veth0")[1], time.perf_counter()
     count, seconds = ask("receive", OUR_ADDRESS, PORT, setting.warm_ms, setting.ms)
     if setting.measure == "memory_link_segments":
-        return (packets("veth0") - before) / (time.perf_counter() - begun)
+        return (crossed("veth0")[1] - before) / (time.perf_counter() - begun)
     return count * 8 / seconds / 1e9
+
+
+def _spent_by_kernel(setting: Setting, inside: Callable[[list[str]], list[str]], server: int) -> float:
+    """Processor seconds a gigabyte, of the process that sends or of the one that receives."""
+    command = inside(setting.command("receive", OUR_ADDRESS, PORT, setting.warm_ms, setting.ms + 2000))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
+        measured = client.pid if setting.measure == "cpu_receive" else server
+        time.sleep(setting.warm)
+        bytes_before, before = crossed("veth0")[0], processor_ns(measured)
+        time.sleep(setting.seconds)
+        bytes_after, after = crossed("veth0")[0], processor_ns(measured)
+        client.kill()
+    return (after - before) / (bytes_after - bytes_before)
+
+
+def processor_ns(process: int) -> int:
+    """What a process has had of the processor."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0])

@@ -22,8 +22,9 @@ class Sink(asyncio.Protocol):
 
 
 class Source(asyncio.Protocol):
-    """Writes as long as it may."""
+    """Writes as long as it may, and counts it."""
 
+    written = 0
     transport: asyncio.Transport
     paused = False
 
@@ -44,6 +45,7 @@ class Source(asyncio.Protocol):
             if self.paused or self.transport.is_closing():
                 break
             self.transport.write(CHUNK)
+            Source.written += len(CHUNK)
 
 
 class Answer(asyncio.Protocol):
@@ -116,6 +118,8 @@ Users = tuple[type[asyncio.Protocol], Callable[[asyncio.StreamReader, asyncio.St
 USERS: dict[str, Users] = {
     "bulk_receive": (Sink, None),
     "bulk_send": (Source, None),
+    "cpu_receive": (Sink, None),
+    "cpu_send": (Source, None),
     "short_connections": (Answer, answer_stream),
     "ping_pong": (Echo, echo_stream),
     "handshakes": (Idle, None),

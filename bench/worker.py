@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import argparse
 
-from bench import in_memory, memory, served, simulation, tables
+from bench import embedded, in_memory, memory, served, simulation, tables
 from bench.plan import ASYNCIO, IN_SYNFIN
 from bench.setting import Setting
 
-WITHOUT_NETWORK = {**in_memory.MEASURES, **tables.MEASURES, **memory.MEASURES, **simulation.MEASURES}
+WITHOUT_NETWORK = {
+    **embedded.MEASURES,
+    **in_memory.MEASURES,
+    **tables.MEASURES,
+    **memory.MEASURES,
+    **simulation.MEASURES,
+}
 
 
 def main() -> None:
