@@ -63,8 +63,8 @@ class _Sieve:
         self._lossy = lossy
         self._stack = stack
 
-    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, /) -> None:
-        carried = self._lossy.carry(packet, "in")
+    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
+        carried = self._lossy.carry(packet[start:], "in")
         if carried is not None:
             # A mark changes no byte that the TCP checksum covers, and `marked` renews IPv4's.
             self._stack.receive(carried, now, checksum_ok, gso_size)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from synfin.links.link import Link
 from synfin.wire import ip as ip_layer
-from synfin.wire.checksum import Piece
 from synfin.wire.icmp import build_echo_reply, is_echo_request
 from synfin.wire.icmp import parse_untrusted as parse_icmp
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, IpHeader
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build_head, parse_untrusted
 from synfin.wire.tcp_header import ACK, FIN, PSH, SYN
 
@@ -47,8 +47,9 @@ class NaiveTcp:
         self._peer_fin = False
         self._fin_sent = False
 
-    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, /) -> None:
+    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
         header, segment = self._header, self._segment
+        packet = packet[start:]
         ip_layer.parse_untrusted(packet, header)
         if header.protocol in (PROTO_ICMP, PROTO_ICMPV6):
             if is_echo_request(parse_icmp(packet, header, checksum_ok)):
@@ -77,7 +78,7 @@ class NaiveTcp:
             self.largest = max(self.largest, length)
             self.gso_sizes.add(int(segment.gso_size))
             if self.keep:
-                self.got.append(segment.payload)
+                self.got.append(bytes(segment.payload))
             self._send(ACK, self._snd_nxt, 0)
         self.closed = self._peer_fin and self._fin_sent and self._snd_una > len(self.to_send)
 

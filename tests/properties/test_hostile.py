@@ -85,7 +85,7 @@ def bent(draw: random.Random, packet: bytes) -> bytes:
     elif what == 3:
         seg.window = draw.choice((0, 1, 65535))
     elif what == 4:
-        seg.payload = seg.payload[draw.randrange(3) :] + draw.randbytes(draw.randrange(3))
+        seg.payload = bytes(seg.payload[draw.randrange(3) :]) + draw.randbytes(draw.randrange(3))
     elif what == 5 and seg.has_ts:
         seg.ts_val = (seg.ts_val + draw.choice(NUMBERS)) & 0xFFFFFFFF
     elif what == 6 and seg.has_ts:

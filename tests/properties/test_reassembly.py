@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synfin.tcp.reassembly import JOIN_BELOW, KNOWN, NEW, Reassembly
+from synfin.wire.pieces import Piece
 
 # Small steps, so that segments touch, overlap and bridge; sizes on both sides of what is joined.
 SMALL = st.tuples(st.integers(1, 60), st.integers(1, 12))
@@ -41,7 +42,7 @@ def test_what_is_held_and_taken_is_what_single_bytes_would_be(
         assert held.memory >= len(known)
         assert held.blocks(1)[0][0] <= start < held.blocks(1)[0][1]
         if number % every == every - 1:
-            into: list[bytes] = []
+            into: list[Piece] = []
             at = reached + ahead
             reached = held.take(at, into)
             expected = bytearray()

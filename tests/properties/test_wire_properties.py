@@ -7,10 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synfin.wire import icmp, ip, segment
-from synfin.wire.checksum import Piece, complement, ones_sum, pseudo_sum
+from synfin.wire.checksum import complement, ones_sum, pseudo_sum
 from synfin.wire.endian import read_u16
 from synfin.wire.errors import WireError
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, IpHeader, build_ipv4, build_ipv6
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build, build_head, finish, split
 from synfin.wire.seq import seq_add, seq_ge, seq_gt, seq_le, seq_lt, unwrap, wrap
 from synfin.wire.tcp_header import CWR, FIN, PSH, SYN
@@ -103,6 +104,17 @@ def repaired(packet: bytes) -> bytes:
 @given(segments())
 def test_parse_gives_back_what_build_was_given(s: Segment) -> None:
     assert parse(build(s)) == s
+
+
+@given(segments(), st.binary(max_size=12), st.booleans())
+def test_what_stands_before_a_packet_does_not_matter(s: Segment, before: bytes, checksum_ok: bool) -> None:
+    header = IpHeader()
+    into = Segment()
+    packet = build(s)
+    ip.parse_untrusted(before + packet, header, len(before))
+    segment.parse_untrusted(before + packet, header, into, checksum_ok, 0)
+    assert (header.header_len, header.total_len) == (20 if len(s.key) == 12 else 40, len(packet))
+    assert into == parse(packet)
 
 
 @given(segments())

@@ -138,10 +138,10 @@ class HeldConnection(User, Held):
         connection = self.connection
         receiver = connection.receiver
         if receiver.ready_bytes and size:
-            pieces = connection.read(self.engine.clock(), size)
+            data = connection.read_joined(self.engine.clock(), size)
             self.face.refresh()
             self.engine.driver.schedule_flush()
-            return b"".join(pieces)
+            return data
         self._raise_error()
         if receiver.fin_reached or self.face.reading_over or self._is_over():
             return b""

@@ -287,8 +287,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             if self._buffered:
                 self._fill_buffer()
                 return True
-            pieces = self._connection.read(self._clock(), MAX_READ)
-            self._call("data_received", pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            self._call("data_received", self._connection.read_joined(self._clock(), MAX_READ))
             return True
         if self._is_at_end() and not self._eof_told:
             self._eof_told = True
@@ -308,10 +307,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             view = memoryview(buffer).cast("B")
             if not view:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-            size = 0
-            for piece in self._connection.read(self._clock(), len(view)):
-                view[size : size + len(piece)] = piece
-                size += len(piece)
+            size = self._connection.read_into(self._clock(), view)
         except (TypeError, RuntimeError) as problem:
             self._fatal(problem, "get_buffer")
             return

@@ -8,6 +8,7 @@ from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
 from synfin.lab.world import HALF_OPEN_BYTES, MS, PORT, SECOND, SERVER, World, answers, entropy, forged, parsed
 from synfin.stack.stack import Stack
 from synfin.tcp.config import COOKIES_OFF, Config
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Segment, build
 from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import SYN
@@ -26,7 +27,7 @@ class GreedyListener:
     """A stand-in for a server that keeps the text of SYNs until the handshake is done or the entry expires."""
 
     def __init__(self) -> None:
-        self.kept: dict[bytes, bytes] = {}
+        self.kept: dict[bytes, Piece] = {}
 
     def on_syn(self, seg: Segment) -> None:
         """What a SYN brings is kept."""

@@ -18,9 +18,12 @@ MTU_MAX: Final = 65535  # the IPv4 total length field
 
 
 class PacketSink(Protocol):
-    """The one method of a stack that a link calls, positionally."""
+    """The one method of a stack that a link calls, positionally.
 
-    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, /) -> None: ...
+    start: where the packet begins in `packet`: a header of the device's before it need not be cut off.
+    """
+
+    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None: ...
 
 
 class Link(Protocol):
@@ -36,7 +39,8 @@ class Link(Protocol):
         """A descriptor to poll: readable when packets wait."""
 
     def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
-        """Read up to `limit` packets and give each to the stack, stamped with `clock()`; how many. Never blocks."""
+        """Read up to `limit` packets and give each to the stack, stamped with `clock()` after it was read, as are those
+        that were read right before it; how many. Never blocks."""
 
     def send(self, bursts: list[Burst]) -> bool:
         """Write all. False: some wait in the link's own bounded queue; call flush() when the descriptor is writable."""

@@ -197,9 +197,10 @@ class _Recorder:
         self._tap = tap
         self._stack = stack
 
-    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, /) -> None:
-        self._tap.record(now, completed(packet) if checksum_ok else packet, outgoing=False)
-        self._stack.receive(packet, now, checksum_ok, gso_size)
+    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
+        plain = packet[start:]
+        self._tap.record(now, completed(plain) if checksum_ok else plain, outgoing=False)
+        self._stack.receive(packet, now, checksum_ok, gso_size, start)
 
 
 def completed(packet: bytes) -> bytes:

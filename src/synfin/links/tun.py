@@ -22,11 +22,12 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from synfin.links.link import PacketSink, check_mtu
-from synfin.wire.checksum import Piece
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, split
 
 QUEUE_LIMIT: Final = 1024  # packets (bursts with offload) that wait while the device is full
 KERNEL_QUEUE: Final = 4096  # packets that the kernel holds for receive(); with its own 500 a window of 1 MB overflows
+READ_AT_ONCE: Final = 16  # packets that are read one after the other, and get the same time
 IOV_LIMIT: Final = 1000  # below IOV_MAX, 1024; longer bursts are joined
 
 _DEVICE: Final = "/dev/net/tun"
@@ -57,6 +58,7 @@ _CWR: Final = 0x80
 
 _NATIVE: Final[Literal["little", "big"]] = sys.byteorder
 _VNET: Final = struct.Struct("=BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
+_GSO_SIZE: Final = struct.Struct("=H")
 _COMPLETE: Final = bytes(_VNET_LEN)  # the checksum is there, and there is nothing to cut
 _PARTIAL: Final = {start: _VNET.pack(_NEEDS_CSUM, 0, 0, 0, start, _TCP_CSUM_OFFSET) for start in (20, 40)}
 
@@ -111,28 +113,39 @@ class TunLink:
 
     def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
         """Read up to `limit` packets and give each to the stack. How many. OSError once the device is gone."""
-        fd = self._fd
         offload = self.offload
-        read = os.read
         deliver = stack.receive
         count = 0
-        for _ in range(limit):
-            try:
-                data = read(fd, _READ_SIZE)
-            except BlockingIOError:
+        while count < limit:
+            wanted = min(limit - count, READ_AT_ONCE)
+            packets = self._read(wanted)
+            if packets:
+                now = clock()
+            for data in packets:
+                if not offload:
+                    deliver(data, now, False, 0)
+                elif data[1]:  # gso_type: a burst
+                    deliver(data, now, data[0] & _CHECKSUM_KNOWN != 0, _GSO_SIZE.unpack_from(data, 4)[0], _VNET_LEN)
+                else:
+                    deliver(data, now, data[0] & _CHECKSUM_KNOWN != 0, 0, _VNET_LEN)
+            count += len(packets)
+            if len(packets) < wanted:
                 break
-            except OSError as error:
-                self._lost(error)
-                continue
-            count += 1
-            if not offload:
-                deliver(data, clock(), False, 0)
-            elif data[1]:  # gso_type: a burst
-                gso_size = int.from_bytes(data[4:6], _NATIVE)
-                deliver(data[_VNET_LEN:], clock(), data[0] & _CHECKSUM_KNOWN != 0, gso_size)
-            else:
-                deliver(data[_VNET_LEN:], clock(), data[0] & _CHECKSUM_KNOWN != 0, 0)
         return count
+
+    def _read(self, limit: int) -> list[bytes]:
+        """What waits, as it comes, at most `limit` packets."""
+        packets: list[bytes] = []
+        fd = self._fd
+        read = os.read
+        try:
+            while len(packets) < limit:
+                packets.append(read(fd, _READ_SIZE))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._lost(error)
+        return packets
 
     def send(self, bursts: list[Burst]) -> bool:
         """Write all bursts; False if some wait for flush(). OSError once the device is gone."""

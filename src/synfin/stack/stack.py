@@ -97,16 +97,17 @@ class Stack:
 
     # ---- packets ----
 
-    def receive(self, packet: bytes, now: i64, checksum_ok: bool = False, gso_size: i64 = 0) -> None:
+    def receive(self, packet: bytes, now: i64, checksum_ok: bool = False, gso_size: i64 = 0, start: i64 = 0) -> None:
         """One IP packet of up to 64 KiB, that came in at `now`. Hostile until checked; never raises for what it says.
 
         checksum_ok: the device vouches for it. gso_size: payload bytes per segment of a burst, 0 for one segment.
+        start: of the packet, behind what the device has put before it.
         """
         counters = self.counters
         counters.InReceives += 1
         ip = self._ip
         try:
-            ip_layer.parse_untrusted(packet, ip)
+            ip_layer.parse_untrusted(packet, ip, start)
         except FragmentError:
             counters.ReasmFails += 1
             return
@@ -114,6 +115,9 @@ class Stack:
             counters.InHdrErrors += 1
             return
         if ip.protocol != PROTO_TCP:
+            if start:
+                packet = packet[start:]
+                ip.start = 0
             self._receive_other(packet, ip, now, checksum_ok)
             return
         seg = self._seg
@@ -130,7 +134,7 @@ class Stack:
         tracer = self._env.tracer
         if tracer is not None:
             csum_start = ip.header_len if checksum_ok else 0
-            tracer.packet(now, False, seg.key, Burst(packet, [], 0, seg.gso_size, csum_start))
+            tracer.packet(now, False, seg.key, Burst(packet[start:], [], 0, seg.gso_size, csum_start))
         connection = self._connections.by_key.get(seg.key)
         if connection is None or connection.state == CLOSED or connection.state == TIME_WAIT:
             if connection is not None:

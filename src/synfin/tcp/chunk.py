@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from synfin.wire.checksum import Piece
+from synfin.wire.pieces import Piece
 
 
 class Chunk:

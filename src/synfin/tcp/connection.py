@@ -252,12 +252,19 @@ class Connection(Opening):
             self._after_read()
         return taken
 
-    def read_piece(self, now: i64) -> bytes | None:
-        """The next piece of what is ready, as it came; None: nothing is ready."""
-        piece = self.receiver.read_piece(now)
-        if piece is not None:
+    def read_joined(self, now: i64, limit: i64) -> bytes:
+        """The same in one piece, at the cost of no more than one copy."""
+        taken = self.receiver.read_joined(limit, now)
+        if taken:
             self._after_read()
-        return piece
+        return taken
+
+    def read_into(self, now: i64, room: memoryview) -> i64:
+        """The same into `room`, of bytes; how many."""
+        taken = self.receiver.read_into(room, now)
+        if taken:
+            self._after_read()
+        return taken
 
     def _after_read(self) -> None:
         """The reader made room: the peer is told when it is worth a segment (RFC 9293 3.8.6.2.2)."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from synfin.tcp.counters import Counters
-from synfin.wire.checksum import Piece
 from synfin.wire.key import reverse_key
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build_head
 from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN

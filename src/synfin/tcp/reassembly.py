@@ -14,6 +14,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.wire.pieces import Piece, cut, joined
+
 # what insert() says
 NEW: Final = 0  # kept, at least in part
 KNOWN: Final = 1  # every byte of it was here already
@@ -39,10 +41,10 @@ class Reassembly:
         self.known_start: i64 = 0
         self.known_end: i64 = 0
         self._lasts: list[int] = []  # where the last piece of each run begins
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[int, Piece] = {}
         self._recent: list[int] = []  # a byte in each of the runs that grew last, the latest first (RFC 2018 4)
 
-    def insert(self, start: i64, data: bytes, max_runs: i64, max_memory: i64) -> i64:
+    def insert(self, start: i64, data: Piece, max_runs: i64, max_memory: i64) -> i64:
         """Keep what of `data` is new: NEW, KNOWN or NO_ROOM."""
         end: i64 = start + len(data)
         index: i64 = bisect_left(self.ends, start)  # the first run that ends at or after start
@@ -98,7 +100,7 @@ class Reassembly:
         end = self.ends[index]
         self._recent = [start, *(offset for offset in self._recent if not start <= offset < end)][:REPORTED]
 
-    def take(self, next_offset: i64, into: list[bytes]) -> i64:
+    def take(self, next_offset: i64, into: list[Piece]) -> i64:
         """Move all that continues from `next_offset` into `into`; the offset it reaches.
 
         What lies below `next_offset` has come in order meanwhile: it is known.
@@ -117,7 +119,7 @@ class Reassembly:
                 if at >= next_offset:
                     into.append(piece)
                 elif at + size > next_offset:
-                    into.append(piece[next_offset - at :])
+                    into.append(cut(piece, next_offset - at, size))
                 at += size
                 self.memory -= size + PIECE_COST
             if end > next_offset:
@@ -129,7 +131,7 @@ class Reassembly:
         del self._lasts[:taken]
         return next_offset
 
-    def _extend(self, index: i64, start: i64, data: bytes) -> None:
+    def _extend(self, index: i64, start: i64, data: Piece) -> None:
         """`data` touches or overlaps the run at `index`, and perhaps runs after it: make them one."""
         end: i64 = start + len(data)
         first: i64 = self.starts[index]
@@ -146,23 +148,23 @@ class Reassembly:
         while last < len(self.starts) and self.starts[last] <= end:
             gap_end: i64 = self.starts[last]
             if gap_end > at:
-                tail = self._keep(tail, at, data[at - start : gap_end - start])
+                tail = self._keep(tail, at, cut(data, at - start, gap_end - start))
             tail = self._join(tail, gap_end, self._lasts[last])
             at = self.ends[last]
             last += 1
         if end > at:
-            tail = self._keep(tail, at, data[at - start :] if at > start else data)
+            tail = self._keep(tail, at, cut(data, at - start, end - start) if at > start else data)
             at = end
         self.memory -= (last - index - 1) * RUN_COST
         self.starts[index:last] = [first]
         self.ends[index:last] = [at]
         self._lasts[index:last] = [tail]
 
-    def _keep(self, tail: i64, at: i64, data: bytes) -> i64:
+    def _keep(self, tail: i64, at: i64, data: Piece) -> i64:
         """`data` follows the piece at `tail` (-1: none): as a part of it if both are small. The last piece then."""
         self.memory += len(data)
         if tail >= 0 and len(self._pieces[tail]) + len(data) <= JOIN_BELOW:
-            self._pieces[tail] += data
+            self._pieces[tail] = joined([self._pieces[tail], data])
             return tail
         self._pieces[at] = data
         self.memory += PIECE_COST
@@ -172,6 +174,6 @@ class Reassembly:
         """The run whose pieces begin at `first` and `last` follows the piece at `tail`. The last piece then."""
         if tail < 0 or len(self._pieces[tail]) + len(self._pieces[first]) > JOIN_BELOW:
             return last
-        self._pieces[tail] += self._pieces.pop(first)
+        self._pieces[tail] = joined([self._pieces[tail], self._pieces.pop(first)])
         self.memory -= PIECE_COST
         return tail if last == first else last

@@ -16,6 +16,7 @@ from synfin.tcp.ecn import Echo
 from synfin.tcp.pressure import FULL, Pressure
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
 from synfin.tcp.receive_rtt import ReceiveRtt
+from synfin.wire.pieces import Piece, as_bytes, cut, joined
 
 # what on_data() says
 ADVANCED: Final = 1  # RCV.NXT moved
@@ -28,15 +29,13 @@ REFUSED: Final = 64  # kept nowhere: the stack's memory is full
 TOLD: Final = QUEUED | DROPPED | AFTER_FIN | REFUSED  # what a reader of the trace would ask about
 
 JOIN_BELOW: Final = 2048
-SMALL_PIECE: Final = 16 * 1024
-JOINED_AT_MOST: Final = 256 * 1024
 COMPACT_AT: Final = 64  # pieces gone from the front of a list, before what is left moves up
 MAX_WINDOW_FIELD: Final = 65535
 UNKNOWN_RTT_US: Final = 100_000
 MENDING_ROUNDS: Final = 4  # for so many round trips a hole may keep what came from the reader
 SEGMENTS_UNDER_PRESSURE: Final = 4  # what a reader who is behind is offered then (as Linux)
 
-NOTHING_READY: Final[list[bytes]] = []  # what receivers share that hold nothing; nothing is appended to it
+NOTHING_READY: Final[list[Piece]] = []  # what receivers share that hold nothing; nothing is appended to it
 
 
 class Receiver:
@@ -55,7 +54,7 @@ class Receiver:
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
         self.echo: Echo | None = None  # where ECN was agreed on
         self.rtt: ReceiveRtt = ReceiveRtt()
-        self._ready: list[bytes] = NOTHING_READY
+        self._ready: list[Piece] = NOTHING_READY
         self._taken: i64 = 0  # pieces at the front of it that are gone already
         self._begun: i64 = 0  # bytes of the piece after them that are gone
         self._buffer: i64 = config.receive_buffer
@@ -69,7 +68,7 @@ class Receiver:
         self._round_bytes: i64 = 0  # what was read since then
         self._space: i64 = config.receive_buffer // 4  # the most read in a round trip; the first: needs no more
 
-    def on_data(self, start: i64, data: bytes, fin: bool, push: bool, segment: i64, now: i64) -> i64:
+    def on_data(self, start: i64, data: Piece, fin: bool, push: bool, segment: i64, now: i64) -> i64:
         """Take a segment's text and FIN (RFC 9293 3.10.7.4 seventh, eighth). segment: gso_size of a burst, else 0."""
         size: i64 = len(data)
         end = start + size
@@ -81,7 +80,7 @@ class Receiver:
         if end > self.rcv_adv:  # right of the window: cut, and the FIN with it
             if start >= self.rcv_adv:
                 return ACK_AT_ONCE
-            data = data[: self.rcv_adv - start]
+            data = cut(data, 0, self.rcv_adv - start)
             end = self.rcv_adv
             fin = False
         if self._pressure.level == FULL and size and (self.ready_bytes or start > self.rcv_nxt):
@@ -99,7 +98,7 @@ class Receiver:
         before = self.rcv_nxt
         if end > self.rcv_nxt:
             if start < self.rcv_nxt:
-                data = data[self.rcv_nxt - start :]
+                data = cut(data, self.rcv_nxt - start, end - start)
                 result = ACK_AT_ONCE
             self._keep(data)
             self.rcv_nxt = end
@@ -126,7 +125,7 @@ class Receiver:
         """End of the data held; a FIN below it contradicts what came first and is ignored."""
         return self.rcv_nxt if self._reassembly is None else self._reassembly.ends[-1]
 
-    def _out_of_order(self, start: i64, data: bytes) -> i64:
+    def _out_of_order(self, start: i64, data: Piece) -> i64:
         if not data:
             return ACK_AT_ONCE
         if self._reassembly is None:
@@ -166,7 +165,7 @@ class Receiver:
     def _fill(self) -> None:
         reassembly = self._reassembly
         assert reassembly is not None
-        filled: list[bytes] = []
+        filled: list[Piece] = []
         self.rcv_nxt = reassembly.take(self.rcv_nxt, filled)
         for piece in filled:
             self._keep(piece)
@@ -174,56 +173,69 @@ class Receiver:
         if not reassembly.starts:
             self._reassembly = None
 
-    def _keep(self, data: bytes) -> None:
+    def _keep(self, data: Piece) -> None:
         ready = self._ready
         if not ready:
             self._ready = [data]
-        elif len(ready[-1]) + len(data) <= JOIN_BELOW:
-            ready[-1] += data
         else:
-            ready.append(data)
+            last = ready[-1]
+            if len(last) + len(data) <= JOIN_BELOW:
+                ready[-1] = joined([last, data])
+            else:
+                ready.append(data)
         self.ready_bytes += len(data)
 
     def read(self, now: i64) -> list[bytes]:
         """All that is ready, as it came; the window grows with the reader's speed."""
-        taken = self._ready[self._taken :] if self._taken else self._ready
-        if not taken:
+        return self.read_some(self.ready_bytes, now)
+
+    def read_some(self, limit: i64, now: i64) -> list[bytes]:
+        """At most `limit` bytes of what is ready."""
+        return [as_bytes(piece) for piece in self._take(limit, now)]
+
+    def read_joined(self, limit: i64, now: i64) -> bytes:
+        """The same as one: what is large, or came in parts, is copied once, here."""
+        return joined(self._take(limit, now))
+
+    def read_into(self, room: memoryview, now: i64) -> i64:
+        """The same, copied into the reader's own memory; how many bytes."""
+        at: i64 = 0
+        for piece in self._take(len(room), now):
+            end = at + len(piece)
+            room[at:end] = piece
+            at = end
+        return at
+
+    def _take(self, limit: i64, now: i64) -> list[Piece]:
+        """Bytes that are ready go to the reader, at most `limit`; the window grows with his speed."""
+        if self.ready_bytes == 0:
             return []
-        if self._begun:
-            taken[0] = taken[0][self._begun :]
-        self._forget_ready()
-        self._tune(self.ready_bytes, now)
-        self.ready_bytes = 0
+        taken: list[Piece] = []
+        if self.ready_bytes <= limit:
+            limit = self.ready_bytes
+            taken = self._ready[self._taken :] if self._taken else self._ready
+            if self._begun:
+                taken[0] = cut(taken[0], self._begun, len(taken[0]))
+            self._forget_ready()
+        else:
+            left = limit
+            while left > 0:
+                piece = self._ready[self._taken]
+                if len(piece) - self._begun > left:
+                    taken.append(cut(piece, self._begun, self._begun + left))
+                    self._begun += left
+                    break
+                left -= len(piece) - self._begun
+                taken.append(self._take_first())
+        self.ready_bytes -= limit
+        self._tune(limit, now)
         return taken
 
-    def read_piece(self, now: i64) -> bytes | None:
-        """The next piece: a large one as it came, small ones joined; None: nothing is ready."""
-        if self._taken == len(self._ready):
-            return None
-        piece = self._take_first()
-        if len(piece) < SMALL_PIECE and self._taken < len(self._ready):
-            piece = self._join_small(piece)
-        self.ready_bytes -= len(piece)
-        self._tune(len(piece), now)
-        return piece
-
-    def _join_small(self, first: bytes) -> bytes:
-        """A reader's call costs more than joining: segments of a link without offload are handed over in one."""
-        pieces = [first]
-        size: i64 = len(first)
-        while self._taken < len(self._ready):
-            piece = self._ready[self._taken]
-            if len(piece) >= SMALL_PIECE or size + len(piece) > JOINED_AT_MOST:
-                break
-            size += len(piece)
-            pieces.append(self._take_first())
-        return b"".join(pieces)
-
-    def _take_first(self) -> bytes:
+    def _take_first(self) -> Piece:
         """What is left of the first piece. The others move seldom: a reader that stayed away may have thousands."""
         piece = self._ready[self._taken]
         if self._begun:
-            piece = piece[self._begun :]
+            piece = cut(piece, self._begun, len(piece))
             self._begun = 0
         self._ready[self._taken] = b""
         self._taken += 1
@@ -239,24 +251,6 @@ class Receiver:
         self._ready = NOTHING_READY
         self._taken = 0
         self._begun = 0
-
-    def read_some(self, limit: i64, now: i64) -> list[bytes]:
-        """At most `limit` bytes of what is ready."""
-        if self.ready_bytes <= limit:
-            return self.read(now)
-        taken: list[bytes] = []
-        left = limit
-        while left > 0:
-            piece = self._ready[self._taken]
-            if len(piece) - self._begun > left:
-                taken.append(piece[self._begun : self._begun + left])
-                self._begun += left
-                break
-            left -= len(piece) - self._begun
-            taken.append(self._take_first())
-        self.ready_bytes -= limit
-        self._tune(limit, now)
-        return taken
 
     def _tune(self, size: i64, now: i64) -> None:
         """Dynamic right-sizing by what the reader takes in a round trip: tcp_rcv_space_adjust of Linux.

@@ -10,7 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.wire.checksum import Piece
+from synfin.wire.pieces import Piece
 
 JOIN_BELOW: Final = 4096  # a write that fits into the last piece up to this size is joined to it
 COMPACT_AT: Final = 64

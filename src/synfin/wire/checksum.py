@@ -9,8 +9,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.wire.endian import read_i64_be, read_u16
-
-Piece = bytes | memoryview  # of a payload
+from synfin.wire.pieces import Piece, as_bytes
 
 
 def fold(total: i64) -> i64:
@@ -68,7 +67,7 @@ def pieces_sum(pieces: list[Piece]) -> i64:
     total: i64 = 0
     odd = False
     for piece in pieces:
-        part = ones_sum(piece if isinstance(piece, bytes) else bytes(piece))
+        part = ones_sum(as_bytes(piece))
         total += swapped(part) if odd else part
         odd = odd != (len(piece) & 1 == 1)
     return fold(total)

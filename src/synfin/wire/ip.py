@@ -38,56 +38,57 @@ class IpHeader:
 
     def __init__(self) -> None:
         self.version: i64 = 4
-        self.header_len: i64 = 20  # where the payload starts: IPv4 options and IPv6 extension headers are behind
-        self.total_len: i64 = 20  # where the payload ends in the packet; header_len <= total_len <= len(packet)
+        self.start: i64 = 0  # where it begins in the bytes that were read
+        self.header_len: i64 = 20  # from start to the payload: IPv4 options and IPv6 extension headers are behind
+        self.total_len: i64 = 20  # from start to the end of the payload; header_len <= total_len <= what was read
         self.protocol: i64 = PROTO_TCP  # of the payload
         self.ttl: i64 = 64  # or hop limit
         self.traffic_class: i64 = 0  # or TOS: DSCP in the upper six bits, ECN in the lower two
         self.dont_fragment: bool = True  # IPv6: always
 
 
-def parse_untrusted(packet: bytes, into: IpHeader) -> None:
-    """Read the IP header of `packet` into `into`, every field of it.
+def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0) -> None:
+    """Read the IP header at `start` of `packet` into `into`, every field of it.
 
     Bytes beyond the length that the header states are link padding and are ignored. Raises FragmentError,
     ChecksumError (IPv4 header) or WireError.
     """
-    size: i64 = len(packet)
-    if size < 20:
+    size: i64 = len(packet) - start
+    if start < 0 or size < 20:
         raise WireError("too short for an IP header")
-    first: i64 = packet[0]
-    if first >> 4 == 4:
-        upper: i64 = packet[2]
-        lower: i64 = packet[3]
-        header_len = (first & 0xF) << 2
-        total_len = (upper << 8) | lower
+    word = read_i64_be(packet, start)
+    version = (word >> 60) & 0xF
+    if version == 4:
+        header_len = (word >> 54) & 0x3C
+        total_len = (word >> 32) & 0xFFFF
         if header_len < 20 or header_len > total_len or total_len > size:
             raise WireError("IPv4 lengths do not fit the packet")
-        if span_sum(packet, 0, header_len) != 0xFFFF:
+        if span_sum(packet, start, start + header_len) != 0xFFFF:
             raise ChecksumError("IPv4 header checksum")
-        fragment: i64 = packet[6]
-        if fragment & 0x3F != 0 or packet[7] != 0:  # RFC 791 3.1: more fragments, or an offset
+        if word & 0x3FFF != 0:  # RFC 791 3.1: more fragments, or an offset
             raise FragmentError("IPv4 fragment")
+        lifetime = read_u16(packet, start + 8)
         into.version = 4
+        into.start = start
         into.header_len = header_len
         into.total_len = total_len
-        into.protocol = packet[9]
-        into.ttl = packet[8]
-        into.traffic_class = packet[1]
-        into.dont_fragment = fragment & 0x40 != 0
-    elif first >> 4 == 6:
-        word = read_i64_be(packet, 0)
-        end = 40 + ((word >> 16) & 0xFFFF)
-        if end > size:
+        into.protocol = lifetime & 0xFF
+        into.ttl = lifetime >> 8
+        into.traffic_class = (word >> 48) & 0xFF
+        into.dont_fragment = word & 0x4000 != 0
+    elif version == 6:
+        total_len = 40 + ((word >> 16) & 0xFFFF)
+        if total_len > size:
             raise WireError("IPv6 payload length does not fit the packet")
         into.version = 6
+        into.start = start
         into.header_len = 40
-        into.total_len = end
-        into.protocol = packet[6]
-        into.ttl = packet[7]
+        into.total_len = total_len
+        into.protocol = (word >> 8) & 0xFF
+        into.ttl = word & 0xFF
         into.traffic_class = (word >> 52) & 0xFF
         into.dont_fragment = True
-        if packet[6] != PROTO_TCP:
+        if into.protocol != PROTO_TCP:
             skip_extensions(packet, into)
     else:
         raise WireError("neither IPv4 nor IPv6")
@@ -114,8 +115,8 @@ def marked(packet: bytes) -> bytes:
 
 def skip_extensions(packet: bytes, into: IpHeader) -> None:
     """Move `header_len` and `protocol` of an IPv6 header behind the extension headers that a destination may skip."""
-    at = into.header_len
-    end = into.total_len
+    at = into.start + into.header_len
+    end = into.start + into.total_len
     kind = into.protocol
     count: i64 = 0
     while kind == _HOP_BY_HOP or kind == _ROUTING or kind == _FRAGMENT or kind == _DESTINATION:
@@ -144,7 +145,7 @@ def skip_extensions(packet: bytes, into: IpHeader) -> None:
                 raise WireError("IPv6 routing header with segments left")
         kind = packet[at]
         at += size
-    into.header_len = at
+    into.header_len = at - into.start
     into.protocol = kind
 
 

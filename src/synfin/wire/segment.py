@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from synfin.wire import ip as ip_layer
 from synfin.wire import options as tcp_options
-from synfin.wire.checksum import Piece, complement, fold, ones_sum, pieces_sum, span_sum, swapped
+from synfin.wire.checksum import complement, fold, ones_sum, pieces_sum, span_sum, swapped
 from synfin.wire.endian import (
     BytesWriter,
     put_u16,
@@ -26,6 +26,7 @@ from synfin.wire.endian import (
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import PROTO_TCP, IpHeader
 from synfin.wire.options import NO_ECN_OPTION, TS_BLOCK, Options
+from synfin.wire.pieces import Piece, part_of
 from synfin.wire.tcp_header import CWR, FIN, HEADER_LEN, PSH, SYN, flag_names
 
 _MASK32: Final = 0xFFFFFFFF
@@ -50,7 +51,7 @@ class Segment(Options):
         self.flags: i64 = 0
         self.window: i64 = 0  # the 16-bit field, unscaled
         self.urgent: i64 = 0
-        self.payload: bytes = b""
+        self.payload: Piece = b""  # parsed: a view of the packet if it is large
         self.gso_size: i64 = 0  # payload bytes per original segment of a burst; 0: one segment
 
     def reset(self) -> None:
@@ -163,8 +164,9 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
     `checksum_ok`: the device vouches for the checksum. `gso_size`: as the device reports it; kept only if the payload
     is longer. Raises ChecksumError or WireError, and leaves `into` undefined then.
     """
-    start = ip.header_len
-    end = ip.total_len
+    begin = ip.start
+    start = begin + ip.header_len
+    end = begin + ip.total_len
     if end - start < HEADER_LEN:
         raise WireError("too short for a TCP header")
     control = read_i64_be(packet, start + 12)
@@ -173,13 +175,22 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
     if header_len < HEADER_LEN or data > end:
         raise WireError("TCP data offset outside the segment")
     if ip.version == 4:
-        key = packet[12:24] if start == 20 else packet[12:20] + packet[start : start + 4]
+        addresses_at = begin + 12
+        ports_at = begin + 20
     else:
-        key = packet[8:44] if start == 40 else packet[8:40] + packet[start : start + 4]
+        addresses_at = begin + 8
+        ports_at = begin + 40
+    if ports_at == start:
+        key = packet[addresses_at : start + 4]
+    else:
+        key = packet[addresses_at:ports_at] + packet[start : start + 4]
     if not checksum_ok:
         # RFC 9293 3.1, MUST-3: the receiver must check it. The pseudo header is never all zero: the protocol is 6.
-        addresses = span_sum(packet, 12, 20) if ip.version == 4 else span_sum(packet, 8, 40)
-        if fold(addresses + PROTO_TCP + end - start + span_sum(packet, start, end)) != 0xFFFF:
+        if ports_at == start:
+            total = span_sum(packet, addresses_at, end)
+        else:
+            total = span_sum(packet, addresses_at, ports_at) + span_sum(packet, start, end)
+        if fold(total + PROTO_TCP + end - start) != 0xFFFF:
             raise ChecksumError("TCP checksum")
     numbers = read_i64_be(packet, start + 4)
     flags = (control >> 48) & 0x1FF
@@ -217,7 +228,7 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
         into.payload = b""
         into.gso_size = 0
     else:
-        into.payload = packet[data:end]
+        into.payload = part_of(packet, data, end)
         into.gso_size = gso_size if 0 < gso_size < end - data else 0
 
 

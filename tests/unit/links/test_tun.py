@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from synfin.links import tun
-from synfin.links.tun import QUEUE_LIMIT, TunLink
-from synfin.wire.checksum import Piece
+from synfin.links.tun import QUEUE_LIMIT, READ_AT_ONCE, TunLink
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build_head, split
 from synfin.wire.tcp_header import ACK, CWR, PSH
 from tests.conftest import need
@@ -29,8 +29,8 @@ class Sink:
     def __init__(self) -> None:
         self.got: list[tuple[bytes, int, bool, int]] = []
 
-    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, /) -> None:
-        self.got.append((packet, now, checksum_ok, gso_size))
+    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
+        self.got.append((packet[start:], now, checksum_ok, gso_size))
 
 
 class Pair:
@@ -120,18 +120,38 @@ def test_receive_stops_at_its_limit_and_never_blocks(plain: Pair) -> None:
     assert [packet for packet, *_ in plain.sink.got] == [bytes([number]) for number in range(5)]
 
 
-def test_each_packet_is_stamped_when_it_is_read(plain: Pair) -> None:
-    plain.device.send(b"a")
-    plain.device.send(b"b")
-    times = iter([11, 22])
-    plain.link.receive(plain.sink, lambda: next(times), 10)
-    assert [now for _, now, _, _ in plain.sink.got] == [11, 22]
+def test_the_clock_is_read_once_for_a_few_packets_and_after_they_are(plain: Pair) -> None:
+    times = iter([11, 22, 33])
+    last = READ_AT_ONCE + 3
+
+    def clock() -> int:
+        now = next(times)
+        if now == 11:
+            plain.device.send(bytes([last]))  # what comes later is stamped later
+        return now
+
+    for number in range(last):
+        plain.device.send(bytes([number]))
+    assert plain.link.receive(plain.sink, clock, 100) == last + 1
+    assert [now for _, now, _, _ in plain.sink.got] == [11] * READ_AT_ONCE + [22] * 4
+
+
+def test_what_an_offloading_device_hands_over_is_not_cut_before_the_stack_has_it(offload: Pair) -> None:
+    offload.device.send(vnet(flags=1, gso_type=1, gso_size=3) + b"packet")
+    whole: list[tuple[bytes, int]] = []
+
+    class Watching(Sink):
+        def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
+            whole.append((packet, start))
+
+    assert offload.link.receive(Watching(), lambda: NOW, 10) == 1
+    assert whole == [(vnet(flags=1, gso_type=1, gso_size=3) + b"packet", 10)]
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "disk"), BlockingIOError(errno.EAGAIN, "not the device")])
 def test_an_error_of_the_stack_is_not_taken_for_one_of_the_device(plain: Pair, error: OSError) -> None:
     class Failing:
-        def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, /) -> None:
+        def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
             raise error
 
     plain.device.send(b"a")
@@ -268,7 +288,7 @@ def test_a_device_that_is_gone_is_an_error_of_every_call(
             plain.link.send([Burst(b"x", [], 0)])
 
 
-def test_reads_that_fail_for_one_packet_each_do_not_spin(plain: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_that_fails_for_one_packet_ends_the_batch(plain: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
     def failing(*_: object) -> bytes:
@@ -277,8 +297,7 @@ def test_reads_that_fail_for_one_packet_each_do_not_spin(plain: Pair, monkeypatc
 
     monkeypatch.setattr(os, "read", failing)
     assert plain.receive(8) == 0
-    assert len(calls) == 8
-    assert plain.link.refused == 8
+    assert len(calls) == 1 and plain.link.refused == 1
 
 
 def test_close_may_be_called_twice_and_then_every_call_says_so(plain: Pair) -> None:

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from synfin.tcp.reassembly import JOIN_BELOW, KNOWN, NEW, NO_ROOM, PIECE_COST, RUN_COST, Reassembly
+from synfin.wire.pieces import Piece
 
 RUNS = 100
 MEMORY = 1 << 20
@@ -25,7 +26,7 @@ def filled(*pieces: tuple[int, bytes]) -> Reassembly:
 
 def taken(held: Reassembly, at: int) -> tuple[int, bytes]:
     """What take() gives from `at` on."""
-    into: list[bytes] = []
+    into: list[Piece] = []
     reached = held.take(at, into)
     return reached, b"".join(into)
 
@@ -99,7 +100,7 @@ def test_runs_that_become_one_are_charged_as_one() -> None:
 def test_small_pieces_that_become_neighbours_become_one_piece() -> None:
     held = filled((10, b"a"), (12, b"c"), (14, b"e"), (13, b"d"), (11, b"b"), (9, b"."), (15, b"f"))
     assert held.memory == 7 + PIECE_COST + RUN_COST
-    into: list[bytes] = []
+    into: list[Piece] = []
     assert held.take(9, into) == 16 and into == [b".abcdef"]
 
 

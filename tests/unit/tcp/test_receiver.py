@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -16,9 +17,9 @@ from synfin.tcp.receiver import (
     DROPPED,
     FIN_REACHED,
     QUEUED,
-    SMALL_PIECE,
     Receiver,
 )
+from synfin.wire.pieces import Piece
 
 
 def receiver(buffer: int = 10_000, **settings: int) -> Receiver:
@@ -27,7 +28,7 @@ def receiver(buffer: int = 10_000, **settings: int) -> Receiver:
     return Receiver(config, buffer, Pressure())
 
 
-def give(half: Receiver, start: int, data: bytes, *, fin: bool = False, push: bool = False) -> int:
+def give(half: Receiver, start: int, data: Piece, *, fin: bool = False, push: bool = False) -> int:
     """on_data() of one segment at time 0."""
     return half.on_data(start, data, fin, push, 0, 0)
 
@@ -81,14 +82,14 @@ def test_nothing_is_taken_beyond_the_fin_and_the_end_never_moves() -> None:
     assert b"".join(half.read(0)) == b"abcdef"
 
 
-def test_reading_takes_all_or_a_limit_or_a_piece() -> None:
+def test_reading_takes_all_or_a_limit() -> None:
     half = receiver()
     give(half, 1, b"x" * 3000)
     give(half, 3001, b"y" * 3000)
     assert b"".join(half.read_some(3500, 0)) == b"x" * 3000 + b"y" * 500
     assert half.ready_bytes == 2500
-    assert half.read_piece(0) == b"y" * 2500
-    assert half.read_piece(0) is None and half.read(0) == [] and half.read_some(5, 0) == []
+    assert half.read_joined(9000, 0) == b"y" * 2500
+    assert half.read_joined(9000, 0) == b"" and half.read(0) == [] and half.read_some(5, 0) == []
 
 
 def test_reading_no_bytes_takes_none() -> None:
@@ -133,14 +134,14 @@ def test_discard_and_forget_leave_what_they_should() -> None:
 def test_a_reader_that_is_always_one_piece_behind_leaves_no_trail() -> None:
     half = receiver(1 << 20)
     half.acks.due = False
-    piece = bytes(SMALL_PIECE)
+    piece = bytes(16 * 1024)
     start = 1
     give(half, start, piece)
     longest = 0
     for _ in range(1000):
         start += len(piece)
         give(half, start, piece)
-        assert half.read_piece(0) == piece
+        assert half.read_joined(len(piece), 0) == piece
         half.window_field(1460)
         longest = max(longest, len(half._ready))
     assert half.ready_bytes == len(piece) and longest <= 2 * COMPACT_AT
@@ -155,7 +156,7 @@ def test_a_reader_of_single_bytes_copies_no_more_than_what_it_reads() -> None:
     assert half._ready[0] is whole and half.ready_bytes == 51_200 - 300
 
 
-@pytest.mark.parametrize("last", ["read", "read_piece", "read_some"])
+@pytest.mark.parametrize("last", ["read", "read_joined", "read_into", "read_some"])
 def test_after_part_of_a_piece_was_read_the_rest_of_it_comes_next(last: str) -> None:
     half = receiver(1 << 20)
     whole = random.Random(1).randbytes(200_000)
@@ -165,8 +166,36 @@ def test_after_part_of_a_piece_was_read_the_rest_of_it_comes_next(last: str) -> 
     while half.ready_bytes:
         if last == "read":
             got += b"".join(half.read(0))
-        elif last == "read_piece":
-            got += half.read_piece(0) or b""
+        elif last == "read_joined":
+            got += half.read_joined(33_333, 0)
+        elif last == "read_into":
+            room = bytearray(33_333)
+            got += room[: half.read_into(memoryview(room), 0)]
         else:
             got += b"".join(half.read_some(33_333, 0))
-    assert got == whole and half.read_piece(0) is None and half.read(0) == []
+    assert got == whole and half.read_joined(1, 0) == b"" and half.read(0) == []
+
+
+@pytest.mark.parametrize("way", ["read", "read_joined", "read_into"])
+def test_views_of_packets_are_kept_as_they_came_and_read_as_bytes(way: str) -> None:
+    half = receiver(1 << 20)
+    whole = random.Random(1).randbytes(120_000)
+    ends = (0, 40_000, 80_000, 120_000)
+    parts = [memoryview(bytes(10) + whole[start:end])[10:] for start, end in pairwise(ends)]
+    for start, part in sorted(zip(ends, parts, strict=False), key=lambda one: -one[0]):
+        give(half, 1 + start, part)
+        give(half, 1 + start, part[:20_000])  # again
+    assert [memoryview(kept).obj for kept in half._ready] == [part.obj for part in parts]  # nothing was copied
+    assert all(type(kept) is memoryview for kept in half._ready)
+    if way == "read":
+        got = half.read_some(50_000, 0) + half.read(0)
+        assert all(type(piece) is bytes for piece in got)
+        assert b"".join(got) == whole
+    elif way == "read_joined":
+        assert half.read_joined(50_000, 0) + half.read_joined(1 << 20, 0) == whole
+    else:
+        room = bytearray(50_000)
+        assert half.read_into(memoryview(room), 0) == 50_000 and room == whole[:50_000]
+        assert half.read_into(memoryview(room), 0) == 50_000 and room == whole[50_000:100_000]
+        assert half.read_into(memoryview(room), 0) == 20_000 and room[:20_000] == whole[100_000:]
+    assert half.ready_bytes == 0

@@ -15,8 +15,8 @@ from synfin.tcp.trace import (
     SampleEvent,
     TransitionEvent,
 )
-from synfin.wire.checksum import Piece
 from synfin.wire.key import reverse_key
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build, build_head
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN
 

@@ -1,6 +1,7 @@
 import pytest
 
-from synfin.wire.checksum import Piece, complement, fold, ones_sum, pieces_sum, pseudo_sum, span_sum
+from synfin.wire.checksum import complement, fold, ones_sum, pieces_sum, pseudo_sum, span_sum
+from synfin.wire.pieces import Piece
 
 
 def slow_sum(data: bytes) -> int:

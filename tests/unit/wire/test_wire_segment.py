@@ -1,10 +1,11 @@
 import pytest
 
 from synfin.wire import ip as ip_layer
-from synfin.wire.checksum import Piece, ones_sum, pseudo_sum
+from synfin.wire.checksum import ones_sum, pseudo_sum
 from synfin.wire.endian import read_u16
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import IpHeader, build_ipv6
+from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build, build_head, finish, parse_untrusted, split
 from synfin.wire.tcp_header import ACK, AE, CWR, FIN, PSH, SYN
 
