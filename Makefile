@@ -31,7 +31,7 @@ PIP := -m pip --disable-pip-version-check --quiet install
 EACH_FORM := $(wildcard tests/unit tests/trace tests/properties)
 CHECKED := src $(wildcard tests bench)
 PYTHONS := 3.12 3.13 3.14
-WHEELS := 3.11 $(PYTHONS)
+WHEELS ?= 3.11 $(PYTHONS)
 # The Python of $$version that this machine has, or nothing.
 FIND_VERSION = for p in "python$$version" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version*/bin/python; do \
 	"$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1 && { command -v "$$p"; exit; }; done

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import synfin
 from synfin import _install
 from synfin._install import how_to_add, how_to_compile
 from tests.conftest import ROOT
@@ -121,7 +122,7 @@ def test_the_version_says_how_to_get_the_compiled_form_once_and_where_it_is_miss
 
     monkeypatch.setattr(version, "compiled", lambda: fast)
     first, *more = version.version_text().splitlines()
-    assert first.startswith(f"synfin {version.__version__} ({'compiled' if fast else 'interpreted'}, ")
+    assert first.startswith(f"synfin {synfin.__version__} ({'compiled' if fast else 'interpreted'}, ")
     assert len(more) == (0 if fast else 1)
 
 
