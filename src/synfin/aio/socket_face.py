@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from synfin.aio.descriptor import Descriptor
-from synfin.aio.socket_options import ConnectionOptions, DatagramOptions, Options, Value, shown
+from synfin.aio.socket_options import ConnectionOptions, DatagramOptions, ListenerOptions, Options, Value, shown
 from synfin.stack.datagrams import DatagramPort
 from synfin.tcp import errors
 from synfin.tcp.config import Config
@@ -160,7 +160,7 @@ class SocketFace(Face):
         self._connection = connection
         self._clock = clock
         self._turn = turn
-        self._options = ConnectionOptions(connection, clock)
+        self._options = ConnectionOptions(connection, clock, self.family == socket.AF_INET6)
 
     def __repr__(self) -> str:
         return f"<synfin socket {self._name()}{' closed' if self._closed else ''}>"
@@ -207,7 +207,7 @@ class ListeningFace(Face):
     def __init__(self, listeners: list[Listener], name: SocketName, config: Config) -> None:
         ipv6 = len(name) == 4
         super().__init__(socket.AF_INET6 if ipv6 else socket.AF_INET)
-        self._options = Options(config, ipv6)
+        self._options: Options = ListenerOptions(config, ipv6, listeners)
         self._listeners = listeners
         self._where = name
 

@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 
 from synfin.aio import tcp_info
 from synfin.stack.datagrams import QUEUE_LIMIT
-from synfin.tcp.config import SECOND_US, Config
+from synfin.tcp.config import LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER, SECOND_US, Config
 from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.congestion.choice import factory
 from synfin.tcp.connection import Connection
+from synfin.tcp.listener import Listener
 
 # Where a platform's socket module lacks a name, Linux's number stands for it.
 KEEPIDLE: Final[int] = getattr(socket, "TCP_KEEPIDLE", 4)
@@ -33,20 +34,32 @@ REUSEPORT: Final[int] = getattr(socket, "SO_REUSEPORT", 15)
 ACCEPTCONN: Final[int] = getattr(socket, "SO_ACCEPTCONN", 30)
 PROTOCOL: Final[int] = getattr(socket, "SO_PROTOCOL", 38)
 DOMAIN: Final[int] = getattr(socket, "SO_DOMAIN", 39)
+NOTSENT_LOWAT: Final[int] = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+TCLASS: Final[int] = getattr(socket, "IPV6_TCLASS", 67)
 MAX_PACING_RATE: Final[int] = getattr(socket, "SO_MAX_PACING_RATE", 47)
 
 _SOCKET: Final = socket.SOL_SOCKET
 _TCP: Final = socket.IPPROTO_TCP
+_IP: Final = socket.IPPROTO_IP
+_IPV6: Final = socket.IPPROTO_IPV6
 _MAX_KEEPALIVE: Final = 32767  # seconds; and 127 probes: linux/tcp.h
 _MAX_PROBES: Final = 127
-_MAX_TIMEOUT_MS: Final = (1 << 31) - 1  # an int of the kernel
+_MAX_INT: Final = (1 << 31) - 1  # of the kernel
 _LEAST_MAXSEG: Final = 88  # TCP_MIN_MSS and MAX_TCP_WINDOW: linux/tcp.h
 _MOST_MAXSEG: Final = 32767
 _LINGER: Final = struct.Struct("ii")
 _LINUX_NAMES: Final = {"newreno": "reno"}
 
+_DSCP: Final = 0xFC  # of TOS or traffic class; the other two bits are ECN's
+
+
+class Wide(int):
+    """Told in 64 bits where there is room for them, else as the largest of 32."""
+
+
 Value = int | bytes
 Name = tuple[int, int]  # level and option
+_NO_LIMIT: Final = Wide((1 << 64) - 1)
 
 
 def _invalid(why: str) -> OSError:
@@ -60,6 +73,10 @@ def unknown(level: int, option: int) -> OSError:
 
 def shown(value: Value, buflen: int) -> Value:
     """A value as getsockopt() gives it: as an int, or as at most `buflen` bytes."""
+    if isinstance(value, Wide):
+        if buflen >= 8:
+            return value.to_bytes(8, sys.byteorder)
+        value = number(min(value, (1 << 32) - 1).to_bytes(4, sys.byteorder))
     if isinstance(value, bytes):
         return value[:buflen] if buflen else int.from_bytes(value[:4], sys.byteorder, signed=True)
     return value.to_bytes(4, sys.byteorder, signed=value < 0)[:buflen] if buflen else value
@@ -95,15 +112,39 @@ def _segment_limit(value: object) -> int:
     return given if given == 0 else _within(_LEAST_MAXSEG, _MOST_MAXSEG)(given)
 
 
-def _pacing_rate(value: object) -> int:
-    """Bytes a second in 32 or 64 bits; all bits set, as an int -1: no limit."""
-    if isinstance(value, (bytes, bytearray)) and len(value) == 8:
-        given = int.from_bytes(value, sys.byteorder)
-        return -1 if given == (1 << 64) - 1 else given
+def _pacing_rate(value: object) -> Wide:
+    """Bytes a second in 32 or 64 bits; all bits set: no limit."""
+    if isinstance(value, (bytes, bytearray)) and len(value) >= 8:
+        return Wide(int.from_bytes(value[:8], sys.byteorder))
     given = number(value)
-    if given < -1 or given == 0:
-        raise _invalid(f"{given} bytes a second are no rate to send at")
-    return given
+    return _NO_LIMIT if given == -1 else Wide(given & 0xFFFFFFFF)
+
+
+def _size(least: int) -> Callable[[object], int]:
+    """Of a buffer. Linux takes every number, keeps twice as much, for what the text costs besides, and tells that."""
+
+    def check(value: object) -> int:
+        given = number(value)
+        return max(2 * given, 2 * least) if 0 <= given <= _MAX_INT // 2 else _MAX_INT - 1
+
+    return check
+
+
+def _told(size: int) -> int:
+    """A buffer's size as Linux tells it."""
+    return min(2 * size, _MAX_INT - 1)
+
+
+def _tos(value: object) -> int:
+    """One byte of a number, or a byte; ECN's bits are not the user's."""
+    given = value[0] if isinstance(value, (bytes, bytearray)) and 0 < len(value) < 4 else number(value)
+    return given & _DSCP
+
+
+def _traffic_class(value: object) -> int:
+    """-1: none."""
+    given = _within(-1, 255)(value)
+    return max(given, 0) & _DSCP
 
 
 def _linger(value: object) -> bytes:
@@ -114,7 +155,9 @@ def _linger(value: object) -> bytes:
 
 
 def _congestion(value: object) -> bytes:
-    name = bytes(value).rstrip(b"\0") if isinstance(value, (bytes, bytearray)) else b""
+    name = bytes(value).rstrip(b"\0") if isinstance(value, (bytes, bytearray)) else b"?"
+    if isinstance(value, (bytes, bytearray)) and not value:
+        raise _invalid("no name of a congestion control")
     try:
         factory(name.decode("ascii", "replace"))
     except ValueError as refused:
@@ -137,9 +180,16 @@ class Options:
     def set(self, level: int, option: int, value: object) -> None:
         """Set an option. Raises OSError (ENOPROTOOPT, EINVAL, ENOENT) and TypeError."""
         known = self._known(level, option)
-        if known is None or known.check is None:
+        if known is None or known.check is None or (known.ipv6 and not self._ipv6):
             raise unknown(level, option)
-        self._given[level, option] = known.check(value)
+        checked = known.check(value)
+        if known.most is not None and isinstance(checked, int):
+            checked = min(checked, known.most(self._config))
+        self._take((level, option), checked)
+
+    def _take(self, name: Name, value: Value) -> None:
+        """Keep a value that may be."""
+        self._given[name] = value
 
     def get(self, level: int, option: int) -> Value:
         """An option's value. Raises OSError(ENOPROTOOPT)."""
@@ -148,6 +198,8 @@ class Options:
         known = self._known(level, option)
         if known is None:
             raise unknown(level, option)
+        if known.ipv6 and not self._ipv6:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
         given = self._given.get((level, option))
         return known.default(self._config) if given is None else given
 
@@ -156,18 +208,35 @@ class Options:
         return list(self._given.items())
 
 
+class ListenerOptions(Options):
+    """Those of listeners, that hear one name. What they accept from then on inherits them."""
+
+    def __init__(self, config: Config, ipv6: bool, listeners: list[Listener]) -> None:
+        super().__init__(config, ipv6)
+        self._listeners = listeners
+
+    def _take(self, name: Name, value: Value) -> None:
+        super()._take(name, value)
+        if not isinstance(value, int):
+            return
+        for listener in self._listeners:
+            if name == (_SOCKET, socket.SO_RCVBUF):
+                listener.set_receive_buffer(value // 2)  # its SYN,ACKs offer a window, and its scale
+            elif name == (_IP, socket.IP_TOS) or name == (_IPV6, TCLASS):
+                listener.set_tos(value, name[0] == _IPV6)
+
+
 class ConnectionOptions(Options):
     """Those of a connection. What is set before it is established holds from its first SYN on."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], int]) -> None:
-        super().__init__(connection.env.config, len(connection.key) != 12)
+    def __init__(self, connection: Connection, clock: Callable[[], int], ipv6: bool) -> None:
+        super().__init__(connection.env.config, ipv6)
         self.connection = connection
         self.clock = clock
 
-    def set(self, level: int, option: int, value: object) -> None:
-        """As Options.set."""
-        super().set(level, option, value)
-        apply = _OPTIONS[level, option].apply
+    def _take(self, name: Name, value: Value) -> None:
+        super()._take(name, value)
+        apply = _OPTIONS[name].apply
         if apply is not None:
             apply(self)
 
@@ -180,8 +249,8 @@ class ConnectionOptions(Options):
 
     def inherit(self, other: Options) -> None:
         """Set what was set there."""
-        for (level, option), value in other.given():
-            self.set(level, option, value)
+        for name, value in other.given():
+            self._take(name, value)
 
     def _int(self, level: int, option: int) -> int:
         return number(Options.get(self, level, option))
@@ -209,9 +278,22 @@ class ConnectionOptions(Options):
         self.connection.set_send_mss_max(self._int(_TCP, socket.TCP_MAXSEG))
 
     def _set_pacing_rate(self) -> None:
-        value = self._given[_SOCKET, MAX_PACING_RATE]
-        assert isinstance(value, int)
-        self.connection.sender.max_pacing_rate = float(value) if value > 0 else 0.0
+        value = self._int(_SOCKET, MAX_PACING_RATE)
+        self.connection.sender.ask().max_pacing_rate = 0.0 if value == _NO_LIMIT else float(value)
+
+    def _set_send_buffer(self) -> None:
+        self.connection.set_send_buffer(self._int(_SOCKET, socket.SO_SNDBUF) // 2)
+
+    def _set_receive_buffer(self) -> None:
+        self.connection.set_receive_buffer(self._int(_SOCKET, socket.SO_RCVBUF) // 2)
+
+    def _set_notsent_lowat(self) -> None:
+        self.connection.set_notsent_lowat(self._int(_TCP, NOTSENT_LOWAT) & 0xFFFFFFFF)
+
+    def _set_tos(self) -> None:
+        """Of the two options, the one of the family that the connection is of, whatever its face is of."""
+        name = (_IP, socket.IP_TOS) if len(self.connection.key) == 12 else (_IPV6, TCLASS)
+        self.connection.set_tos(self._int(*name))
 
     def _set_congestion(self) -> None:
         name = self._given[_TCP, CONGESTION]
@@ -229,12 +311,14 @@ class DatagramOptions(Options):
 
 class _Option(NamedTuple):
     """default: where nobody set it. check: what a value given becomes, None: it can't be set. apply: to a connection.
-    read: asked of a connection, rather than what was set."""
+    read: asked of a connection, rather than what was set. most: what is more becomes this. ipv6: for its sockets."""
 
     default: Callable[[Config], Value]
     check: Callable[[object], Value] | None = None
     apply: Callable[[ConnectionOptions], None] | None = None
     read: Callable[[Connection], Value] | None = None
+    most: Callable[[Config], int] | None = None
+    ipv6: bool = False
 
 
 def _always(value: int) -> Callable[[object], int]:
@@ -276,15 +360,26 @@ _OPTIONS: Final[dict[Name, _Option]] = {
     ),
     (_TCP, KEEPCNT): _Option(lambda config: config.keepalive_probes, _within(1, _MAX_PROBES), _Set._set_keepalive),
     (_SOCKET, socket.SO_LINGER): _Option(lambda _: _LINGER.pack(0, 0), _linger, _Set._set_linger),
-    # Taken without effect: what serves them here tunes itself, addresses are never shared, and no ACK is waited for.
-    (_SOCKET, socket.SO_REUSEADDR): _Option(_always(0), _flag),
-    (_SOCKET, REUSEPORT): _Option(_always(0), _flag),
     (_SOCKET, socket.SO_SNDBUF): _Option(
-        lambda config: config.send_buffer_max, number, None, lambda of: of.env.config.send_buffer_max
+        lambda config: _told(config.send_buffer),
+        _size(LEAST_SEND_BUFFER),
+        _Set._set_send_buffer,
+        lambda of: _told(of.sender.share()),
+        lambda config: _told(config.send_buffer_max),
     ),
     (_SOCKET, socket.SO_RCVBUF): _Option(
-        lambda config: config.receive_buffer_max, number, None, lambda of: of.env.config.receive_buffer_max
+        lambda config: _told(config.receive_buffer),
+        _size(LEAST_RECEIVE_BUFFER),
+        _Set._set_receive_buffer,
+        lambda of: _told(of.receiver.buffer()),
+        lambda config: _told(config.receive_buffer_max),
     ),
+    (_TCP, NOTSENT_LOWAT): _Option(_always(0), number, _Set._set_notsent_lowat),
+    (_IP, socket.IP_TOS): _Option(_always(0), _tos, _Set._set_tos),
+    (_IPV6, TCLASS): _Option(_always(0), _traffic_class, _Set._set_tos, ipv6=True),
+    # Taken without effect: addresses are never shared, and no ACK is waited for.
+    (_SOCKET, socket.SO_REUSEADDR): _Option(_always(0), _flag),
+    (_SOCKET, REUSEPORT): _Option(_always(0), _flag),
     (_SOCKET, socket.SO_ERROR): _Option(_always(0), None, None, lambda of: of.error),
     (_SOCKET, socket.SO_TYPE): _Option(_always(int(socket.SOCK_STREAM))),
     (_SOCKET, PROTOCOL): _Option(_always(socket.IPPROTO_TCP)),
@@ -294,10 +389,10 @@ _OPTIONS: Final[dict[Name, _Option]] = {
     ),
     (_TCP, QUICKACK): _Option(_always(1), _flag),
     (_TCP, USER_TIMEOUT): _Option(
-        lambda config: min(config.user_timeout_us // 1000, _MAX_TIMEOUT_MS),
-        _within(0, _MAX_TIMEOUT_MS),
+        lambda config: min(config.user_timeout_us // 1000, _MAX_INT),
+        _within(0, _MAX_INT),
         _Set._set_user_timeout,
-        lambda of: min(of.sender.user_timeout_us // 1000, _MAX_TIMEOUT_MS),  # Config's may be longer
+        lambda of: min(of.sender.user_timeout_us // 1000, _MAX_INT),  # Config's may be longer
     ),
     (_TCP, CONGESTION): _Option(
         lambda config: _congestion_name(factory(config.congestion_control)(536)),
@@ -306,7 +401,7 @@ _OPTIONS: Final[dict[Name, _Option]] = {
         lambda of: _congestion_name(of.sender.losses.congestion),
     ),
     (_TCP, socket.TCP_MAXSEG): _Option(_always(536), _segment_limit, _Set._set_segment_limit, lambda of: of.sender.mss),
-    (_SOCKET, MAX_PACING_RATE): _Option(_always(-1), _pacing_rate, _Set._set_pacing_rate),
+    (_SOCKET, MAX_PACING_RATE): _Option(_always(_NO_LIMIT), _pacing_rate, _Set._set_pacing_rate),
     (_TCP, INFO): _Option(lambda _: bytes(tcp_info.SIZE), None, None, tcp_info.read),
 }
 _DATAGRAM_OPTIONS: Final[dict[Name, _Option]] = {

@@ -58,7 +58,7 @@ def read(connection: Connection) -> bytes:
     words[20] = 3  # tcpi_reordering: what Linux begins with; RACK counts time, not segments
     words[21] = connection.receiver.rtt.us
     words[22] = min(now.rcv_wnd, _MOST)
-    highest = int(sender.max_pacing_rate) if sender.max_pacing_rate else _UNLIMITED
+    highest = int(sender.asked.max_pacing_rate) if sender.asked.max_pacing_rate else _UNLIMITED
     wide = (
         int(sender.pacing_rate()),
         highest,

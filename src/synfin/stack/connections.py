@@ -169,6 +169,7 @@ class Connections:
         seg.ack = record.rcv_nxt
         seg.flags = ACK
         seg.window = record.window
+        seg.traffic_class = record.tos
         if record.timestamps:
             seg.has_ts = True
             seg.ts_val = ts_clock(now, record.ts_offset)

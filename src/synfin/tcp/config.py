@@ -24,6 +24,9 @@ SWITCHES = ("timestamps", "timestamps_required", "window_scale", "sack", "pacing
 
 MIN_MSS = 48  # below this packets are mostly header: a denial of service (Linux: TCP_MIN_SND_MSS)
 
+LEAST_SEND_BUFFER = 2304  # bytes; what Linux keeps at least, as far as it is text (SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF)
+LEAST_RECEIVE_BUFFER = 1152
+
 LONGEST_US = 1 << 48
 """Nine years. No time that is set is longer: added to any `now` it has to fit 64 bits, which wrap when compiled."""
 
@@ -49,6 +52,26 @@ def check_send_mss_max(size: object, name: str = "send_mss_max") -> None:
     """Raise TypeError or ValueError for what is no limit of segments; 0 is none."""
     if size != 0 or isinstance(size, bool):
         _within(name, size, MIN_MSS, 65535)
+
+
+def check_send_buffer(size: object, config: Config) -> None:
+    """Raise TypeError or ValueError for what a connection can't be given to send from (SO_SNDBUF)."""
+    _within("send_buffer", size, min(LEAST_SEND_BUFFER, config.send_buffer_max), config.send_buffer_max)
+
+
+def check_receive_buffer(size: object, config: Config) -> None:
+    """Raise TypeError or ValueError for what a connection can't be given to receive into (SO_RCVBUF)."""
+    _within("receive_buffer", size, LEAST_RECEIVE_BUFFER, config.receive_buffer_max)
+
+
+def check_notsent_lowat(size: object) -> None:
+    """Raise TypeError or ValueError for what is no number of bytes that may wait to be sent; 0 is no limit."""
+    _within("notsent_lowat", size, 0, (1 << 32) - 1)
+
+
+def check_tos(tos: object) -> None:
+    """Raise TypeError or ValueError for what is no TOS byte or traffic class."""
+    _within("tos", tos, 0, 255)
 
 
 def check_keepalive(idle_us: object, interval_us: object, probes: object, prefix: str = "keepalive_") -> None:

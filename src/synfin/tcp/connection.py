@@ -424,6 +424,8 @@ class Connection(Opening):
         if self.sender.next_chunk(now, budget, chunk):
             self._send_chunk(chunk, now)
             sent = chunk.length + 1
+            if self.want_writable and self.sender.asked.notsent_lowat:
+                self.tell(WRITABLE)
         else:
             if self._due & PROBE_DUE:
                 self._due &= ~PROBE_DUE

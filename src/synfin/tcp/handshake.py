@@ -71,6 +71,10 @@ class Handshake:
         self.sent_at: i64 = now  # the last time, for the RTT sample
         self._interval: i64 = rto_us
 
+    def is_untold(self) -> bool:
+        """The first SYN has not gone out: the offer may still change."""
+        return self.due and self.deadline == 0
+
     def on_sent(self, now: i64) -> None:
         """A SYN or SYN,ACK went out."""
         self.due = False

@@ -12,7 +12,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from synfin.tcp.accurate_ecn import fill_first_option
-from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
+from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, check_receive_buffer, check_tos
 from synfin.tcp.connection import Connection
 from synfin.tcp.ecn import (
     ACCURATE,
@@ -70,8 +70,11 @@ class Listener(Timed):
         self.closed: bool = False
         self.serving: bool = True  # False: it only holds its port, and a SYN finds nobody
         self._env: Environment = env
-        self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else 0
-        self._syns: SynQueue = SynQueue(env.config.synack_retries, self._rcv_wscale)
+        self._receive_buffer: i64 = 0  # that each connection begins with; 0: as Config has it, and tuned
+        self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else -1
+        self._tos: i64 = 0
+        self._traffic_class: i64 = 0  # the same for IPv6
+        self._syns: SynQueue = SynQueue(env.config.synack_retries)
         self._accept: OrderedDict[Connection, None] = OrderedDict()  # in order of completion
         self._overflow_at: i64 = -1  # when the SYN queue was last found full; cookies may be out since
         self._offers: dict[int, Offer] = {}  # by the size of segments; few, and each SYN needs one twice
@@ -98,6 +101,23 @@ class Listener(Timed):
     def half_open(self) -> int:
         """Entries of the SYN queue."""
         return len(self._syns)
+
+    def set_receive_buffer(self, size: int) -> None:
+        """Connections that begin from now on have this receive buffer (as Connection.set_receive_buffer)."""
+        config = self._env.config
+        check_receive_buffer(size, config)
+        self._receive_buffer = size
+        if config.window_scale:
+            self._rcv_wscale = scale_for(size)
+            self._offers.clear()
+
+    def set_tos(self, tos: int, ipv6: bool) -> None:
+        """What answers to SYNs and connections that begin from now on send (as Connection.set_tos), in one family."""
+        check_tos(tos)
+        if ipv6:
+            self._traffic_class = tos & ~ECN
+        else:
+            self._tos = tos & ~ECN
 
     def close(self, now: i64) -> None:
         """No more passive opens; what nobody accepted is reset, half-open entries are forgotten."""
@@ -254,7 +274,7 @@ class Listener(Timed):
             mss,
             scaling,
             wscale if scaling else 0,
-            self._rcv_wscale if scaling else 0,
+            self._rcv_wscale if scaling and self._rcv_wscale > 0 else 0,
             timestamps,
             timestamps and option_sack(bits),
             agree_on_cookie(accepted(env.config.ecn), timestamps and option_ecn(bits), seg.flags),
@@ -285,6 +305,11 @@ class Listener(Timed):
     ) -> Connection:
         """The handshake is complete: a connection, in the accept queue."""
         connection = Connection(self._env, seg.key, iss, mtu, now)
+        if self._receive_buffer:
+            connection.receiver.offer_first(self._receive_buffer)
+            connection.receiver.hold_buffer(self._receive_buffer)
+        if self._tos_of(seg.key):
+            connection.set_tos(self._tos_of(seg.key))
         connection.open_passive(irs, agreed, ts_recent, seg.window, rtt, syn_lost, now)
         self._env.counters.PassiveOpens += 1
         connection.user = self  # until somebody accepts it
@@ -323,6 +348,7 @@ class Listener(Timed):
         """An ACK for what does not fit a half-open entry."""
         env = self._env
         out = env.output.blank(reverse_key(key))
+        out.traffic_class = self._tos_of(key)
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)
         out.flags = ACK
@@ -429,14 +455,18 @@ class Listener(Timed):
         found = self._offers.get(mss)
         if found is None:
             found = offer(key, mtu, config, accepted(config.ecn))
+            found.wscale = self._rcv_wscale
             if len(self._offers) >= MAX_OFFERS:
                 self._offers.clear()
             self._offers[mss] = found
         return found
 
     def _window(self) -> i64:
-        buffer = self._env.config.receive_buffer
+        buffer = self._receive_buffer if self._receive_buffer else self._env.config.receive_buffer
         return buffer if buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
+
+    def _tos_of(self, key: bytes) -> i64:
+        return self._tos if len(key) == 12 else self._traffic_class
 
     def _send_syn_ack(self, key: bytes, entry: HalfOpen, mtu: i64, now: i64, cookie_bits: i64 = -1) -> None:
         """Second segment: our number, and the confirmation of theirs. cookie_bits: for the timestamp."""
@@ -445,6 +475,7 @@ class Listener(Timed):
             return  # thousands may be due at once, more than the link takes
         proposal = self._offer(key, mtu if mtu else env.config.mtu)
         out = env.output.blank(reverse_key(key))
+        out.traffic_class = self._tos_of(key)
         out.seq = entry.iss
         out.ack = seq_add(entry.irs, 1)
         out.flags = SYN | ACK

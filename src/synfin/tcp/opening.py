@@ -19,15 +19,15 @@ from synfin.tcp.states import (
     SYN_SENT,
 )
 from synfin.tcp.syn_options import Negotiated, offer
-from synfin.tcp.tcb import Tcb
 from synfin.tcp.timestamps import rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.tcp.turn import CONNECTED
+from synfin.tcp.user_options import UserOptions
 from synfin.wire.segment import Segment
 from synfin.wire.seq import unwrap
 
 
-class Opening(Tcb):
+class Opening(UserOptions):
     """A connection before it is synchronized."""
 
     def open(self, now: i64) -> None:

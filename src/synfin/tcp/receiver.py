@@ -296,12 +296,16 @@ class Receiver:
         if field > MAX_WINDOW_FIELD:
             field = MAX_WINDOW_FIELD
         rounded = self.rcv_nxt + (field << self.wscale)
-        if rounded > self.rcv_adv and rounded > edge + self._buffer // 2:
+        if rounded > self.rcv_adv and rounded > edge + self._buffer // 2 and self._offers_too_much(rounded):
             return (self.rcv_adv - self.rcv_nxt) >> self.wscale
         self.rcv_adv = rounded
         if rounded - self.rcv_nxt > self.max_wnd:
             self.max_wnd = rounded - self.rcv_nxt
         return field
+
+    def _offers_too_much(self, edge: i64) -> bool:
+        """The buffer may have been larger once: what is still offered of that is no crumb."""
+        return edge + self.ready_bytes > self.rcv_nxt + self.max_wnd + self.max_wnd // 2
 
     def _edge_under_pressure(self, edge: i64, mss: i64) -> i64:
         """Memory is short: whoever holds more than half of what he might is offered little."""
@@ -322,6 +326,21 @@ class Receiver:
             step = 2 * mss
         # A window more than half open needs no update: data or its ACK will carry the news.
         return gain >= step and (self.rcv_adv - self.rcv_nxt) * 2 <= self._buffer
+
+    def buffer(self) -> i64:
+        """What the window is offered from."""
+        return self._buffer
+
+    def hold_buffer(self, size: i64) -> None:
+        """It is so large from now on, and not tuned; a window that was offered before stays until it is used up."""
+        self._buffer = size
+        self._buffer_max = size
+
+    def offer_first(self, size: i64) -> None:
+        """Nothing was offered yet: the SYN will tell of `size` bytes, as far as it can."""
+        window = size if size < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
+        self.rcv_adv = 1 + window
+        self.max_wnd = window
 
     def held(self) -> i64:
         """Memory held: what waits for the reader, and what waits behind holes."""

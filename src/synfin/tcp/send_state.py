@@ -10,6 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.asked import NOTHING, Asked
 from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import NONE, AckSample, CongestionControl
 from synfin.tcp.flight import Flight
@@ -48,7 +49,7 @@ class SendState:
         # fell would follow a peer that opens its window by crumbs down to silly segments.
         self.max_wnd: i64 = 0
         self.mss: i64 = mss
-        self.mss_max: i64 = config.send_mss_max  # what we want no segment to exceed, options included; 0: no limit
+        self.asked: Asked = NOTHING
         self.nodelay: bool = config.nodelay
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
@@ -60,7 +61,6 @@ class SendState:
         self.persist: Persist | None = None  # while it runs
         self.pacer: Pacer | None = None  # once a round trip is known to be long enough
         self.pacing: bool = config.pacing
-        self.max_pacing_rate: float = 0.0  # bytes a second; 0: no limit (SO_MAX_PACING_RATE)
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
         self._config: Config = config
         self.user_timeout_us: i64 = config.user_timeout_us
@@ -137,6 +137,12 @@ class SendState:
             self.losses.note_idle_writer()
         self.buffer.append(data)
 
+    def ask(self) -> Asked:
+        """To be changed: what the user asks of this connection alone."""
+        if self.asked is NOTHING:
+            self.asked = Asked()
+        return self.asked
+
     def orphan(self) -> None:
         """The user has closed and hears no more of what is still to be sent."""
         self._orphan = True
@@ -152,8 +158,10 @@ class SendState:
     def share(self) -> i64:
         """Of what is written, the bytes that the connection takes off its user's hands, as a kernel buffers them.
 
-        It follows the congestion window, as Linux sizes its send buffer.
+        It follows the congestion window, as Linux sizes its send buffer, until the user has set it.
         """
+        if self.asked.send_buffer:
+            return self.asked.send_buffer
         share = 2 * self.losses.congestion.cwnd
         config = self._config
         if share < config.send_buffer:
@@ -161,6 +169,23 @@ class SendState:
         if share > config.send_buffer_max:
             share = config.send_buffer_max
         return share
+
+    def excess(self, pressed: bool) -> i64:
+        """Bytes written beyond that share, or beyond what may wait to be sent. pressed: memory is short."""
+        share = self.share()
+        if pressed and share > self._config.send_buffer:
+            share = self._config.send_buffer
+        excess = self.queued() - share
+        if self.asked.notsent_lowat:
+            waiting = self.unsent() - self.asked.notsent_lowat
+            if waiting > excess:
+                excess = waiting
+        return excess if excess > 0 else 0
+
+    def mss_max(self) -> i64:
+        """What no segment is to exceed, options included; 0: no limit."""
+        asked = self.asked.mss_max
+        return self._config.send_mss_max if asked < 0 else asked
 
     def record_excess(self) -> i64:
         """Memory of the records of what is out, beyond its text."""
@@ -293,7 +318,7 @@ class SendState:
         """Bytes a second, whether the path is long enough to be paced or not; 0.0: unknown."""
         flight = self.losses.flight
         in_flight: i64 = flight.board.in_flight if flight is not None else 0
-        return rate_of(self.losses.congestion, in_flight, self.rto.srtt, self.max_pacing_rate)
+        return rate_of(self.losses.congestion, in_flight, self.rto.srtt, self.asked.max_pacing_rate)
 
     def _arm_tail(self, flight: Flight, now: i64) -> None:
         """RFC 8985 7.2: while nothing else waits for news."""

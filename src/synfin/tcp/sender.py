@@ -119,7 +119,7 @@ class Sender(SendState):
 
     def _must_wait(self, now: i64) -> bool:
         """The next burst is not yet paid for."""
-        paced = self.pacing and (self.rto.min_rtt > SHORT_RTT_US or self.max_pacing_rate > 0.0)
+        paced = self.pacing and (self.rto.min_rtt > SHORT_RTT_US or self.asked.max_pacing_rate > 0.0)
         self.losses.congestion.paced = paced
         if not paced:
             return False
@@ -217,6 +217,8 @@ class Sender(SendState):
         if length > room:
             length = room
             self._limited_until = self.snd_nxt
+        if self.asked.send_buffer:
+            length = self._kept(length)
         if length > window:
             length = window
         # Nagle with Minshall's rule: one short segment in flight at a time (RFC 9293 3.7.4).
@@ -234,6 +236,17 @@ class Sender(SendState):
         self._describe_new(length, fin, now, chunk)
         self.persist = None
         return True
+
+    def _kept(self, length: i64) -> i64:
+        """Of so much new text what a send buffer has room for that the user has set; two segments at least are out."""
+        most = self.asked.send_buffer
+        if most < 2 * self.mss:
+            most = 2 * self.mss
+        left = self.snd_una + most - self.snd_nxt
+        if length <= left:
+            return length
+        self.losses.note_idle_writer()
+        return left if left > 0 else 0
 
     def _begin_flight(self, now: i64) -> None:
         """Nothing is out: before the first transmission after a while the congestion control may look at its watch."""

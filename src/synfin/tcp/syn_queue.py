@@ -1,4 +1,4 @@
-"""THE SYN QUEUE: the half-open entries of one listener, 33 bytes packed each. RFC 9293 3.10.7.2 and 3.8.3.
+"""THE SYN QUEUE: the half-open entries of one listener, 34 bytes packed each. RFC 9293 3.10.7.2 and 3.8.3.
 
 One queue for each retry number. All that stand in one of them wait equally long, so order of arrival is order of
 deadline, and the first to be due is the first of one of the queues.
@@ -14,7 +14,7 @@ from mypy_extensions import i64
 from synfin.tcp.record_table import RecordTable
 from synfin.tcp.syn_options import Negotiated
 
-_RECORD: Final = Struct("<qqIIIHBBB")
+_RECORD: Final = Struct("<qqIIIHBBBB")
 _SCALE: Final = 0x0F  # shift counts end at 14 (RFC 7323 2.3)
 _TIMESTAMPS: Final = 0x10
 _SACK: Final = 0x20
@@ -54,15 +54,21 @@ class HalfOpen:
             agreed.snd_wscale | flags,
             self.retry,
             agreed.ecn,
+            agreed.rcv_wscale,
         )
 
 
-def unpack(record: bytes, rcv_wscale: i64) -> HalfOpen:
-    """An entry of the queue. rcv_wscale: ours, if scaling was agreed on."""
-    deadline, sent_at, irs, iss, ts_recent, mss, bits, retry, ecn = _RECORD.unpack(record)
-    scaling = bits & _SCALING != 0
+def unpack(record: bytes) -> HalfOpen:
+    """An entry of the queue."""
+    deadline, sent_at, irs, iss, ts_recent, mss, bits, retry, ecn, rcv_wscale = _RECORD.unpack(record)
     agreed = Negotiated(
-        mss, scaling, bits & _SCALE, rcv_wscale if scaling else 0, bits & _TIMESTAMPS != 0, bits & _SACK != 0, ecn
+        mss,
+        bits & _SCALING != 0,
+        bits & _SCALE,
+        rcv_wscale,
+        bits & _TIMESTAMPS != 0,
+        bits & _SACK != 0,
+        ecn,
     )
     return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, retry)
 
@@ -75,15 +81,14 @@ def deadline_of(record: bytes) -> int:
 class SynQueue:
     """key -> entry. retries: how often the timer sends a SYN,ACK again."""
 
-    def __init__(self, retries: int, rcv_wscale: i64) -> None:
+    def __init__(self, retries: int) -> None:
         self.retries: int = retries
-        self._rcv_wscale: i64 = rcv_wscale
         self._entries: RecordTable = RecordTable(retries + 1)
 
     def get(self, key: bytes) -> HalfOpen | None:
         """The entry under `key`."""
         record = self._entries.get(key)
-        return None if record is None else unpack(record, self._rcv_wscale)
+        return None if record is None else unpack(record)
 
     def file(self, key: bytes, entry: HalfOpen) -> None:
         """Keep an entry, or keep it as it is now; its deadline is later than that of all with its retry number."""

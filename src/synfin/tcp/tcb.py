@@ -6,7 +6,6 @@ checked against the table and told to the trace, each segment is filled from the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import i64
@@ -14,8 +13,6 @@ from mypy_extensions import i64
 from synfin.tcp import answers, errors, outgoing, status
 from synfin.tcp.chunk import Chunk
 from synfin.tcp.close import Closer
-from synfin.tcp.config import check_keepalive, check_send_mss_max, check_user_timeout
-from synfin.tcp.congestion.base import CongestionControl
 from synfin.tcp.congestion.choice import factory
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import Handshake
@@ -70,7 +67,7 @@ class Tcb(Turn):
         self._answered_at: i64 = answers.NEVER  # the last answer to what was refused
         self._due: i64 = 0  # probes that the next poll sends
 
-    # ---- what the user may ask and set ----
+    # ---- what the user may ask ----
 
     def remind(self) -> None:
         """Tell the user once more, at the next turn, of what is ready: it can take it now."""
@@ -86,46 +83,13 @@ class Tcb(Turn):
         if event:
             self.tell(event)
 
-    def set_keepalive(self, idle_us: int, interval_us: int, probes: int, now: i64) -> None:
-        """Turn keep-alive on (RFC 9293 3.8.4); idle_us 0 turns it off. Raises ValueError or TypeError, as Config."""
-        check_keepalive(idle_us, interval_us, probes)
-        self.keepalive = KeepAlive(idle_us, interval_us, probes, now) if idle_us else None
-        self._update_deadline()
-        self.touch()
-
-    def set_nodelay(self, nodelay: bool) -> None:
-        """Switch Nagle's algorithm off or on (RFC 9293 3.7.4); what it held back goes out when it is off."""
-        self.sender.nodelay = nodelay
-        self.touch()
-
-    def set_user_timeout(self, microseconds: int) -> None:
-        """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides.
-
-        Raises ValueError or TypeError, as Config does.
-        """
-        check_user_timeout(microseconds)
-        self.sender.user_timeout_us = microseconds
-        self._update_deadline()
-        self.touch()
-
-    def set_congestion_control(self, choice: str | Callable[[int], CongestionControl]) -> None:
-        """Exchange the congestion control, as in Config; the new one goes on with the windows of the old.
-
-        Raises ValueError or TypeError, as Config does.
-        """
-        old = self.sender.losses.congestion
-        new = factory(choice)(old.mss)
-        new.take_over(old)
-        self.sender.losses.congestion = new
-
     def queued_bytes(self) -> int:
         """Bytes written and not acknowledged yet."""
         return self.sender.queued()
 
     def write_excess(self) -> int:
         """Bytes written beyond what the connection takes off its user's hands: what a kernel would not buffer."""
-        share = self.env.config.send_buffer if self.env.pressure.level else self.sender.share()
-        return max(self.sender.queued() - share, 0)
+        return self.sender.excess(self.env.pressure.level != 0)
 
     def drop_excess(self) -> None:
         """Forget those bytes, as far as they were never sent: their user aborts."""
@@ -156,29 +120,12 @@ class Tcb(Turn):
 
     # ---- what the path carries ----
 
-    def set_send_mss_max(self, size: int) -> None:
-        """Send no larger segments from now on, as if the peer had announced this MSS (TCP_MAXSEG); 0: no limit.
-
-        Raises ValueError or TypeError, as Config does.
-        """
-        check_send_mss_max(size)
-        self.sender.mss_max = size
-        if self.peer_mss == 0:
-            return  # the handshake is not done
-        path = self.sender.losses.path
-        mss = self._mss(self.mtu)
-        if path is None:
-            if mss != self.sender.mss:
-                self.sender.resize(mss)
-            return
-        path.limit(self._mss(self.env.config.mtu))
-        self.sender.follow(path)
-
     def _mss(self, mtu: i64) -> i64:
         """Payload of a full segment where packets of `mtu` pass."""
         limit = self.peer_mss
-        if 0 < self.sender.mss_max < limit:
-            limit = self.sender.mss_max
+        most = self.sender.mss_max()
+        if 0 < most < limit:
+            limit = most
         return send_mss(limit, self.key, mtu, self.stamps.enabled)
 
     def _path(self) -> PathProbe:
@@ -273,6 +220,7 @@ class Tcb(Turn):
             self.stamps.offset,
             min((self.receiver.rcv_adv - self.receiver.rcv_nxt) >> self.receiver.wscale, MAX_WINDOW_FIELD),
             self.stamps.enabled,
+            self.sender.asked.tos,
         )
 
     def _to_closing_state(self, reason: str, rfc: str, cause: int, now: i64) -> None:
@@ -342,6 +290,7 @@ class Tcb(Turn):
     def _blank(self, offset: i64, flags: i64, now: i64) -> Segment:
         """A segment of this connection, to be sent now."""
         seg = self.env.output.blank(self.key_out)
+        seg.traffic_class = self.sender.asked.tos
         outgoing.fill(seg, self.iss, self.irs, offset, flags, self.sender.mss, self.receiver, self.stamps, now)
         if self.receiver.echo is not None:
             self.receiver.echo.fill(seg)
@@ -376,6 +325,7 @@ class Tcb(Turn):
         """SYN in SYN-SENT, SYN,ACK in SYN-RCVD."""
         assert self.handshake is not None
         seg = self.env.output.blank(self.key_out)
+        seg.traffic_class = self.sender.asked.tos
         window = min(self.receiver.rcv_adv - 1, MAX_WINDOW_FIELD)  # a challenge ACK may have told more, scaled
         self.handshake.fill(seg, self.iss, self.irs, window, self.stamps.value(now), self.stamps.recent)
         self.env.output.reply(seg)

@@ -16,7 +16,7 @@ from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt, seq_lt
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
 
-_RECORD: Final = Struct("<qIIIIHB")  # 27 bytes packed; with its bytes object and its place in the table below 200
+_RECORD: Final = Struct("<qIIIIHBB")  # 28 bytes packed; with its bytes object and its place in the table below 200
 
 # verdicts
 IGNORE: Final = 0
@@ -31,7 +31,7 @@ class TimeWait:
 
     def __init__(
         self, deadline: int, snd_nxt: int, rcv_nxt: int, ts_recent: int, ts_offset: int,
-        window: int, timestamps: bool,
+        window: int, timestamps: bool, tos: int = 0,
     ) -> None:  # fmt: skip
         self.deadline = deadline  # microseconds
         self.snd_nxt = snd_nxt  # wire numbers from here
@@ -40,6 +40,7 @@ class TimeWait:
         self.ts_offset = ts_offset
         self.window = window  # the field, scaled as agreed
         self.timestamps = timestamps
+        self.tos = tos
 
     def pack(self) -> bytes:
         """The record as the table keeps it."""
@@ -51,13 +52,14 @@ class TimeWait:
             self.ts_offset,
             self.window,
             self.timestamps,
+            self.tos,
         )
 
 
 def unpack(record: bytes) -> TimeWait:
     """A record of the table."""
-    deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, timestamps = _RECORD.unpack(record)
-    return TimeWait(deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, bool(timestamps))
+    deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, timestamps, tos = _RECORD.unpack(record)
+    return TimeWait(deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, bool(timestamps), tos)
 
 
 def deadline_of(record: bytes) -> int:

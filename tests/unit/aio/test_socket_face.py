@@ -26,6 +26,8 @@ INFO = getattr(socket, "TCP_INFO", 11)
 QUICKACK = getattr(socket, "TCP_QUICKACK", 12)
 CONGESTION = getattr(socket, "TCP_CONGESTION", 13)
 USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
+NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
+TCLASS = getattr(socket, "IPV6_TCLASS", 67)
 MAX_PACING_RATE = getattr(socket, "SO_MAX_PACING_RATE", 47)
 LINGER = struct.Struct("ii")
 
@@ -128,9 +130,11 @@ def test_a_segment_limit_and_a_pacing_limit_reach_the_connection() -> None:
         face.setsockopt(TCP, socket.TCP_MAXSEG, 0)
         assert sender.mss == 1448
         face.setsockopt(SOL, MAX_PACING_RATE, struct.pack("Q", 5_000_000_000))
-        assert sender.max_pacing_rate == 5e9
+        assert sender.asked.max_pacing_rate == 5e9
+        assert face.getsockopt(SOL, MAX_PACING_RATE, 8) == struct.pack("Q", 5_000_000_000)
+        assert face.getsockopt(SOL, MAX_PACING_RATE, 4) == b"\xff" * 4 and face.getsockopt(SOL, MAX_PACING_RATE) == -1
         face.setsockopt(SOL, MAX_PACING_RATE, struct.pack("Q", (1 << 64) - 1))
-        assert sender.max_pacing_rate == 0.0
+        assert sender.asked.max_pacing_rate == 0.0
 
     with_faces(check)
 
@@ -166,15 +170,113 @@ def test_an_option_untouched_has_the_kernels_default(level: int, option: int, va
     with_faces(check)
 
 
-def test_buffer_sizes_are_told_and_setting_them_is_taken_without_effect() -> None:
+def test_buffer_sizes_are_told_doubled_as_by_linux_and_setting_them_takes_effect() -> None:
     def check(face: SocketFace, *_: object) -> None:
+        config = Config()
+        connection = face._connection
+        assert face.getsockopt(SOL, socket.SO_RCVBUF) == 2 * config.receive_buffer
+        assert face.getsockopt(SOL, socket.SO_SNDBUF) == 2 * config.send_buffer
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            before = face.getsockopt(SOL, option)
-            assert isinstance(before, int) and before > 65536
             face.setsockopt(SOL, option, 4096)
-            assert face.getsockopt(SOL, option) == before
+            assert face.getsockopt(SOL, option) == 8192
+        assert connection.sender.share() == connection.receiver.buffer() == 4096
+        connection.write(bytes(10_000))
+        assert connection.write_excess() == 10_000 - 4096
 
     with_faces(check)
+
+
+def test_no_buffer_becomes_larger_than_the_settings_allow() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        for value in (2**31 - 1, -1, 10**9):
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                face.setsockopt(SOL, option, value)
+            assert face.getsockopt(SOL, socket.SO_SNDBUF) == 2 * 200_000
+            assert face.getsockopt(SOL, socket.SO_RCVBUF) == 2 * 300_000
+        assert face._connection.sender.share() == 200_000
+        assert face._connection.receiver.buffer() == 300_000
+
+    with_faces(check, Config(send_buffer_max=200_000, receive_buffer_max=300_000))
+
+
+def test_the_largest_buffer_there_may_be_is_told_in_an_int() -> None:
+    def check(face: SocketFace, *_: object) -> None:
+        face.setsockopt(SOL, socket.SO_RCVBUF, -1)
+        assert face.getsockopt(SOL, socket.SO_RCVBUF) == 2**31 - 2
+        assert face._connection.receiver.buffer() == 2**30 - 1
+
+    with_faces(check, Config(receive_buffer_max=1 << 30))
+
+
+def test_what_is_set_on_a_server_is_in_its_syn_acks_and_on_what_it_accepts() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            receiver = Recorder(keep_open=True)
+            server = await pair.server.create_server(lambda: receiver, SERVER, 81)
+            listening = server.sockets[0]
+            listening.setsockopt(SOL, socket.SO_RCVBUF, 5000)
+            listening.setsockopt(SOL, socket.SO_SNDBUF, 6000)
+            listening.setsockopt(TCP, NOTSENT_LOWAT, 700)
+            listening.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xB8)
+            assert listening.getsockopt(SOL, socket.SO_RCVBUF) == 10_000
+            assert errno_of(lambda: listening.setsockopt(socket.IPPROTO_IPV6, TCLASS, 8)) == errno.ENOPROTOOPT
+            transport, _ = await pair.client.create_connection(Recorder, SERVER, 81)
+            assert transport.get_extra_info("tcp_info").snd_wnd == 5000
+            assert transport.get_extra_info("tcp_info").snd_wscale == 0
+            await settle(1)
+            accepted: Any = receiver.transport
+            face = accepted.get_extra_info("socket")
+            assert face.getsockopt(SOL, socket.SO_RCVBUF) == 10_000
+            assert face.getsockopt(SOL, socket.SO_SNDBUF) == 12_000
+            assert face.getsockopt(TCP, NOTSENT_LOWAT) == 700
+            assert face.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 0xB8
+            assert face._connection.sender.asked.tos == 0xB8
+
+    run(main())
+
+
+def test_the_two_options_of_the_ip_header_are_of_a_family_each() -> None:
+    async def main() -> None:
+        a, b = joined("fd00::1", "fd00::2")
+        async with a, b:
+            server = await b.create_server(Recorder, port=PORT)
+            server.sockets[0].setsockopt(socket.IPPROTO_IPV6, TCLASS, 0x40)
+            transport, _ = await a.create_connection(Recorder, "fd00::2", PORT)
+            face = transport.get_extra_info("socket")
+            face.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x20)  # kept, as by Linux, for IPv4 in IPv6's clothes
+            assert face._connection.sender.asked.tos == 0
+            face.setsockopt(socket.IPPROTO_IPV6, TCLASS, 0xBB)
+            assert face._connection.sender.asked.tos == 0xB8 == face.getsockopt(socket.IPPROTO_IPV6, TCLASS)
+            face.setsockopt(socket.IPPROTO_IPV6, TCLASS, -1)
+            assert face._connection.sender.asked.tos == 0
+            for value in (-2, 256):
+                assert errno_of(lambda: face.setsockopt(socket.IPPROTO_IPV6, TCLASS, value)) == errno.EINVAL  # noqa: B023
+            accepted = b.stack.connections()[0]
+            assert accepted.sender.asked.tos == 0x40
+
+    run(main())
+
+
+def test_a_writer_is_held_back_by_what_waits_to_be_sent() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            transport, accepted, _ = await pair.connect(Recorder(), Recorder(keep_open=True))
+            accepted.pause_reading()
+            transport.get_extra_info("socket").setsockopt(TCP, NOTSENT_LOWAT, 10_000)
+            transport.set_write_buffer_limits(0)
+            transport.write(bytes(12_000))
+            assert transport.get_write_buffer_size() == 2_000
+            await settle(1)
+            assert transport.get_write_buffer_size() == 0
+            transport.write(bytes(400_000))  # more than the peer's window
+            await settle(1)
+            unsent = transport.get_extra_info("tcp_info").unsent
+            assert unsent > 100_000 and transport.get_write_buffer_size() == unsent - 10_000
+            accepted.resume_reading()
+            await settle(10)
+            assert transport.get_write_buffer_size() == 0
+
+    run(main())
 
 
 def test_nodelay_off_holds_a_small_segment_back_and_on_lets_it_go() -> None:
@@ -305,8 +407,11 @@ def test_tcp_info_counts_neither_syn_nor_fin_as_bytes() -> None:
         (TCP, KEEPCNT, 128, errno.EINVAL),
         (TCP, socket.TCP_MAXSEG, 87, errno.EINVAL),
         (TCP, socket.TCP_MAXSEG, 32768, errno.EINVAL),
-        (SOL, MAX_PACING_RATE, 0, errno.EINVAL),
-        (SOL, MAX_PACING_RATE, -2, errno.EINVAL),
+        (SOL, MAX_PACING_RATE, b"\1", errno.EINVAL),
+        (SOL, socket.SO_SNDBUF, b"\1", errno.EINVAL),
+        (SOL, socket.SO_RCVBUF, b"", errno.EINVAL),
+        (socket.IPPROTO_IP, socket.IP_TOS, b"", errno.EINVAL),
+        (socket.IPPROTO_IPV6, TCLASS, 0, errno.ENOPROTOOPT),
         (TCP, USER_TIMEOUT, -1, errno.EINVAL),
         (TCP, USER_TIMEOUT, struct.pack("i", -1), errno.EINVAL),
         (TCP, socket.TCP_NODELAY, b"\1", errno.EINVAL),
@@ -315,7 +420,7 @@ def test_tcp_info_counts_neither_syn_nor_fin_as_bytes() -> None:
         (SOL, socket.SO_BROADCAST, 1, errno.ENOPROTOOPT),
         (TCP, 9999, 1, errno.ENOPROTOOPT),
         (9999, 1, 1, errno.ENOPROTOOPT),
-        (socket.IPPROTO_IP, socket.IP_TOS, 16, errno.ENOPROTOOPT),
+        (socket.IPPROTO_IP, socket.IP_TTL, 16, errno.ENOPROTOOPT),
     ],
 )
 def test_a_wrong_option_or_value_is_the_kernels_error(level: int, option: int, value: Any, expected: int) -> None:

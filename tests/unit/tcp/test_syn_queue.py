@@ -38,7 +38,7 @@ def test_an_entry_is_read_as_it_was_kept(bits: int, scale: int) -> None:
         65535, scaling, scale if scaling else 0, 9 if scaling else 0, bits & 2 != 0, bits & 4 != 0, bits
     )
     kept = HalfOpen(2**62, 2**61, 2**32 - 1, 2**32 - 2, 2**32 - 3, agreed, 255)
-    read = unpack(kept.pack(), 9)
+    read = unpack(kept.pack())
     for name in ("deadline", "sent_at", "irs", "iss", "ts_recent", "retry"):
         assert getattr(read, name) == getattr(kept, name)
     for name in ("peer_mss", "scaling", "snd_wscale", "rcv_wscale", "timestamps", "sack", "ecn"):
@@ -46,7 +46,7 @@ def test_an_entry_is_read_as_it_was_kept(bits: int, scale: int) -> None:
 
 
 def test_entries_are_due_in_order_within_their_retry_number_and_the_earliest_of_all_is_the_deadline() -> None:
-    syns = SynQueue(2, 0)
+    syns = SynQueue(2)
     assert syns.deadline() == 0 and syns.due(0, 10**9) == b""
     syns.file(key(1), entry(100))
     syns.file(key(2), entry(200))
@@ -74,7 +74,7 @@ def listening(config: Config | None = None) -> tuple[Stack, Listener]:
 
 
 def test_a_client_that_opens_and_resets_for_ever_leaves_few_places_behind() -> None:
-    syns = SynQueue(5, 0)
+    syns = SynQueue(5)
     for n in range(50):
         syns.file(key(n), entry(n + 1))
     most = 0

@@ -15,7 +15,7 @@ TOP = 0xFFFFFFFF
 
 def record(timestamps: bool = False) -> TimeWait:
     """RCV.NXT wraps just after it."""
-    return TimeWait(1 << 50, 5, TOP, 7000, 99, 65535, timestamps)
+    return TimeWait(1 << 50, 5, TOP, 7000, 99, 65535, timestamps, 0xB8)
 
 
 def segment(flags: int, seq: int, length: int = 0, ts: int = -1, ack: int = 5) -> Segment:
@@ -31,7 +31,7 @@ def test_a_record_survives_packing_and_is_small() -> None:
     kept = record(timestamps=True)
     packed = kept.pack()
     again = unpack(packed)
-    for name in ("deadline", "snd_nxt", "rcv_nxt", "ts_recent", "ts_offset", "window", "timestamps"):
+    for name in ("deadline", "snd_nxt", "rcv_nxt", "ts_recent", "ts_offset", "window", "timestamps", "tos"):
         assert getattr(again, name) == getattr(kept, name)
     assert deadline_of(packed) == 1 << 50
     assert sys.getsizeof(packed) < 100

@@ -19,9 +19,16 @@ OPTIONS: list[tuple[str, int, int, list[int | bytes]]] = [
     ("TCP_KEEPCNT", TCP, socket.TCP_KEEPCNT, [1, 127, 0, 128]),
     ("TCP_NODELAY", TCP, socket.TCP_NODELAY, [0, 5]),
     ("TCP_USER_TIMEOUT", TCP, 18, [30_000, 0, -1]),
+    ("SO_SNDBUF", SOL, socket.SO_SNDBUF, [0, 2304, 2305, 4096, 100_000, b"\0\x10\0\0", b"\1"]),
+    ("SO_RCVBUF", SOL, socket.SO_RCVBUF, [0, 1152, 1153, 4096, 100_000, b"\1"]),
+    ("TCP_NOTSENT_LOWAT", TCP, 25, [1, 16_384, -1, 0, b"\1"]),
+    ("SO_MAX_PACING_RATE", SOL, 47, [1, 0, 10**6, -2, (5 * 10**9).to_bytes(8, "little"), -1]),
+    ("IP_TOS", IP, socket.IP_TOS, [0x10, 0xB8, 0xFF, 0x1B8, 3, -1, b"\x20"]),
+    ("IPV6_TCLASS", socket.IPPROTO_IPV6, 67, [0x10]),
+    ("TCP_QUICKACK", TCP, 12, [1]),
     ("SO_LINGER", SOL, socket.SO_LINGER, [LINGER.pack(5, 3), LINGER.pack(0, 3), b"\1\0\0\0"]),
     ("SO_REUSEADDR", SOL, socket.SO_REUSEADDR, [1, 3, 0]),
-    ("TCP_CONGESTION", TCP, 13, [b"reno", b"reno\0", b"no such", 5]),
+    ("TCP_CONGESTION", TCP, 13, [b"reno", b"reno\0", b"no such", b"", 5]),
     ("SO_TYPE", SOL, socket.SO_TYPE, [1]),
     ("SO_ERROR", SOL, socket.SO_ERROR, [1]),
     ("SO_ACCEPTCONN", SOL, 30, [1]),
@@ -34,7 +41,8 @@ OPTIONS: list[tuple[str, int, int, list[int | bytes]]] = [
 
 def _tell_options(net: Net, end: str, face: Any, options: list[tuple[str, int, int, list[int | bytes]]]) -> None:
     for name, level, option, values in options:
-        for value in ["", *values]:
+        # How large a buffer is that nobody has set is each side's own.
+        for value in values if name in ("SO_SNDBUF", "SO_RCVBUF") else ["", *values]:
             with net.outcome(end, f"{name} {value!r}"):
                 if value != "":
                     face.setsockopt(level, option, value)
