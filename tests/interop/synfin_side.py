@@ -16,10 +16,11 @@ import hashlib
 import json
 import re
 import socket
+import struct
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,34 @@ class Side:
             return False
         return True
 
+    async def tcp_infos(self, size: int) -> list[dict[str, list[int]]]:
+        """`size` bytes each way, to readers that come late: TCP_INFO of both ends, Linux's layout, when all is read."""
+        loop = asyncio.get_running_loop()
+        with socket.create_server((KERNEL[4], 0)) as listening:
+            listening.setblocking(False)
+            accepting = asyncio.ensure_future(loop.sock_accept(listening))
+            reader, writer = await self.host.open_connection(*listening.getsockname())
+            kernel, _ = await accepting
+        ours = writer.get_extra_info("socket")
+        with kernel:
+            kernel.setblocking(False)
+            writer.write(bytes(size))
+            sending = asyncio.ensure_future(loop.sock_sendall(kernel, bytes(size)))
+            held = (ours, kernel)
+            await _until(
+                lambda: all(_told(end)["rwnd_limited"][0] for end in held)
+            )  # nobody reads: each fills a window
+            left = size
+            while left:
+                left -= len(await loop.sock_recv(kernel, left))
+            await reader.readexactly(size)
+            await sending
+            await _until(lambda: not any(_told(end)["unacked"][0] for end in held))
+            await asyncio.sleep(0.1)  # the last window updates
+            told = [_told(end) for end in held]
+            writer.close()
+        return told
+
     async def facts(self) -> dict[str, Any]:
         """All that a test may want to compare."""
         return {
@@ -244,6 +273,25 @@ class Side:
         finally:
             writer.close()
             await writer.wait_closed()
+
+
+TCP_INFO = {  # linux/tcp.h: name -> place, layout
+    "state": (0, "B"), "options": (5, "B"), "wscale": (6, "B"), "snd_mss": (16, "I"), "unacked": (24, "I"),
+    "lost": (32, "I"), "pmtu": (60, "I"), "rtt": (68, "I"), "advmss": (84, "I"), "bytes_acked": (120, "Q"),
+    "bytes_received": (128, "Q"), "notsent": (144, "I"), "min_rtt": (148, "I"), "delivery_rate": (160, "Q"),
+    "busy_time": (168, "Q"), "rwnd_limited": (176, "Q"), "sndbuf_limited": (184, "Q"), "bytes_sent": (200, "Q"),
+    "bytes_retrans": (208, "Q"), "snd_wnd": (228, "I"),
+}  # fmt: skip
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110  (nobody tells of what TCP_INFO counts)
+        await asyncio.sleep(0.01)
+
+
+def _told(end: Any) -> dict[str, list[int]]:
+    info = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
+    return {name: list(struct.unpack_from(f"={layout}", info, at)) for name, (at, layout) in TCP_INFO.items()}
 
 
 def _set_tcp_ecn(value: int) -> None:

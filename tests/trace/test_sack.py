@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from synfin.tcp.congestion.base import AckSample, CongestionControl
@@ -333,7 +335,7 @@ def test_blocks_that_cannot_be_true_change_nothing(stage: Stage) -> None:
     for left, right in ((10001, 11001), (3001, 10002), (4001, 4001), (6001, 3001), (1, 2001), (1 << 31, (1 << 31) + 9)):
         peer.sends(ACK, ack=1001, sack=[(left, right)])
         host.is_silent()
-    assert host.status() == before
+    assert replace(host.status(), busy_us=before.busy_us) == before
     host.counted(TCPSACKDiscard=6)
 
 

@@ -74,7 +74,7 @@ def describe(stack: Stack, now: int) -> list[dict[str, Any]]:
 
 
 def _row(connection: Connection, now: int) -> dict[str, Any]:
-    status = connection.snapshot()
+    status = connection.snapshot(now)
     key = connection.key
     return {
         "state": status.state,
@@ -94,6 +94,12 @@ def _row(connection: Connection, now: int) -> dict[str, Any]:
         "rto_us": status.rto_us,
         "in_flight": status.in_flight,
         "retries": status.retries,
+        "delivery_rate": status.delivery_rate,
+        "busy_us": status.busy_us,
+        "peer_limited_us": status.peer_limited_us,
+        "buffer_limited_us": status.buffer_limited_us,
+        "congestion_limited_us": status.congestion_limited_us,
+        "ecn": status.ecn,
     }
 
 

@@ -242,6 +242,8 @@ class ConnectionOptions(Options):
 
     def get(self, level: int, option: int) -> Value:
         """As Options.get; what the connection itself knows it is asked for."""
+        if (level, option) == (_TCP, INFO):
+            return tcp_info.read(self.connection, self.clock())
         known = _OPTIONS.get((level, option))
         if known is not None and known.read is not None:
             return known.read(self.connection)
@@ -402,7 +404,7 @@ _OPTIONS: Final[dict[Name, _Option]] = {
     ),
     (_TCP, socket.TCP_MAXSEG): _Option(_always(536), _segment_limit, _Set._set_segment_limit, lambda of: of.sender.mss),
     (_SOCKET, MAX_PACING_RATE): _Option(_always(_NO_LIMIT), _pacing_rate, _Set._set_pacing_rate),
-    (_TCP, INFO): _Option(lambda _: bytes(tcp_info.SIZE), None, None, tcp_info.read),
+    (_TCP, INFO): _Option(lambda _: bytes(tcp_info.SIZE)),
 }
 _DATAGRAM_OPTIONS: Final[dict[Name, _Option]] = {
     (_SOCKET, socket.SO_TYPE): _Option(_always(int(socket.SOCK_DGRAM))),

@@ -89,7 +89,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             key = self._connection.key
             return socket_name(key_dst(key), key_dst_port(key), ipv6)
         if name == "tcp_info":
-            return self._connection.snapshot()
+            return self._connection.snapshot(self._clock())
         if name == "socket":
             if self._face is None:
                 self._face = SocketFace(self._connection, self._clock, self._schedule)

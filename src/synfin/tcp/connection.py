@@ -32,7 +32,7 @@ from synfin.tcp.states import (
 from synfin.tcp.timestamps import rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.tcp.turn import EOF, READABLE, WRITABLE
-from synfin.wire.ip import CE, ECN
+from synfin.wire.ip import CE, ECN, NOT_ECT
 from synfin.wire.segment import Segment
 from synfin.wire.seq import unwrap
 from synfin.wire.tcp_header import ACK, FIN, PSH, RST, SYN
@@ -122,8 +122,11 @@ class Connection(Opening):
         """ECN was agreed on: marks on this segment, and what it tells of marks on ours (RFC 3168 6.1)."""
         ecn = seg.traffic_class & ECN
         packets = (size + seg.gso_size - 1) // seg.gso_size if seg.gso_size else 1
+        if ecn != NOT_ECT:
+            echo.seen_ect = True
         if ecn == CE:
             self.env.counters.InCEPkts += packets
+            echo.received_ce += packets
         echo.on_segment(ecn, seg.flags, size, packets)
         if echo.due and not size:
             self.receiver.acks.due = True

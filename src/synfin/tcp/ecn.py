@@ -130,6 +130,8 @@ class Echo:
     def __init__(self) -> None:
         self.due: bool = False  # the news is worth an ACK of its own
         self.accurate: bool = False  # CWR is part of a counter: it stands on every segment of a burst
+        self.seen_ect: bool = False  # a packet came that a router may mark
+        self.received_ce: i64 = 0  # packets that came marked
         self._ece: bool = False
 
     def on_segment(self, ecn: i64, flags: i64, size: i64, packets: i64) -> None:
@@ -169,6 +171,7 @@ class Marks:
 
     def __init__(self, ect: bool) -> None:
         self.echoed: bool = False  # the ACK in hand tells of marks
+        self.delivered_ce: i64 = 0  # bytes that arrived marked, as far as the peer tells
         self._ect: bool = ect
         self._cwr: bool = False  # cwnd was reduced: the peer is to be told
         self._point: i64 = 0  # SND.NXT when it was last reduced, for whatever reason

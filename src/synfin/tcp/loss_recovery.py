@@ -167,6 +167,7 @@ class LossRecovery:
         sample.ecn = 0
         if self.marks is not None:
             sample.ecn = self.marks.on_delivered(board.newly, self.mss)
+            self.marks.delivered_ce += sample.ecn
             result |= self._on_echo(self.marks, ack, nxt, flight_size, now)
         if board.newly or lost:
             # RFC 6582 3.2 step 3: the ACK that ends fast recovery leaves cwnd at ssthresh.

@@ -21,7 +21,8 @@ class Rate:
         self.delivered_at: i64 = 0
         self.first_sent_at: i64 = 0  # send time of the data delivered last
         self.app_limited: i64 = 0  # until so many bytes are delivered, samples prove nothing of the path; 0: they do
-        self.latest: float = 0.0  # the last rate sampled, bytes a second
+        # The last rate sampled, bytes a second; one that the writer limited counts only if it is higher, as in Linux.
+        self.latest: float = 0.0
         self.latest_app_limited: bool = False
 
     def on_sent(self, record: Sent, in_flight: i64, now: i64) -> None:
@@ -74,5 +75,6 @@ class Rate:
             return
         sample.interval = interval
         sample.rate = float(sample.rate_delivered) * 1000000.0 / float(interval)
-        self.latest = sample.rate
-        self.latest_app_limited = newest.app_limited
+        if not newest.app_limited or sample.rate >= self.latest:
+            self.latest = sample.rate
+            self.latest_app_limited = newest.app_limited

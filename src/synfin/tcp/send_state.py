@@ -20,6 +20,8 @@ from synfin.tcp.path_probe import OFF, PathProbe
 from synfin.tcp.persist import Persist
 from synfin.tcp.rto import Rto
 from synfin.tcp.send_buffer import SendBuffer
+from synfin.tcp.tally import NOTHING as AT_REST
+from synfin.tcp.tally import Tally
 from synfin.tcp.timer import earlier
 
 # what on_ack() and on_timer() say, besides what loss_recovery does
@@ -50,6 +52,7 @@ class SendState:
         self.max_wnd: i64 = 0
         self.mss: i64 = mss
         self.asked: Asked = NOTHING
+        self.tally: Tally | None = None  # once there was something to send
         self.nodelay: bool = config.nodelay
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
@@ -301,6 +304,8 @@ class SendState:
         self.snd_una = ack
         if self.idle():
             self.persist = None
+            if self.tally is not None:
+                self.tally.waits_for(AT_REST, now)
         self._probed = False
         self.buffer.release(ack)
         self.retries = 0

@@ -20,6 +20,8 @@ from synfin.tcp.scoreboard import IN_FLIGHT, Sent
 from synfin.tcp.send_limits import burst_limit, sendable
 from synfin.tcp.send_state import SendState
 from synfin.tcp.tail_probe import TailProbe
+from synfin.tcp.tally import ACKS, BUFFER, CONGESTION, PEER, Tally
+from synfin.tcp.tally import NOTHING as AT_REST
 
 BURST_PIECES: Final = 64
 BEHIND_PROBE: Final = 3  # segments that follow a probe, so that its loss is found without a timeout (RFC 4821 7.4)
@@ -88,12 +90,14 @@ class Sender(SendState):
                 return self._tail_chunk(flight, tail, now, chunk)
         if lost == 0 and self.snd_nxt >= self.buffer.end:
             if self.fin_offset < 0 or self.snd_nxt > self.fin_offset:
+                if self.tally is not None:
+                    self.tally.waits_for(ACKS if self.snd_una < self.snd_nxt else AT_REST, now)
                 return False
         path = self.losses.path
         if path is not None and not self._must_send:
             probe = self._next_probe(path, flight, now, chunk)
             if probe:
-                return probe > 0
+                return probe > 0 or self._waits_for(CONGESTION, now)
         self._clear(chunk)
         burst = self._burst_limit()
         if limit < burst:
@@ -141,10 +145,10 @@ class Sender(SendState):
         # RFC 9293 3.8.6, MUST-36: into a window that was taken back one segment goes at a time, as a probe.
         if room < self.mss or self.snd_wnd == 0:
             if board.in_flight > 0 and not self._must_send:
-                return False
+                return self._waits_for(PEER if self.snd_wnd == 0 else CONGESTION, now)
             room = self.mss
         if not self._must_send and self._must_wait(now):
-            return False
+            return self._waits_for(CONGESTION, now)
         room = room // self.mss * self.mss
         record = board.next_lost(room if room < burst else burst)
         if record is None:
@@ -157,11 +161,32 @@ class Sender(SendState):
         self._must_send = False
         return True
 
+    def _waits_for(self, what: i64, now: i64) -> bool:
+        """False, as nothing goes out now."""
+        if self.tally is None:
+            self.tally = Tally(now)
+        self.tally.waits_for(what, now)
+        return False
+
+    def _obstacle(self, available: i64, room: i64, window: i64) -> i64:
+        """Why nothing of the `available` bytes goes out; of several the first, as in Linux."""
+        least = available if available < self.mss else self.mss
+        if available == 0:
+            return ACKS
+        if room < least:
+            return CONGESTION
+        if window < least:
+            return PEER
+        return BUFFER if self.asked.send_buffer and self._kept(least) < least else ACKS
+
     def _resend(self, record: Sent, now: i64, lost: bool) -> None:
         self.losses.on_resent(record, now, lost)
         if record.start == self.snd_una and not self._must_send:
             self.rto_deadline = now + self.rto.rto  # for what stands first the waiting begins anew, as in Linux
-        self._sent(record.end - record.start, now)
+        size = record.end - record.start
+        if self.tally is not None:
+            self.tally.resent(size, self.mss)
+        self._sent(size, now)
 
     def _cover(self, chunk: Chunk, record: Sent) -> i64:
         """Describe the retransmission of a record: its text, or less where the pieces are too many. Its bytes."""
@@ -230,9 +255,9 @@ class Sender(SendState):
             # Only a full window of the peer's can have stopped us with nothing in flight.
             if self.snd_una == self.snd_nxt and self.persist is None:
                 self.persist = Persist(now, self.rto.rto)
-            return False
+            return self._waits_for(self._obstacle(available, room, window), now)
         if self._must_wait(now):
-            return False
+            return self._waits_for(CONGESTION, now)
         self._describe_new(length, fin, now, chunk)
         self.persist = None
         return True
@@ -281,6 +306,10 @@ class Sender(SendState):
             end += 1
         if self.snd_una == self.snd_nxt:
             self._progress_at = now
+            if self.tally is None:
+                self.tally = Tally(now)
+            else:
+                self.tally.waits_for(ACKS, now)
         flight = self.losses.on_new(self.snd_nxt, end, now)
         self.snd_nxt = end
         self._probed = False

@@ -95,9 +95,11 @@ class Tcb(Turn):
         """Forget those bytes, as far as they were never sent: their user aborts."""
         self.sender.drop_excess()
 
-    def snapshot(self) -> status.ConnectionSnapshot:
-        """STATUS."""
-        return status.read(self.state, self.sender, self.receiver, self.stamps.enabled, self._snd_wscale, self.deadline)
+    def snapshot(self, now: i64 = -1) -> status.ConnectionSnapshot:
+        """STATUS (RFC 9293 3.9.1.6). now: until when times are told; -1: until the connection last had a turn."""
+        return status.read(
+            self.state, self.sender, self.receiver, self.stamps.enabled, self._snd_wscale, self.deadline, now
+        )
 
     # ---- turns ----
 

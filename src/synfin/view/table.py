@@ -17,8 +17,10 @@ _HEAD: Final = (
     "rto",
     "in flight",
     "retries",
+    "rate",
+    "held up by",
 )
-_LEFT: Final = (0, 3, 4, 5)
+_LEFT: Final = (0, 3, 4, 5, 12)
 
 
 def connection_table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -50,7 +52,26 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         seconds(row["rto_us"]),
         str(row["in_flight"]),
         str(row["retries"]),
+        _rate(row["delivery_rate"]),
+        _obstacle(row),
     )
+
+
+_OBSTACLES: Final = (("peer_limited_us", "peer"), ("buffer_limited_us", "buffer"), ("congestion_limited_us", "path"))
+
+
+def _obstacle(row: Mapping[str, Any]) -> str:
+    """What held the sender up the longest, and for which part of the time that it had something to send."""
+    most, who = max(((row[name], who) for name, who in _OBSTACLES), key=lambda found: found[0])
+    return f"{who} {most * 100 // row['busy_us']}%" if most else "-"
+
+
+def _rate(bytes_a_second: int) -> str:
+    """Bits a second, as a person reads it."""
+    bits = bytes_a_second * 8
+    if not bits:
+        return "-"
+    return f"{bits / 1e6:.3g} Mbit/s" if bits >= 1_000_000 else f"{bits / 1e3:.3g} kbit/s"
 
 
 def _rtt(us: int) -> str:

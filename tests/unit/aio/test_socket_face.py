@@ -321,7 +321,7 @@ def test_tcp_info_is_linuxs_struct() -> None:
         pair.client._engine.driver.schedule_flush()
         await settle(1)
         info = face.getsockopt(TCP, INFO, 256)
-        assert isinstance(info, bytes) and len(info) == 232
+        assert isinstance(info, bytes) and len(info) == 252
         state, ca_state, retransmits, probes, _, options, scales, _ = struct.unpack_from("8B", info)
         assert (state, ca_state, retransmits, probes) == (1, 0, 0, 0)
         assert (options, scales) == (1 | 2 | 4, 7 | 7 << 4)  # timestamps, SACK, window scale
@@ -371,6 +371,31 @@ def test_tcp_info_tells_the_rates_the_shortest_round_trip_and_what_was_carried()
         assert struct.unpack_from("=2Q", told, 120) == (0, 20_000)
 
     with_faces(go)
+
+
+def test_tcp_info_tells_what_held_the_sender_up_and_what_ecn_told() -> None:
+    async def main() -> None:
+        async with hosts(Config(ecn="on")) as pair:
+            transport, accepted, _ = await pair.connect(Recorder(), Recorder(keep_open=True))
+            accepted.pause_reading()
+            transport.write(bytes(400_000))  # more than the peer's window
+            await settle(3)
+            face: Any = transport.get_extra_info("socket")
+            info = face.getsockopt(TCP, INFO, 256)
+            busy, by_peer, by_buffer = struct.unpack_from("=3Q", info, 168)
+            assert 3_000_000 <= busy <= 3_100_000 and 2_900_000 <= by_peer < busy and by_buffer == 0
+            status = transport.get_extra_info("tcp_info")
+            assert (status.busy_us, status.peer_limited_us) == (busy, by_peer)
+            assert info[5] == 1 | 2 | 4 | 8  # ... and ECN, but no text has come
+            sent, again = struct.unpack_from("=2Q", info, 200)
+            assert (sent, again) == (status.snd_nxt - 1, 0)
+            far: Any = accepted.get_extra_info("socket").getsockopt(TCP, INFO, 256)
+            assert far[5] == 1 | 2 | 4 | 8 | 16
+            assert struct.unpack_from("=I", far, 232)[0] == accepted.get_extra_info("tcp_info").rcv_wnd
+            (round_trip,) = struct.unpack_from("=I", far, 148)
+            assert 1990 <= round_trip <= 2100
+
+    run(main())
 
 
 def test_tcp_info_tells_the_mss_that_was_announced_and_the_one_that_is_used() -> None:

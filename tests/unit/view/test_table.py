@@ -7,7 +7,8 @@ from synfin.view.table import connection_table, seconds
 ROW = {
     "state": "ESTABLISHED", "local": "10.0.0.2:80", "peer": "[fd00::1]:40000", "recv_queue": 0, "send_queue": 1448,
     "timer": 200_000, "timer_name": "rto", "cwnd": 14480, "srtt_us": 20_400, "rto_us": 220_000, "in_flight": 1448,
-    "retries": 0,
+    "retries": 0, "delivery_rate": 1_250_000, "busy_us": 1_000_000, "peer_limited_us": 430_000,
+    "buffer_limited_us": 0, "congestion_limited_us": 20_000,
 }  # fmt: skip
 
 
@@ -18,6 +19,17 @@ def test_each_connection_is_a_line_below_the_heads() -> None:
     assert "20.4 ms" in one
     assert two.split()[5] == "-"
     assert one.index("10.0.0.2") == two.index("10.0.0.2") == head.index("Local")
+
+
+def test_what_held_a_sender_up_the_longest_is_told_with_its_part_of_the_time() -> None:
+    def held_up_by(**times: int) -> str:
+        return connection_table([{**ROW, **times}])[1].split("   ")[-1].strip()
+
+    assert connection_table([ROW])[1].split()[-5:] == ["0", "10", "Mbit/s", "peer", "43%"]
+    assert held_up_by(buffer_limited_us=900_000).endswith("buffer 90%")
+    assert held_up_by(congestion_limited_us=999_999).endswith("path 99%")
+    assert held_up_by(busy_us=0, peer_limited_us=0, congestion_limited_us=0, delivery_rate=0).endswith("-")
+    assert "800 kbit/s" in connection_table([{**ROW, "delivery_rate": 100_000}])[1]
 
 
 def test_no_connections_leave_the_heads() -> None:
