@@ -7,7 +7,7 @@ import random
 import pytest
 
 from synfin.links.memory import Faults
-from synfin.stack.path_mtu import MIN_PATH_MTU_IPV4
+from synfin.stack.destinations import MIN_PATH_MTU_IPV4
 from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from synfin.tcp.path_probe import AGE_US, STEP

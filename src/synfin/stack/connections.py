@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 from ipaddress import ip_address
+from typing import Final
 
 from mypy_extensions import i64
 
@@ -22,8 +23,8 @@ from synfin.stack.addresses import (
     overlapping,
     source_for,
 )
+from synfin.stack.destinations import Destinations
 from synfin.stack.memory import Memory
-from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
@@ -40,6 +41,8 @@ from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_k
 from synfin.wire.segment import Segment
 from synfin.wire.tcp_header import ACK
 
+ENOUGH: Final = 4  # ACKs of something new after which a smoothed round trip is worth telling
+
 
 class Connections:
     """All of one stack's TCP, whose addresses are `own`.
@@ -52,7 +55,7 @@ class Connections:
         own: set[bytes],
         env: Environment,
         ports: EphemeralPorts,
-        path_mtu: PathMtu,
+        destinations: Destinations,
         timers: TimerQueue,
         memory: Memory,
     ) -> None:
@@ -63,7 +66,7 @@ class Connections:
         self._own = own
         self._env: Environment = env
         self._ports: EphemeralPorts = ports
-        self._path_mtu: PathMtu = path_mtu
+        self._destinations: Destinations = destinations
         self._timers: TimerQueue = timers
         self._memory: Memory = memory
 
@@ -103,10 +106,11 @@ class Connections:
         if len(self.by_key) >= env.config.connection_limit or env.pressure.level == FULL:
             env.counters.ListenDrops += 1
             return None
-        connection = listener.on_segment(seg, self._path_mtu.to(src, now), now, iss_above)
+        connection = listener.on_segment(seg, self._destinations.to(src, now), now, iss_above)
         self._timers.note(listener)
         if connection is None:
             return None
+        connection.sender.rto.wait_at_least(self._destinations.patience(src, now))
         if record is not None:
             self.time_wait.remove(key)
             env.counters.TWRecycled += 1
@@ -134,6 +138,7 @@ class Connections:
         if self.by_key.get(key) is not connection:
             return
         del self.by_key[key]
+        self._learn_from(connection, now)
         self._memory.release(connection)
         holder = connection.user
         if connection.error and isinstance(holder, Listener):
@@ -186,7 +191,18 @@ class Connections:
         if self._env.tracer is not None:
             self._env.tracer.transition(now, key, TIME_WAIT, CLOSED, reason, rfc, cause)
 
-    # ---- paths ----
+    # ---- destinations ----
+
+    def _learn_from(self, connection: Connection, now: i64) -> None:
+        """It has ended: how long was the round trip? (RFC 9040; Linux: tcp_update_metrics)"""
+        if self._env.config.no_metrics_save:
+            return
+        sender = connection.sender
+        host = key_src(connection.key)
+        if sender.retries:
+            self._destinations.unmeasured(host)
+        elif sender.tally is not None and sender.tally.advances >= ENOUGH and sender.rto.srtt:
+            self._destinations.measured(host, sender.rto.srtt, sender.rto.rttvar, now)
 
     def share_path(self, connection: Connection, now: i64) -> None:
         """Whether large packets vanish on the way to a host, its connections learn from each other."""
@@ -194,9 +210,9 @@ class Connections:
         losses = connection.sender.losses
         if losses.path_news == FOUND:
             low, high = connection.path_range()
-            self._path_mtu.found(host, low, high, now)
+            self._destinations.found(host, low, high, now)
         else:
-            known = self._path_mtu.known(host, now)
+            known = self._destinations.known(host, now)
             if known is not None:
                 connection.on_path_shared(known[0], known[1], now)
         losses.path_news = 0
@@ -223,9 +239,9 @@ class Connections:
             if local_port == 0:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no ephemeral port is free for this destination")
         key = make_key(there, here, port, local_port)
-        connection = Connection(env, key, env.isn(key, now), self._path_mtu.to(there, now), now)
+        connection = Connection(env, key, env.isn(key, now), self._destinations.to(there, now), now)
         self.by_key[key] = connection
-        connection.open(now)
+        connection.open(now, self._destinations.patience(there, now))
         return connection
 
     def _is_free(self, here: bytes, there: bytes, port: int, candidate: int) -> bool:

@@ -10,8 +10,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.stack.destinations import MIN_PATH_MTU_IPV4, MIN_PATH_MTU_IPV6
 from synfin.stack.icmp_limits import IcmpLimits
-from synfin.stack.path_mtu import MIN_PATH_MTU_IPV4, MIN_PATH_MTU_IPV6
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
 from synfin.tcp.output import Output

@@ -16,10 +16,10 @@ from synfin.stack import icmp_input
 from synfin.stack.addresses import Address, check_backlog, check_port, own_addresses, packed
 from synfin.stack.connections import Connections
 from synfin.stack.datagrams import DatagramPort, Datagrams
+from synfin.stack.destinations import Destinations
 from synfin.stack.icmp_input import IcmpInput
 from synfin.stack.icmp_limits import IcmpLimits
 from synfin.stack.memory import Memory
-from synfin.stack.path_mtu import PathMtu
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.timers import TimerQueue
 from synfin.tcp.challenge import ChallengeBudget
@@ -80,10 +80,10 @@ class Stack:
             self.config, self.counters, self._output, number, offset, cookies, challenges
         )
         self._timers: TimerQueue = TimerQueue()
-        self._path_mtu: PathMtu = PathMtu(self.config.mtu)
+        self._destinations: Destinations = Destinations(self.config.mtu, self.counters)
         self._memory: Memory = Memory(self.config.tcp_mem, self._env.pressure, self.counters)
         self._connections: Connections = Connections(
-            self.addresses, self._env, ports, self._path_mtu, self._timers, self._memory
+            self.addresses, self._env, ports, self._destinations, self._timers, self._memory
         )
         self._datagrams: Datagrams = Datagrams(self.addresses, self._output, self.counters, ports, self.config.mtu)
         self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters, limits)
@@ -175,7 +175,7 @@ class Stack:
         ):
             self.counters.OutOfWindowIcmps += 1
         elif mtu:
-            self._path_mtu.learn(key_src(connection.key), mtu, now)
+            self._destinations.learn(key_src(connection.key), mtu, now)
             connection.on_path_mtu(mtu, now)
         elif code:
             connection.on_unreachable(code, hard, now)

@@ -20,7 +20,16 @@ COOKIES_WHEN_FULL = 1
 COOKIES_ALWAYS = 2
 
 ECN_SETTINGS = ("off", "accept", "on", "accurate")
-SWITCHES = ("timestamps", "timestamps_required", "window_scale", "sack", "pacing", "nodelay", "abort_on_overflow")
+SWITCHES = (
+    "timestamps",
+    "timestamps_required",
+    "window_scale",
+    "sack",
+    "pacing",
+    "nodelay",
+    "abort_on_overflow",
+    "no_metrics_save",
+)
 
 MIN_MSS = 48  # below this packets are mostly header: a denial of service (Linux: TCP_MIN_SND_MSS)
 
@@ -142,6 +151,9 @@ class Config:
     """RFC 6298 2.4 says one second; Linux uses 200 ms, five times the longest delayed ACK of synfin and Linux."""
     rto_max_us: int = 120 * SECOND_US
     """RFC 6298 2.5 wants at least 60 s; Linux uses 120 s."""
+    no_metrics_save: bool = False
+    """Do not tell new connections how long the round trip to a host was (Linux: tcp_no_metrics_save). By default the
+    first timeouts, of SYN and text, are no shorter than former connections to the same address would have needed."""
     ack_delay_us: int = 40_000
     """Longest time an ACK waits for company (RFC 9293 3.8.6.3 allows 500 ms)."""
     syn_retries: int = 6

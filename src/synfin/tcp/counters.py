@@ -85,6 +85,7 @@ class Counters:
         self.TCPMTUPSuccess: i64 = 0  # probes of the path that arrived
         self.TCPMTUPFail: i64 = 0  # sizes given up, since their probes were lost
         self.TCPBlackHoles: i64 = 0  # paths on which large packets vanish without a word
+        self.DestinationsDropped: i64 = 0  # hosts forgotten, to make room for what was learned of another
         self.TCPKeepAlive: i64 = 0
         self.TCPWinProbe: i64 = 0
         self.TCPTimeWaitOverflow: i64 = 0
@@ -108,5 +109,5 @@ COUNTER_NAMES = (
     "TCPACKSkippedChallenge TCPACKSkippedSynRecv TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
     "TWRecycled TCPMemoryPressures PruneCalled OfoPruned RcvPruned "
-    "TCPMTUPSuccess TCPMTUPFail TCPBlackHoles"
+    "TCPMTUPSuccess TCPMTUPFail TCPBlackHoles DestinationsDropped"
 ).split()

@@ -69,6 +69,7 @@ class Handshake:
         self.tries: i64 = 0  # sent again, so often
         self.deadline: i64 = 0
         self.sent_at: i64 = now  # the last time, for the RTT sample
+        self.patience: i64 = 0  # the least first timeout of text, by what is known of the host
         self._interval: i64 = rto_us
 
     def is_untold(self) -> bool:

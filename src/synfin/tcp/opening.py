@@ -30,11 +30,16 @@ from synfin.wire.seq import unwrap
 class Opening(UserOptions):
     """A connection before it is synchronized."""
 
-    def open(self, now: i64) -> None:
-        """Active OPEN (RFC 9293 3.10.1): a SYN goes out at the next poll."""
+    def open(self, now: i64, patience: i64 = 0) -> None:
+        """Active OPEN (RFC 9293 3.10.1): a SYN goes out at the next poll.
+
+        patience: the least first timeout, of the SYN and of text, by what is known of that host; 0: nothing is.
+        """
         config = self.env.config
         proposal = offer(self.key, self.mtu, config, offered(config.ecn))
-        self.handshake = Handshake(proposal, config.rto_initial_us, now)
+        self.sender.rto.wait_at_least(patience)
+        self.handshake = Handshake(proposal, self.sender.rto.rto, now)
+        self.handshake.patience = patience
         self.env.counters.ActiveOpens += 1
         self._to(SYN_SENT, "active OPEN", "9293 3.10.1", CAUSE_USER, now)
         self.touch()
@@ -63,6 +68,8 @@ class Opening(UserOptions):
         if agreed.ecn:
             self._use_ecn(agreed.ecn, opening_by)
         self.sender.establish(self._mss(self.mtu), agreed.sack, window, 0, 1, rtt, syn_lost, now)
+        if opening_by is not None:
+            self.sender.rto.wait_at_least(opening_by.patience)
         self._begin_path(now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
             self.keepalive.heard(now)

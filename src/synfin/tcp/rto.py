@@ -73,6 +73,11 @@ class Rto:
         base = self.base()
         self.rto = self.rto // 2 if self.rto // 2 > base else base
 
+    def wait_at_least(self, rto_us: i64) -> None:
+        """Until the next sample: what other connections to the same host have needed (RFC 9040; tcp_init_metrics)."""
+        if self.rto < rto_us:
+            self.rto = rto_us if rto_us < self._max else self._max
+
     def restart(self, rto_us: i64) -> None:
         """Set the value by rule, not by sample: RFC 6298 5.7, after a SYN that had to be sent again."""
         self.rto = rto_us

@@ -302,10 +302,13 @@ class SendState:
         if self.snd_nxt < ack:  # the peer took our zero-window probe
             self.snd_nxt = ack
         self.snd_una = ack
+        tally = self.tally
+        if tally is not None:
+            tally.advances += 1
         if self.idle():
             self.persist = None
-            if self.tally is not None:
-                self.tally.waits_for(AT_REST, now)
+            if tally is not None:
+                tally.waits_for(AT_REST, now)
         self._probed = False
         self.buffer.release(ack)
         self.retries = 0

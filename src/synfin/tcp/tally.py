@@ -27,6 +27,7 @@ class Tally:
         self.peer_us: i64 = 0
         self.buffer_us: i64 = 0
         self.congestion_us: i64 = 0
+        self.advances: i64 = 0  # ACKs of something new
         self.resent_bytes: i64 = 0
         self.resent_segments: i64 = 0
         self._waits_for: i64 = ACKS
