@@ -153,8 +153,7 @@ class TunLink:
             self.flush()
         for burst in bursts:
             if not self.offload:
-                for packet in split(burst):
-                    self._write([packet])
+                self._write_packets(split(burst))
             elif (burst.csum_start and not _counts_by_cwr(burst)) or not 0 < burst.gso_size < burst.payload_len:
                 self._write(_framed(burst))
             else:  # complete checksums hold for one segment only
@@ -184,19 +183,37 @@ class TunLink:
         if fd >= 0:
             os.close(fd)
 
-    def _write(self, iovec: list[Piece]) -> None:
-        """One packet to the device, or behind those that wait."""
-        if not self._queue:
+    def _write_packets(self, packets: list[bytes]) -> None:
+        """Whole packets to the device, or behind those that wait."""
+        fd = self._fd
+        queue = self._queue
+        write = os.write
+        for packet in packets:
+            if queue:
+                self._wait([packet])
+                continue
             try:
-                if len(iovec) == 1:
-                    os.write(self._fd, iovec[0])
-                else:
-                    os.writev(self._fd, iovec)
+                write(fd, packet)
             except BlockingIOError:
-                self._queue.append(iovec)
+                queue.append([packet])
             except OSError as error:
                 self._lost(error)
-        elif len(self._queue) < QUEUE_LIMIT:
+
+    def _write(self, iovec: list[Piece]) -> None:
+        """One packet to the device, or behind those that wait."""
+        if self._queue:
+            self._wait(iovec)
+            return
+        try:
+            os.writev(self._fd, iovec)
+        except BlockingIOError:
+            self._queue.append(iovec)
+        except OSError as error:
+            self._lost(error)
+
+    def _wait(self, iovec: list[Piece]) -> None:
+        """Behind those that wait, if there is room."""
+        if len(self._queue) < QUEUE_LIMIT:
             self._queue.append(iovec)
         else:
             self.overflowed += 1

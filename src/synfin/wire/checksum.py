@@ -8,7 +8,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.wire.endian import read_i64_be, read_u16
+from synfin.wire.endian import read_i16_le, read_i64_le
 from synfin.wire.pieces import Piece, as_bytes
 
 
@@ -25,7 +25,7 @@ def complement(total: i64) -> i64:
     return 0xFFFF - fold(total)
 
 
-# One big-integer remainder is the fastest loop the interpreter has; compiled code adds eight bytes a turn.
+# One big-integer remainder is the fastest loop the interpreter has; compiled code adds 32 bytes a turn.
 _COMPILED: Final = not hasattr(fold, "__code__")
 
 
@@ -36,25 +36,42 @@ def ones_sum(data: bytes) -> i64:
 
 def span_sum(data: bytes, start: i64, end: i64) -> i64:
     """`ones_sum(data[start:end])` for 0 <= start <= end <= len(data), without the copy when compiled."""
-    total: i64 = 0
     if _COMPILED:
-        at = start
-        while at + 8 <= end:
-            word = read_i64_be(data, at)
-            total += ((word >> 32) & 0xFFFFFFFF) + (word & 0xFFFFFFFF)
-            at += 8
-        while at + 2 <= end:
-            total += read_u16(data, at)
-            at += 2
-        if at < end:
-            octet: i64 = data[at]
-            total += octet << 8
-        return fold(total)
+        return swapped(fold(_little_endian_sum(data, start, end)))
     number: int = int.from_bytes(data[start:end], "big")
     if (end - start) & 1:
         number <<= 8
-    total = number % 0xFFFF
+    total: i64 = number % 0xFFFF
     return total if total or not number else 0xFFFF
+
+
+def _little_endian_sum(data: bytes, start: i64, end: i64) -> i64:
+    """The sum of what a little-endian machine reads: no byte is swapped in the loop (RFC 1071 2 B)."""
+    total: i64 = 0
+    at = start
+    while at + 32 <= end:
+        first = read_i64_le(data, at)
+        second = read_i64_le(data, at + 8)
+        third = read_i64_le(data, at + 16)
+        fourth = read_i64_le(data, at + 24)
+        total += ((first >> 32) & 0xFFFFFFFF) + (first & 0xFFFFFFFF)
+        total += ((second >> 32) & 0xFFFFFFFF) + (second & 0xFFFFFFFF)
+        total += ((third >> 32) & 0xFFFFFFFF) + (third & 0xFFFFFFFF)
+        total += ((fourth >> 32) & 0xFFFFFFFF) + (fourth & 0xFFFFFFFF)
+        at += 32
+    while at + 8 <= end:
+        first = read_i64_le(data, at)
+        total += ((first >> 32) & 0xFFFFFFFF) + (first & 0xFFFFFFFF)
+        at += 8
+    while at + 2 <= end:
+        word: int = read_i16_le(data, at)
+        wide: i64 = word
+        total += wide & 0xFFFF
+        at += 2
+    if at < end:
+        octet: i64 = data[at]
+        total += octet
+    return total
 
 
 def swapped(total: i64) -> i64:

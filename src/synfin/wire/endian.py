@@ -1,4 +1,4 @@
-"""Big-endian integers in bytes: the only door to `librt.strings`.
+"""Integers in bytes, big-endian but where a sum does not care: the only door to `librt.strings`.
 
 mypyc turns every use of the re-exported names, here and in importing modules, into inline machine code, so a compiled
 build needs librt. Interpreted code uses librt's C functions where it is installed, else `endian_plain`.
@@ -12,8 +12,10 @@ try:
     from librt.strings import (
         BytesWriter,
         read_i16_be,
+        read_i16_le,
         read_i32_be,
         read_i64_be,
+        read_i64_le,
         write_i16_be,
         write_i32_be,
         write_i64_be,
@@ -22,8 +24,10 @@ except ImportError:
     from synfin.wire.endian_plain import (  # type: ignore[assignment]
         BytesWriter,
         read_i16_be,
+        read_i16_le,
         read_i32_be,
         read_i64_be,
+        read_i64_le,
         write_i16_be,
         write_i32_be,
         write_i64_be,
@@ -34,8 +38,10 @@ __all__ = [
     "put_u16",
     "put_u32",
     "read_i16_be",
+    "read_i16_le",
     "read_i32_be",
     "read_i64_be",
+    "read_i64_le",
     "read_u16",
     "read_u32",
     "signed32",

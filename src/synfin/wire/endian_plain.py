@@ -43,6 +43,14 @@ def read_i64_be(b: bytes, index: i64, /) -> i64:
     return int.from_bytes(_span(b, index, 8), "big", signed=True)
 
 
+def read_i16_le(b: bytes, index: i64, /) -> i16:
+    return int.from_bytes(_span(b, index, 2), "little", signed=True)
+
+
+def read_i64_le(b: bytes, index: i64, /) -> i64:
+    return int.from_bytes(_span(b, index, 8), "little", signed=True)
+
+
 def write_i16_be(b: BytesWriter, n: i16, /) -> None:
     b.write(_I16.pack(n))
 

@@ -8,7 +8,7 @@ build(parse(x)) == x for canonical x hold (tests/properties). Canonical means: D
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.wire import ip as ip_layer
 from synfin.wire import options as tcp_options
@@ -16,10 +16,10 @@ from synfin.wire.checksum import complement, fold, ones_sum, pieces_sum, span_su
 from synfin.wire.endian import (
     BytesWriter,
     put_u16,
-    put_u32,
     read_i64_be,
     read_u16,
     read_u32,
+    signed32,
     write_i32_be,
     write_i64_be,
 )
@@ -141,6 +141,7 @@ class Segment(Options):
         return " ".join(parts) + ">"
 
 
+@mypyc_attr(acyclic=True)
 class Burst:
     """One outgoing IP packet of up to 64 KiB, and how to cut it into packets that fit a link."""
 
@@ -357,47 +358,43 @@ def split(burst: Burst) -> list[bytes]:
 
     # What no piece changes is cut out and summed once.
     six = header.version == 6
-    ip_front = whole[:4] if six else whole[:2]
-    ip_middle = whole[6:10]  # IPv4: fragment field, TTL, protocol
-    ip_back = whole[6 : start + 4] if six else whole[12 : start + 4]  # addresses and ports too
-    ack_offset = whole[start + 8 : start + 13]
-    window = whole[start + 14 : start + 16]
-    urgent_options = whole[start + 18 : data]
-    addresses = span_sum(whole, 8, 40) if six else span_sum(whole, 12, 20)
-    ip_sum = span_sum(whole, 0, 2) + ones_sum(ip_middle) + span_sum(whole, 12, start)
-    tcp_sum = addresses + PROTO_TCP + span_sum(whole, start, start + 4)
-    tcp_sum += ones_sum(ack_offset) + ones_sum(window) + ones_sum(urgent_options)
-    ident = read_u16(whole, 4)
+    first = read_u32(whole, 0)
+    second = read_u32(whole, 4)
+    third = read_u32(whole, 8)
+    ident = second >> 16
+    addresses = whole[8 : start + 4] if six else whole[12 : start + 4]  # and what else stands before SEQ
+    ack = read_u32(whole, start + 8)
+    control = read_u32(whole, start + 12)  # data offset, flags, window
+    urgent = read_u16(whole, start + 18)
+    options = whole[start + 20 : data]
+    ip_sum = (first >> 16) + (second & 0xFFFF) + (third >> 16) + span_sum(whole, 12, start)
+    tcp_sum = span_sum(whole, 8, 40) if six else span_sum(whole, 12, 20)
+    tcp_sum += PROTO_TCP + read_u32(whole, start) + ack + urgent + ones_sum(options)
     seq = read_u32(whole, start + 4)
-    flags: i64 = whole[start + 13]
     packets: list[bytes] = []
     at = data
     while at < end:
         stop = min(at + size, end)
-        piece_flags = flags
+        now = control
         if stop < end:
-            piece_flags &= ~(PSH | FIN)
+            now &= ~((PSH | FIN) << 16)
         if at > data and not burst.ace:
-            piece_flags &= ~CWR
+            now &= ~(CWR << 16)
         length = data - start + stop - at
         w = BytesWriter()
-        w.write(ip_front)
         if six:
-            put_u16(w, start - 40 + length)
+            write_i64_be(w, (signed32(first) << 32) | ((start - 40 + length) << 16) | (second & 0xFFFF))
         else:
-            put_u16(w, start + length)
-            put_u16(w, ident)
-            w.write(ip_middle)
-            put_u16(w, complement(ip_sum + start + length + ident))
+            check = complement(ip_sum + start + length + ident)
+            word: int = signed32((third & 0xFFFF0000) | check)
+            write_i64_be(w, (((first >> 16) << 48) | ((start + length) << 32) | (ident << 16) | (second & 0xFFFF)))
+            write_i32_be(w, word)
             ident = (ident + 1) & 0xFFFF
-        w.write(ip_back)
-        put_u32(w, seq)
-        w.write(ack_offset)
-        octet: int = piece_flags
-        w.append(octet)
-        w.write(window)
-        put_u16(w, complement(tcp_sum + length + seq + piece_flags + span_sum(whole, at, stop)))
-        w.write(urgent_options)
+        w.write(addresses)
+        write_i64_be(w, (signed32(seq) << 32) | ack)
+        check = complement(tcp_sum + length + seq + now + span_sum(whole, at, stop))
+        write_i64_be(w, (signed32(now) << 32) | (check << 16) | urgent)
+        w.write(options)
         packets.append(w.getvalue() + whole[at:stop])
         seq = (seq + stop - at) & _MASK32
         at = stop

@@ -1,6 +1,17 @@
+import random
+
 import pytest
 
-from synfin.wire.checksum import complement, fold, ones_sum, pieces_sum, pseudo_sum, span_sum
+from synfin.wire.checksum import (
+    _little_endian_sum,
+    complement,
+    fold,
+    ones_sum,
+    pieces_sum,
+    pseudo_sum,
+    span_sum,
+    swapped,
+)
 from synfin.wire.pieces import Piece
 
 
@@ -59,3 +70,10 @@ def test_the_pseudo_header_is_addresses_zero_protocol_and_length() -> None:
     assert pseudo_sum(addresses, 6, 20) == ones_sum(addresses + bytes.fromhex("00060014"))
     six = bytes(range(32))
     assert pseudo_sum(six, 58, 70000) == ones_sum(six + (70000).to_bytes(4, "big") + bytes.fromhex("0000003a"))
+
+
+@pytest.mark.parametrize("size", [*range(70), 1447, 1448, 65_535])
+def test_the_sum_of_words_read_little_endian_is_the_same_sum(size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    for start in (0, min(3, size)):
+        assert swapped(fold(_little_endian_sum(data, start, size))) == ones_sum(data[start:])

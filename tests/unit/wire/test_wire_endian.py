@@ -52,6 +52,8 @@ def test_the_plain_functions_agree_with_the_ones_in_use() -> None:
         assert endian_plain.read_i16_be(data, at) == endian.read_i16_be(data, at)
         assert endian_plain.read_i32_be(data, at) == endian.read_i32_be(data, at)
         assert endian_plain.read_i64_be(data, at) == endian.read_i64_be(data, at)
+        assert endian_plain.read_i16_le(data, at) == endian.read_i16_le(data, at)
+        assert endian_plain.read_i64_le(data, at) == endian.read_i64_le(data, at)
     plain, used = endian_plain.BytesWriter(), endian.BytesWriter()
     plain.append(200)
     used.append(200)
