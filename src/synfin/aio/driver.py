@@ -13,6 +13,7 @@ pass and own addresses are reached. Only the first way needs a loop with add_rea
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from synfin.links.link import Link
@@ -47,6 +48,7 @@ class Driver:
         self._serve = serve
         self._on_lost = on_lost
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._seconds = _not_open
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._serve_scheduled = False
@@ -60,6 +62,9 @@ class Driver:
         self._patience: asyncio.TimerHandle | None = None  # while output waits for outgoing()
         self._abandoned = False  # nobody asks for what goes out
         self._after_run: Callable[[], None] | None = None
+        # one object each for all transports that keep them
+        self.serve_soon = self.schedule_serve
+        self.flush_soon = self.schedule_flush
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -69,6 +74,9 @@ class Driver:
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to run on `loop`."""
         self._loop = loop
+        # asyncio's own loops have no clock but this one; it is read several times for each packet
+        plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+        self._seconds = time.monotonic if plain else loop.time
         if self._link is not None:
             loop.add_reader(self._link.fileno(), self._on_readable)
 
@@ -102,9 +110,8 @@ class Driver:
             self._tunnel.close()
 
     def clock(self) -> int:
-        """The loop's time in microseconds."""
-        assert self._loop is not None
-        return int(self._loop.time() * 1_000_000)
+        """The loop's time in microseconds; RuntimeError before it was opened."""
+        return int(self._seconds() * 1_000_000)
 
     def after_each_run(self, call: Callable[[], None] | None) -> None:
         """Have `call` called whenever the stack has been polled; None: no more."""
@@ -321,3 +328,7 @@ class Driver:
             self._on_lost(error)
             return False
         return True
+
+
+def _not_open() -> float:
+    raise RuntimeError("the host is not open: use `async with Host(...)`")

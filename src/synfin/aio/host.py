@@ -92,6 +92,7 @@ class Host:
         self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace)
         carrier = link if send is None else TunnelLink(send, config.mtu)
         self._engine = Engine(self.stack, carrier, verify_checksums, self._on_link_lost)
+        self._driver = self._engine.driver
         self._closing: asyncio.Future[None] | None = None
         self._control_path = control_path(control) if isinstance(control, str) else control
         self._control: ControlSocket | None = None
@@ -198,12 +199,15 @@ class Host:
         Raises TypeError for what is no bytes, OSError(ENOTCONN) after the host was closed, RuntimeError before it is
         open and in another thread than its loop's: there, `loop.call_soon_threadsafe(host.receive, packet)`.
         """
-        if not isinstance(packet, (bytes, bytearray, memoryview)):
-            raise TypeError(f"a packet is a bytes-like object, not {type(packet).__name__!r}")
-        if self._engine.driver.closed:
+        if type(packet) is not bytes:
+            if not isinstance(packet, (bytes, bytearray, memoryview)):
+                raise TypeError(f"a packet is a bytes-like object, not {type(packet).__name__!r}")
+            packet = bytes(packet)
+        driver = self._driver
+        if driver.closed:
             raise errors.oserror(errors.NOT_CONNECTED, f"{self!r}")
         self._engine.check_thread()
-        self._engine.driver.receive(packet if type(packet) is bytes else bytes(packet))
+        driver.receive(packet)
 
     def deliver(self, packets: list[bytes]) -> None:
         """A batch of IP packets, as the loop itself gives it: users are served in this call. Nothing once closed."""

@@ -23,11 +23,37 @@ from synfin.tcp.connection import Connection
 from synfin.tcp.turn import WRITABLE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
+NO_EXTRA: Final[dict[str, Any]] = {}  # of all transports: get_extra_info() answers by itself
 MAX_READ: Final = 256 * 1024  # bytes given to a protocol at once, as by asyncio's own transports
 
 
 class Transport(transports._FlowControlMixin, asyncio.Transport, User):
     """What a Host gives to a protocol. on_end: it is over, the protocol has been told. face: if it has one already."""
+
+    # Half of what an idle connection's transport would take; __dict__ exists only once somebody sets another attribute.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_begun",
+        "_buffered",
+        "_clock",
+        "_closing",
+        "_connection",
+        "_context",
+        "_ended",
+        "_eof_sent",
+        "_eof_told",
+        "_error",
+        "_face",
+        "_lost",
+        "_on_end",
+        "_paused",
+        "_protocol",
+        "_reading",
+        "_schedule",
+        "_schedule_flush",
+        "_writes_lost",
+    )
 
     # asyncio's own attributes by which start_tls() and sendfile() know what a transport can do
     _start_tls_compatible = True
@@ -51,12 +77,12 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         on_end: Callable[[Transport], None] | None = None,
         face: SocketFace | None = None,
     ) -> None:
-        super().__init__(None, engine.loop)
+        super().__init__(NO_EXTRA, engine.loop)
         self._connection = connection
         self._context = context
         self._clock = engine.clock
-        self._schedule = engine.driver.schedule_serve
-        self._schedule_flush = engine.driver.schedule_flush
+        self._schedule = engine.driver.serve_soon
+        self._schedule_flush = engine.driver.flush_soon
         self._on_end = on_end
         self._begun = False  # connection_made was called
         self._reading = False  # data may be given to the protocol; some turns after connection_made
@@ -250,24 +276,22 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         """The connection has something: give it to the protocol, one thing of what was received."""
         if not self._begun or self._ended:
             return False
-        told = self._may_receive() and self._receive()
-        if self._connection.error:
+        connection = self._connection
+        told = self._reading and not self._paused and not self._closing and self._receive(connection)
+        if connection.error:
             if not told and not self._error_waits():
-                self._force_close(errors.oserror(self._connection.error))
+                self._force_close(errors.oserror(connection.error))
         elif events & WRITABLE:
             self._on_writable()
         if self._face is not None:
             self._face.refresh()
         return told and self._has_more()
 
-    def _may_receive(self) -> bool:
-        return self._reading and not self._paused and not self._closing
-
     def _has_more(self) -> bool:
         """To be received, or an error after what was."""
         if self._connection.error:
             return not self._ended
-        if not self._may_receive():
+        if self._paused or self._closing:
             return False
         return self._connection.receiver.ready_bytes > 0 or (self._is_at_end() and not self._eof_told)
 
@@ -281,13 +305,13 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             return False
         return self._paused or self._eof_told or not self._reading
 
-    def _receive(self) -> bool:
+    def _receive(self, connection: Connection) -> bool:
         """Give what was received to the protocol; False: there is nothing."""
-        if self._connection.receiver.ready_bytes:
+        if connection.receiver.ready_bytes:
             if self._buffered:
                 self._fill_buffer()
                 return True
-            self._call("data_received", self._connection.read_joined(self._clock(), MAX_READ))
+            self._call("data_received", connection.read_joined(self._clock(), MAX_READ))
             return True
         if self._is_at_end() and not self._eof_told:
             self._eof_told = True
