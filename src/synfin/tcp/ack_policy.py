@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 # An ACK for a whole window is one loss away from a timeout, so within one batch some go at once. RFC 5681 4.2's SHOULD,
 # an ACK for at least every second full segment, holds across batches; within one this departs from it, since each ACK
@@ -17,6 +17,7 @@ BURSTS_AT_ONCE: Final = 256 * 1024  # bytes; a device that merges hands over up 
 FIRST_ROUNDS: Final = 64 * 1024  # bytes of a connection in which every second segment is acknowledged at once
 
 
+@mypyc_attr(acyclic=True)
 class AckPolicy:
     """due: an ACK goes at the next poll. deadline: else it goes then; 0: nothing waits to be acknowledged."""
 

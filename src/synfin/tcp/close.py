@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from synfin.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -49,6 +51,7 @@ _STATE: Final = (
 )
 
 
+@mypyc_attr(acyclic=True)
 class Closer:
     """The facts about the end of a connection."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 DUP_THRESHOLD: Final = 3  # so much reordering is no loss
 
 
+@mypyc_attr(acyclic=True)
 class DupAcks:
     """Since SND.UNA last moved. bytes: what they say has left the network, one segment each."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 
+@mypyc_attr(acyclic=True)
 class KeepAlive:
     """Exists only on connections that asked for it. heard(): a segment from the peer was accepted."""
 

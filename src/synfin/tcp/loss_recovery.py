@@ -34,6 +34,8 @@ UNDONE: Final = 4096  # what was taken for lost was not: recovery, and what it h
 TAIL_MENDED: Final = 16384  # the tail-loss probe has mended a loss that nothing else shows
 MARKED: Final = 32768  # a router has marked packets: cwnd answers
 
+NO_RECOVERY: Final = Recovery()  # of all connections that have had none; nobody writes to it
+
 
 class LossRecovery:
     """Of one connection. Offsets from ISS; una, nxt: SND.UNA before the ACK in hand, and SND.NXT."""
@@ -47,7 +49,7 @@ class LossRecovery:
         self.tail: TailProbe | None = None
         self.marks: Marks | None = None  # where ECN was agreed on
         self.rate: Rate = Rate()
-        self.recovery: Recovery = Recovery()
+        self.recovery: Recovery = NO_RECOVERY  # until there is one: most connections never lose anything
         self.path: PathProbe | None = None  # while it is in doubt or searched for what the path carries
         self.path_news: i64 = 0
         self.vanished: i64 = 1  # large segments lost since one arrived; that none ever has counts as one
@@ -164,6 +166,7 @@ class LossRecovery:
         lost = self._tell_lost(board)
         if recovery.phase == NONE and board.lost > self._excused(board):
             result |= self._enter_fast(flight, ack if advanced else una, nxt, recoverable, flight_size, now)
+            recovery = self.recovery
         sample.ecn = 0
         if self.marks is not None:
             sample.ecn = self.marks.on_delivered(board.newly, self.mss)
@@ -330,9 +333,15 @@ class LossRecovery:
         flight.board.lose_sent_until(now)
         if flight.dups is not None:
             flight.dups.reset()
-        self.recovery.enter_smaller(nxt)
+        self._own_recovery().enter_smaller(nxt)
 
     # ---- which recovery ----
+
+    def _own_recovery(self) -> Recovery:
+        """Made for the first one, and kept."""
+        if self.recovery is NO_RECOVERY:
+            self.recovery = Recovery()
+        return self.recovery
 
     def _on_echo(self, marks: Marks, ack: i64, nxt: i64, flight_size: i64, now: i64) -> i64:
         """The peer tells of marks. Once a window of data cwnd answers them, and not where it has answered a loss."""
@@ -349,7 +358,7 @@ class LossRecovery:
 
     def _enter_fast(self, flight: Flight, una: i64, nxt: i64, recoverable: i64, flight_size: i64, now: i64) -> i64:
         """Something is lost, as ACKs tell: fast recovery begins, and cwnd answers once for all of it."""
-        self.recovery.enter_fast(una, nxt, recoverable)
+        self._own_recovery().enter_fast(una, nxt, recoverable)
         marks = self.marks
         if marks is None or not marks.answers_loss(una):
             self.congestion.on_loss(now, flight_size)
@@ -445,7 +454,7 @@ class LossRecovery:
         if flight.dups is not None:
             flight.dups.reset()
         self._tell_lost(board)
-        self.recovery.enter_loss(una, nxt, tries > 1)
+        self._own_recovery().enter_loss(una, nxt, tries > 1)
         if probing:
             self.recovery.frto = False  # as Linux: what the probe has to do with it, F-RTO can't tell
         self.congestion.on_rto(now, flight_size, tries == 1)

@@ -6,9 +6,10 @@ It also ends the sender's silly-window wait: what fits is sent when nothing else
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 
+@mypyc_attr(acyclic=True)
 class Persist:
     """Exists while it runs. unanswered: probes since the peer was last heard.
 

@@ -6,9 +6,10 @@ packets, or by one segment more on an ACK that moves SND.UNA and shows no furthe
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 
+@mypyc_attr(acyclic=True)
 class Prr:
     """One fast recovery. flight: RecoverFS, what could still be delivered when it began."""
 

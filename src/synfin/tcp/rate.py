@@ -6,12 +6,13 @@ path idle meanwhile. Names there: C.delivered, C.lost, C.delivered_time, C.first
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.congestion.base import AckSample
 from synfin.tcp.scoreboard import Sent
 
 
+@mypyc_attr(acyclic=True)
 class Rate:
     """Of one connection, for life."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.wire.pieces import Piece, cut, joined
 
@@ -29,6 +29,7 @@ RUN_COST: Final = 144  # three int objects, a place in each of three lists that 
 JOIN_BELOW: Final = 8192  # pieces up to this size together are one: five segments of Ethernet cost as much as one
 
 
+@mypyc_attr(acyclic=True)
 class Reassembly:
     """starts[i] <= run i < ends[i] < starts[i + 1]."""
 

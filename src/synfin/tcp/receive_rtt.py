@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 MAX_RTT_US: Final = 60_000_000  # longer is no path but a lie; times what is read meanwhile it must fit i64
 MIN_RTT_US: Final = 1000  # one timestamp tick; a window too large for a shorter path does no harm
 NEVER: Final = 1 << 62
 
 
+@mypyc_attr(acyclic=True)
 class ReceiveRtt:
     """us: the estimate, 0 unknown. edge: on_window() is due when RCV.NXT has passed it."""
 

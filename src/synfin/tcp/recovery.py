@@ -7,13 +7,14 @@ again, and what their ACKs deliver tells whether the timeout was spurious.
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.prr import Prr
 from synfin.tcp.undo import Undo
 
 
+@mypyc_attr(acyclic=True)
 class Recovery:
     """Of one connection, for life."""
 

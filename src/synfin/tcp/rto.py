@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 GRANULARITY_US: Final = 1000
 MIN_RTT_AGE_US: Final = 300_000_000  # Linux: tcp_min_rtt_wlen; a path may have become longer for good
 
 
+@mypyc_attr(acyclic=True)
 class Rto:
     """All times in microseconds."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.wire.pieces import Piece
 
@@ -21,6 +21,7 @@ NO_PIECES: Final[list[bytes]] = []
 NO_STARTS: Final[list[int]] = []
 
 
+@mypyc_attr(acyclic=True)
 class SendBuffer:
     """start <= every byte kept < end. An ACK of offset n releases all below n."""
 

@@ -53,17 +53,20 @@ class SendState:
         self.mss: i64 = mss
         self.asked: Asked = NOTHING
         self.tally: Tally | None = None  # once there was something to send
+        # the flags side by side: each takes one byte then, and not eight
         self.nodelay: bool = config.nodelay
+        self._orphan: bool = False  # the user has closed: nobody is left to decide that the peer had time enough
+        self.pacing: bool = config.pacing
+        self._must_send: bool = False  # one segment of what is lost goes whatever cwnd says (RFC 6298 5.4)
+        self._probed: bool = False  # one number beyond the window was sent and is in no record
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
-        self._orphan: bool = False  # the user has closed: nobody is left to decide that the peer had time enough
         self._stalled: i64 = 0  # timeouts of an orphan, answered or not, since SND.UNA last moved
         self.buffer: SendBuffer = SendBuffer()
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
         self.losses: LossRecovery = LossRecovery(congestion, config.scoreboard_limit)
         self.persist: Persist | None = None  # while it runs
         self.pacer: Pacer | None = None  # once a round trip is known to be long enough
-        self.pacing: bool = config.pacing
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
         self._config: Config = config
         self.user_timeout_us: i64 = config.user_timeout_us
@@ -71,8 +74,6 @@ class SendState:
         self._last_sent_at: i64 = now
         self._small_end: i64 = 0  # end of the last segment sent shorter than an MSS (Minshall's Nagle)
         self._limited_until: i64 = 0  # data below this was sent while cwnd held more of it back
-        self._must_send: bool = False  # one segment of what is lost goes whatever cwnd says (RFC 6298 5.4)
-        self._probed: bool = False  # one number beyond the window was sent and is in no record
 
     # ---- the handshake is done ----
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.timer import TIMER_GRACE_US
 
@@ -16,6 +16,7 @@ MAX_ACK_DELAY_US: Final = 200_000  # TLP.max_ack_delay: as Linux, whose delayed 
 NO_RTT_US: Final = 1_000_000
 
 
+@mypyc_attr(acyclic=True)
 class TailProbe:
     """Of one connection that has agreed on SACK, for life: what a probe has mended shows with the next flight."""
 

@@ -40,6 +40,7 @@ class Tcb(Turn):
     def __init__(self, env: Environment, key: bytes, iss: i64, mtu: i64, now: i64) -> None:
         super().__init__()
         config = env.config
+        self.want_writable: bool = False  # beside the flags of Turn
         self.env: Environment = env
         self.key: bytes = key
         self.key_out: bytes = reverse_key(key)
@@ -50,7 +51,6 @@ class Tcb(Turn):
         self.peer_mss: i64 = 0
         self.error: int = errors.NONE  # why it failed
         self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
-        self.want_writable: bool = False
         self.user: object | None = None  # whoever holds this connection
         make = factory(config.congestion_control)
         self.sender: Sender = Sender(config, make(mtu - headers_bytes(key)), 536, now)

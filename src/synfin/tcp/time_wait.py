@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt, seq_lt
@@ -26,6 +26,7 @@ REUSE: Final = 3  # a SYN that may begin a new connection
 CHALLENGE: Final = 4  # an ACK to what brings no text, rarely: two records that disagree must not talk for ever
 
 
+@mypyc_attr(acyclic=True)
 class TimeWait:
     """A record, unpacked."""
 

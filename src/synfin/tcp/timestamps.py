@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 MASK: Final = 0xFFFFFFFF
 HALF: Final = 0x80000000
@@ -20,6 +20,7 @@ def ts_clock(now: i64, offset: i64) -> i64:
     return (now // TICK_US + offset) & MASK
 
 
+@mypyc_attr(acyclic=True)
 class Timestamps:
     """TS.Recent and Last.ACK.sent of one connection."""
 

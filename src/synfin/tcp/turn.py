@@ -25,9 +25,9 @@ class Turn(Timed):
 
     def __init__(self) -> None:
         super().__init__()
+        self._events: i64 = 0
         self.active: bool = False  # stands in Environment.active
         self.waiting: bool = False  # stands in Environment.ready
-        self._events: i64 = 0
 
     def take_events(self) -> int:
         """What happened since the last call, as a mask; the caller has been served."""

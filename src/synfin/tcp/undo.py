@@ -6,11 +6,12 @@ word that all of it came twice, or, after a timeout, by the delivery of what was
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.timestamps import TICK_US
 
 
+@mypyc_attr(acyclic=True)
 class Undo:
     """One recovery, and until the next one begins: D-SACKs come a round trip late. una: SND.UNA when it began."""
 

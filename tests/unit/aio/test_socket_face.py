@@ -14,6 +14,7 @@ import pytest
 
 from synfin.aio.socket_face import Face, SocketFace
 from synfin.tcp.config import Config
+from synfin.tcp.recovery import Recovery
 from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Pair, Recorder, hosts, joined
 from tests.unit.aio.virtual import run, settle
 
@@ -338,6 +339,7 @@ def test_tcp_info_is_linuxs_struct() -> None:
         board.begin(0, 0)
         board.sack(5_001, 10_001)
         board.lose_at(1, 5_000)
+        losses.recovery = Recovery()
         losses.recovery.enter_fast(1, 20_001, 20_000)
         hurt = face.getsockopt(TCP, INFO, 256)
         assert isinstance(hurt, bytes)

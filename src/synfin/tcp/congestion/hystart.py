@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.congestion.base import AckSample
 
@@ -23,6 +23,7 @@ CSS_ROUNDS: Final = 5
 INFINITY: Final = 1 << 62
 
 
+@mypyc_attr(acyclic=True)
 class HyStart:
     """One slow start from an unknown ssthresh.
 
