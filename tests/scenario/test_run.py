@@ -174,6 +174,13 @@ def test_what_comes_to_a_host_that_is_down_is_lost() -> None:
     assert (request.fate, request.refused) == ("lost", "the host is down")
 
 
+def test_a_crash_ends_a_half_open_entry_and_time_wait_as_well() -> None:
+    for host, at_us, state in (("server", 15_000, "SYN-RCVD"), ("client", 200_000, "TIME-WAIT")):
+        steps = (*CONVERSATION.steps, Step(host=host, do="crash", at_us=at_us))
+        result = run(replace(CONVERSATION, steps=steps, until_us=500_000))
+        assert result.states_of(host)[-2:] == [state, "CLOSED"]
+
+
 def test_a_host_that_is_up_can_not_be_restarted() -> None:
     steps = (Step(host="server", do="restart", at_us=5), Step(host="server", do="crash", at_us=6, program=1),
              Step(host="server", do="crash", at_us=7, program=2))  # fmt: skip

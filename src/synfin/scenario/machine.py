@@ -13,8 +13,8 @@ from synfin.scenario.model import Host, Step
 from synfin.scenario.programs import DONE, FAILED, Life, Outcome, Program
 from synfin.stack.stack import Stack
 from synfin.tcp.connection import Connection
-from synfin.tcp.states import CLOSED, TIME_WAIT
-from synfin.tcp.trace import CAUSE_USER, Trace, TransitionEvent
+from synfin.tcp.states import CLOSED, LISTEN
+from synfin.tcp.trace import CAUSE_USER, Event, Trace, TransitionEvent
 from synfin.wire.segment import Burst
 
 POWER_OFF: Final = "power off: all is forgotten, and nobody is told"
@@ -50,6 +50,7 @@ class Machine:
         self._label = label
         self._opened = opened
         self._trace = trace
+        self._states: dict[bytes, int] = {}  # of connections, half-open entries and TIME-WAIT, as the trace tells it
         self._lives = 0
         numbers = sorted({step.program for step, _ in steps})
         self._programs = [Program([each for each in steps if each[0].program == n], begin, address_of) for n in numbers]
@@ -68,8 +69,13 @@ class Machine:
     def _boot(self) -> None:
         self._lives += 1
         entropy = random.Random(f"{self._label} {self._lives}").randbytes
-        stack = Stack([self.address], self._config, entropy=entropy, name=self.name, trace=self._trace)
+        stack = Stack([self.address], self._config, entropy=entropy, name=self.name, trace=self._record)
         self.life = Life(stack, lambda connection: self._opened(self.name, connection))
+
+    def _record(self, event: Event) -> None:
+        if isinstance(event, TransitionEvent):
+            self._states[event.key] = event.after
+        self._trace(event)
 
     # ---- programs ----
 
@@ -136,14 +142,13 @@ class Machine:
 
     def _crash(self, now: int) -> None:
         assert self.life is not None
-        stack = self.life.stack
-        stack.set_trace(None)
+        self.life.stack.set_trace(None)
         self.life = None
         self.causes.clear()
-        for connection in stack.connections():
-            state = connection.state
-            if state != CLOSED and state != TIME_WAIT:
-                self._trace(TransitionEvent(now, self.name, connection.key, state, CLOSED, POWER_OFF, "", CAUSE_USER))
+        for key, state in self._states.items():
+            if state not in (CLOSED, LISTEN):
+                self._trace(TransitionEvent(now, self.name, key, state, CLOSED, POWER_OFF, "", CAUSE_USER))
+        self._states.clear()
 
     # ---- packets and timers ----
 

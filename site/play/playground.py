@@ -1,0 +1,153 @@
+"""What the page asks of Python, in its worker: each function takes and gives JSON text.
+
+Rule for the next editor: what comes in is a stranger's; whatever it is, an answer comes out, with `error` in it if need
+be. Nothing of TCP and nothing of drawing is here.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from synfin.scenario import (
+    Result,
+    Scenario,
+    ScenarioError,
+    as_plain,
+    as_test,
+    compare,
+    from_fragment,
+    from_json,
+    run,
+    to_fragment,
+    to_json,
+    write_capture,
+)
+from synfin.scenario.examples import EXAMPLES
+from synfin.view import figure_svg, svg
+from synfin.view.diagram import connections
+from synfin.view.plots import connection_figure
+from synfin.view.timeline import Timelines
+
+FEW = 300  # segments that are drawn one by one; of more, plain data is folded
+_REASON = re.compile(r"(?P<who>[^:]+): (?:(?P<change>[A-Z0-9-]+ -> [A-Z0-9-]+): )?(?P<what>.*?)(?P<rfc> \([^()]*\))?")
+
+
+class _Speech:
+    """Puts phrases into the reader's language; English until `speak` is told another."""
+
+    catalogue: Any = None
+
+    def __call__(self, text: str) -> str:
+        return text if self.catalogue is None else str(self.catalogue(text))
+
+
+_say = _Speech()
+
+
+def speak(phrases: str) -> None:
+    """From now on drawings and reasons are in the language of this catalogue; "{}" for English."""
+    known = json.loads(phrases)
+    if known:
+        from words import Catalogue
+
+        _say.catalogue = Catalogue(known)
+
+
+def examples() -> str:
+    """All examples, by name."""
+    return json.dumps({name: json.loads(to_json(scenario)) for name, scenario in EXAMPLES.items()})
+
+
+def opened(text: str) -> str:
+    """A scenario from a file or from an address."""
+    return _answer(lambda: {"scenario": _plain(from_json(text) if text.lstrip()[:1] == "{" else from_fragment(text))})
+
+
+def ran(text: str, before: str, width: int) -> str:
+    """A run, drawn for that width, with what differs from the run of the scenario `before` ("": nothing to compare)."""
+
+    def work() -> dict[str, Any]:
+        result = _run(text)
+        told = as_plain(result, compare(_run(before), result) if before else None)
+        for one in told["segments"]:
+            one["reasons"] = [_reason(reason) for reason in one["reasons"]]
+        for one in told["states"]:
+            one["said"] = _say(one["reason"])
+        rows = connections(
+            result.events,
+            fold=len(result.segments) > FEW,
+            began=result.base_us,
+            refs=lambda event: result.refs.get(event, ()),
+        )
+        return {
+            "result": told,
+            "fragment": to_fragment(result.scenario),
+            "diagram": svg.drawing(rows, width=width, title=result.scenario.title, say=_say),
+        }
+
+    return _answer(work)
+
+
+def plotted(text: str, width: int) -> str:
+    """What each end of each connection sent over time, with cwnd and windows, as drawings."""
+
+    def work() -> dict[str, Any]:
+        timelines = Timelines()
+        for event in _run(text).events:
+            timelines(event)
+        figures = []
+        for connection in timelines.connections[:4]:
+            figure = connection_figure(connection)
+            if _say.catalogue is not None:
+                figure = _say.catalogue.figure(figure)
+            figures.append(figure_svg.drawing(figure, width=max(width, 480)))
+        return {"figures": figures}
+
+    return _answer(work)
+
+
+def saved(text: str, kind: str) -> str | bytes:
+    """The run or the scenario as a file."""
+    result = _run(text)
+    if kind == "pcapng":
+        file = io.BytesIO()
+        write_capture(result, file, samples=True)
+        return file.getvalue()
+    return as_test(result) if kind == "pytest" else to_json(result.scenario)
+
+
+def state_diagram() -> str:
+    """The states and what leads from one to the other."""
+    from state_diagram import drawing
+
+    return str(drawing(_say))
+
+
+@lru_cache(maxsize=4)
+def _run(text: str) -> Result:
+    return run(from_json(text))
+
+
+def _plain(scenario: Scenario) -> Any:
+    return json.loads(to_json(scenario))
+
+
+def _reason(reason: str) -> dict[str, str]:
+    """A line of the trace in its parts, its words in the reader's language."""
+    found = _REASON.fullmatch(reason)
+    if found is None:
+        return {"who": "", "change": "", "what": reason, "rfc": ""}
+    parts = {name: text or "" for name, text in found.groupdict().items()}
+    return {**parts, "what": _say(parts["what"]), "rfc": parts["rfc"].strip(" ()")}
+
+
+def _answer(work: Callable[[], dict[str, Any]]) -> str:
+    try:
+        return json.dumps(work())
+    except ScenarioError as error:
+        return json.dumps({"error": str(error), "place": error.place})
