@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.world import MS, World, life, sent
-from synfin.tcp.connection import Connection
-from synfin.tcp.trace import TransitionEvent
-from synfin.wire.tcp_header import FIN
+from synfin.lab.played import MS, OPENED_US, SECOND, after, ending, opens, played, program, third
+from synfin.lab.world import life, sent
+from synfin.scenario.result import Result
 
 WHY = """
 A connection is two streams, and each side ends its own: FIN says "I will send no more", nothing about the other
@@ -16,33 +15,26 @@ send. Who sends the first FIN ends in TIME-WAIT; if both do, both end there, by 
 """
 
 
-def _world(settings: Settings) -> tuple[World, Connection, Connection]:
-    world = World(settings.seed)
-    world.listen()
-    world.at_client.at_end = lambda connection, now: None
-    mine, theirs = world.opened()
-    world.events.clear()
-    return world, mine, theirs
-
-
-def _ended(finding: Finding, world: World, key: str, title: str) -> tuple[list[str], list[str], int]:
+def _ended(finding: Finding, result: Result, key: str, title: str) -> tuple[list[str], list[str], int]:
     """Draw it; the states of both sides, and how many segments there were."""
-    finding.draw(title, world.third + world.events)
-    client, server = life(world.events, "client"), life(world.events, "server")
-    segments = sent(world.events)
+    events = after(result, OPENED_US)
+    finding.draw(title, third(result) + events)
+    client, server = life(events, "client"), life(events, "server")
+    segments = sent(events)
     finding.data[key] = {"client": client, "server": server, "segments": len(segments)}
     return client, server, len(segments)
 
 
 def four(settings: Settings, finding: Finding) -> None:
     """The server has something to do between the client's FIN and its own."""
-    world, mine, theirs = _world(settings)
-    world.at_server.at_end = lambda connection, now: None
-    mine.shutdown(world.now)
-    world.advance(settings["think_ms"] * MS)
-    theirs.close(world.now)
-    world.advance(100 * MS)
-    client, server, count = _ended(finding, world, "four", "Four segments: the server closes a little later")
+    closes = OPENED_US + settings["think_ms"] * MS
+    result = played(
+        settings,
+        program("client", opens(), {"do": "shutdown", "at_us": OPENED_US}),
+        program("server", "listen", "accept", {"do": "close", "at_us": closes}),
+        until_us=closes + 100 * MS,
+    )
+    client, server, count = _ended(finding, result, "four", "Four segments: the server closes a little later")
     finding.expect("four segments close it, when the server's FIN comes later than its ACK", count == 4)
     finding.expect(
         "the client: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT",
@@ -55,12 +47,14 @@ def four(settings: Settings, finding: Finding) -> None:
 
 def three(settings: Settings, finding: Finding) -> None:
     """The server closes as soon as it hears of the client's FIN."""
-    world, mine, _ = _world(settings)
-    mine.shutdown(world.now)
-    world.advance(200 * MS)
-    client, _, count = _ended(finding, world, "three", "Three segments: the server has no more to say")
+    result = played(
+        settings,
+        program("client", opens(), {"do": "shutdown", "at_us": OPENED_US}),
+        program("server", "listen", "accept", "read", "close"),
+    )
+    client, _, count = _ended(finding, result, "three", "Three segments: the server has no more to say")
     finding.expect("three segments close it, when the server closes at once", count == 3)
-    arrivals = [event.at for event in world.events if isinstance(event, TransitionEvent) and event.host == "client"]
+    arrivals = [change.at_us for change in result.states if change.host == "client"]
     finding.expect(
         "the client passes FIN-WAIT-2 and enters TIME-WAIT by the same segment",
         client[-2:] == ["FIN-WAIT-2", "TIME-WAIT"] and arrivals[-1] == arrivals[-2],
@@ -69,36 +63,34 @@ def three(settings: Settings, finding: Finding) -> None:
 
 def half_close(settings: Settings, finding: Finding) -> None:
     """The client has said all; the answer is still coming."""
-    world, mine, theirs = _world(settings)
-    answer = b"a" * settings["bytes"]
-
-    def at_end(connection: Connection, now: int) -> None:
-        connection.write(answer)
-        connection.shutdown(now)
-
-    world.at_server.at_end = at_end
-    mine.write(b"question")
-    mine.shutdown(world.now)
-    world.advance(5000 * MS)
-    client, server, _ = _ended(finding, world, "half_close", "Half-close: the answer comes after the client's FIN")
+    size = settings["bytes"]
+    answer = [{"do": "write", "bytes": size}] if size else []
+    result = played(
+        settings,
+        program("client", opens(), {"do": "write", "bytes": 8, "at_us": OPENED_US}, "shutdown", "read"),
+        program("server", "listen", "accept", "read", *answer, "shutdown"),
+        until_us=5 * SECOND,
+    )
+    client, server, _ = _ended(finding, result, "half_close", "Half-close: the answer comes after the client's FIN")
     finding.expect(
-        f"all {len(answer)} bytes of the answer arrive after the client's FIN",
-        len(answer) > 0 and world.at_client.text_of(mine) == answer,
+        f"all {size} bytes of the answer arrive after the client's FIN",
+        size > 0 and ending(result, "client", "read").bytes == size,
     )
     finding.expect(
         "the client had heard nothing but ACKs when it ended its stream",
-        client[1] == "FIN-WAIT-1" and server[-1] == "CLOSED" and theirs.error == 0,
+        client[1] == "FIN-WAIT-1" and server[-1] == "CLOSED" and {each.error for each in result.outcomes} == {""},
     )
 
 
 def simultaneous(settings: Settings, finding: Finding) -> None:
     """Both close in the same moment: the FINs cross."""
-    world, mine, theirs = _world(settings)
-    mine.close(world.now)
-    theirs.close(world.now)
-    world.advance(200 * MS)
-    client, server, _ = _ended(finding, world, "simultaneous", "Simultaneous close: the FINs cross")
-    fins = [host for _, host, seg in sent(world.events) if seg.flags & FIN]
+    result = played(
+        settings,
+        program("client", opens(), {"do": "close", "at_us": OPENED_US}),
+        program("server", "listen", "accept", {"do": "close", "at_us": OPENED_US}),
+    )
+    client, server, _ = _ended(finding, result, "simultaneous", "Simultaneous close: the FINs cross")
+    fins = [one.sender for one in result.segments if "FIN" in one.flags]
     finding.expect(
         "each side sends one FIN, and both pass through CLOSING to TIME-WAIT",
         sorted(fins) == ["client", "server"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.world import SECOND, World, life, sent
-from synfin.tcp import errors
-from synfin.tcp.connection import Connection
-from synfin.tcp.states import ESTABLISHED
-from synfin.wire.tcp_header import RST
+from synfin.lab.played import OPENED_US, SECOND, after, ending, opens, played, program, third
+from synfin.lab.world import life, sent
+from synfin.scenario.model import MAX_TIME_US
+from synfin.scenario.model import Settings as HostSettings
+from synfin.scenario.programs import DONE, Outcome
+from synfin.scenario.result import Result
 
 WHY = """
 A connection is nothing but the memory of its two ends. If one end forgets, the other learns of it only by a segment:
@@ -16,92 +17,94 @@ an ACK of the old connection, which that side resets before it tries again (RFC 
 challenge). Who is silent learns nothing, and must not give up: silence is no failure. Keep-alive is a question asked
 into the silence; it is off unless the program asks for it (RFC 9293 3.8.4).
 """
-DAY = 86400 * SECOND
+RESET = "ConnectionResetError (ECONNRESET)"
+TIMED_OUT = "TimeoutError (ETIMEDOUT)"
+CRASH = ({"do": "crash", "at_us": OPENED_US}, {"do": "restart", "at_us": OPENED_US})  # power off, power on
 
 
-def _until_told(world: World, survivor: Connection) -> None:
-    """Until its program hears of it; a day at most."""
-    world.link.run(lambda: survivor.error != 0, world.now + DAY)
+def _silence_s(result: Result, told: Outcome) -> float:
+    """How long the survivor heard nothing until its program was told, in seconds; -1: it never was."""
+    return (told.ended_us - result.segments[2].sent_us) / SECOND if told.error else -1.0
 
 
 def survivor_sends(settings: Settings, finding: Finding) -> None:
     """The server crashes; the client's next data finds out."""
-    world = World(settings.seed)
-    world.listen()
-    mine, _ = world.opened()
-    world.events.clear()
-    world.crash("server")
-    world.listen()
-    mine.write(b"are you there?")
-    world.advance(SECOND)
-    finding.draw("The server has crashed and come back; the client sends (RFC 9293 figure 10)", world.events)
-    finding.data["survivor_sends"] = {"client": life(world.events, "client"), "error": mine.error}
-    finding.expect(
-        "data to a host that forgot are answered by RST, and the sender's program is told", mine.error == errors.RESET
+    result = played(
+        settings,
+        program("client", opens(), {"do": "write", "bytes": 14, "at_us": OPENED_US}, "read"),
+        program("server", "listen", "accept", *CRASH, "listen"),
     )
+    told = ending(result, "client", "read").error
+    events = after(result, OPENED_US)
+    finding.draw("The server has crashed and come back; the client sends (RFC 9293 figure 10)", third(result) + events)
+    finding.data["survivor_sends"] = {"client": life(events, "client"), "error": told}
+    finding.expect("data to a host that forgot are answered by RST, and the sender's program is told", told == RESET)
 
 
 def crashed_side_returns(settings: Settings, finding: Finding) -> None:
     """The client crashes and connects again from the same port, into a connection that the server still has."""
-    world = World(settings.seed)
-    world.listen()
-    _, old = world.opened()
-    world.events.clear()
-    world.crash("client")
-    again = world.connect()
-    world.advance(5 * SECOND)
-    finding.draw("The client has crashed and connects again from the same port (RFC 9293 figure 9)", world.events)
-    finding.data["crashed_side_returns"] = {"server_error": old.error, "client_state": int(again.state)}
-    finding.expect("the old connection ends by the RST that its own challenge ACK provoked", old.error == errors.RESET)
-    finding.expect("the SYN that is sent again then opens the new one", again.state == ESTABLISHED)
+    result = played(
+        settings,
+        program("client", opens(), *CRASH, opens()),
+        program("server", "listen", "accept", "read", "accept"),
+        until_us=5 * SECOND,
+    )
+    old, again = ending(result, "server", "read").error, ending(result, "client", "open", 1)
+    finding.draw(
+        "The client has crashed and connects again from the same port (RFC 9293 figure 9)",
+        third(result) + after(result, OPENED_US),
+    )
+    finding.data["crashed_side_returns"] = {"server_error": old, "client_open": again.result}
+    finding.expect("the old connection ends by the RST that its own challenge ACK provoked", old == RESET)
+    finding.expect("the SYN that is sent again then opens the new one", again.result == DONE)
 
 
 def silence(settings: Settings, finding: Finding) -> None:
     """The server crashes and neither side says anything."""
     for keepalive in (False, True):
-        world = World(settings.seed)
-        world.listen()
-        mine, _ = world.opened()
-        idle = settings["keepalive_s"] * SECOND
+        idle_us = settings["keepalive_s"] * SECOND if keepalive else 0
+        result = played(
+            settings,
+            program("client", opens(), "read"),
+            program("server", "listen", "accept", *CRASH),
+            client=HostSettings(keepalive_idle_us=idle_us),
+            until_us=MAX_TIME_US,
+        )
+        told = ending(result, "client", "read")
+        found_out = _silence_s(result, told)
+        finding.data["keepalive" if keepalive else "silence"] = {"error": told.error, "found_out_after_s": found_out}
         if keepalive:
-            mine.set_keepalive(idle, 75 * SECOND, 9, world.now)
-        world.events.clear()
-        world.crash("server")
-        began = world.now
-        _until_told(world, mine)
-        after = (world.now - began) / SECOND if mine.error else -1.0
-        name = "keepalive" if keepalive else "silence"
-        finding.data[name] = {"error": mine.error, "found_out_after_s": after}
-        if keepalive:
-            finding.draw(f"Keep-alive after {settings['keepalive_s']} s of silence", world.events)
+            finding.draw(
+                f"Keep-alive after {settings['keepalive_s']} s of silence", third(result) + after(result, OPENED_US)
+            )
             finding.expect(
                 "with keep-alive the survivor finds out after one idle time",
-                mine.error == errors.RESET and abs(after - settings["keepalive_s"]) < 1,
+                told.error == RESET and abs(found_out - settings["keepalive_s"]) < 1,
             )
         else:
             finding.say("Without keep-alive, and with nothing to send, the client is still ESTABLISHED a day later.")
             finding.expect(
                 "without it a silent survivor is still ESTABLISHED a day later",
-                mine.error == 0 and mine.state == ESTABLISHED,
+                not told.error and result.states_of("client")[-1] == "ESTABLISHED",
             )
 
 
 def nobody_answers(settings: Settings, finding: Finding) -> None:
     """The server never comes back: probes are not even answered by RST."""
-    world = World(settings.seed)
-    world.listen()
-    mine, _ = world.opened()
-    mine.set_keepalive(max(1, settings["keepalive_s"]) * SECOND, 75 * SECOND, 9, world.now)
-    world.events.clear()
-    began = world.now
-    world.lose(lambda host, seg: host == "server" or not seg.flags & RST)
-    _until_told(world, mine)
-    after = (world.now - began) / SECOND
-    finding.data["nobody_answers"] = {"error": mine.error, "found_out_after_s": after}
-    finding.say(f"Where nobody answers at all, nine probes 75 s apart go out: given up after {after:.0f} s.")
+    result = played(
+        settings,
+        program("client", opens(), "read"),
+        program("server", "listen", "accept", CRASH[0]),
+        client=HostSettings(keepalive_idle_us=max(1, settings["keepalive_s"]) * SECOND),
+        until_us=MAX_TIME_US,
+    )
+    told = ending(result, "client", "read")
+    found_out = _silence_s(result, told)
+    finding.data["nobody_answers"] = {"error": told.error, "found_out_after_s": found_out}
+    finding.say(f"Where nobody answers at all, nine probes 75 s apart go out: given up after {found_out:.0f} s.")
     finding.expect(
         "where nobody answers, the survivor gives up after its last probe",
-        mine.error == errors.TIMED_OUT and len(sent(world.events)) >= 9,
+        told.error == TIMED_OUT and len(sent(after(result, OPENED_US))) >= 9,
     )
 
 

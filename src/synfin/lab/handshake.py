@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.world import MS, World, life, sent
+from synfin.lab.played import OPENED_US, ending, opens, played, program
+from synfin.lab.world import life, sent
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import ACK, SYN, flag_names
@@ -49,16 +50,13 @@ def fields(segments: list[tuple[int, str, Segment]]) -> list[str]:
 def run(settings: Settings) -> Finding:
     finding = Finding()
     for with_data in (False, True):
-        text = b"x" * settings["bytes"] if with_data else b""
-        world = World(settings.seed)
-        world.listen()
-        mine = world.connect()
-        if text:
-            mine.write(text)  # before the connection is there: it goes with the third segment
-        world.advance(100 * MS)
-        title = f"{len(text)} bytes were written before the handshake: the third segment carries them"
-        finding.draw(title if with_data else "Three segments open a connection", world.events)
-        segments = sent(world.events)
+        size = settings["bytes"] if with_data else 0
+        # Written before the connection is there, it goes with the third segment.
+        client = program("client", opens(wait=False), *([{"do": "write", "bytes": size}] if size else []))
+        result = played(settings, client, program("server", "listen", "accept", "read"), until_us=OPENED_US)
+        title = f"{size} bytes were written before the handshake: the third segment carries them"
+        finding.draw(title if with_data else "Three segments open a connection", result.events)
+        segments = sent(result.events)
         first, second, third = (seg for _, _, seg in segments[:3])
         finding.say(*fields(segments))
         finding.data["with_data" if with_data else "plain"] = {
@@ -72,15 +70,15 @@ def run(settings: Settings) -> Finding:
                 }
                 for _, host, seg in segments
             ],
-            "client": life(world.events, "client"),
-            "server": life(world.events, "server"),
+            "client": life(result.events, "client"),
+            "server": life(result.events, "server"),
         }
         if with_data:
             finding.expect(
                 "the third segment carries data, numbered from x+1 as well",
-                len(third.payload) == len(text) > 0 and third.seq == seq_add(first.seq, 1),
+                len(third.payload) == size > 0 and third.seq == seq_add(first.seq, 1),
             )
-            finding.expect("the server's program received it", world.at_server.text_of(world.at_server.last()) == text)
+            finding.expect("the server's program received it", ending(result, "server", "read").bytes == size)
             continue
         finding.expect("three segments, and no more, open the connection", len(segments) == 3)
         finding.expect("1: SYN, seq = x, no data", first.flags == SYN and not first.payload)
@@ -94,11 +92,11 @@ def run(settings: Settings) -> Finding:
         )
         finding.expect(
             "the client was SYN-SENT, then ESTABLISHED",
-            life(world.events, "client") == ["CLOSED", "SYN-SENT", "ESTABLISHED"],
+            life(result.events, "client") == ["CLOSED", "SYN-SENT", "ESTABLISHED"],
         )
         finding.expect(
             "the server was SYN-RCVD until the third segment came",
-            life(world.events, "server")[-3:] == ["LISTEN", "SYN-RCVD", "ESTABLISHED"],
+            life(result.events, "server")[-3:] == ["LISTEN", "SYN-RCVD", "ESTABLISHED"],
         )
     return finding
 
