@@ -88,12 +88,7 @@ def possible(benchmarks: list[Benchmark], entries: list[Entry]) -> tuple[list[Be
     """Those that can be measured here; says in one line which can't and why."""
     sys.path.insert(0, str(ROOT / "src"))
     from synfin.links.netns import tun_available
-    from synfin.tcp.congestion import BY_NAME
 
-    unknown = {entry.control for entry in entries} - set(BY_NAME)
-    for control in sorted(unknown):
-        print(f"goodput_{control}_* is left out: synfin has no such congestion control", file=sys.stderr)
-    entries = [entry for entry in entries if entry.control not in unknown]
     reason = tun_available()
     if reason is None:
         return benchmarks, entries

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import functools
 import json
 import signal
 import socket
@@ -90,7 +91,7 @@ def kernel(side: str, control: str, settings: dict[str, Any], channel: Channel, 
         (sysctl / name).write_text(value)
     # By socket: as the default of a namespace only some controls are allowed, but root over it may choose any.
     end = socket.socket()
-    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control.encode())
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, control.partition("@")[0].encode())
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -110,6 +111,14 @@ def kernel(side: str, control: str, settings: dict[str, Any], channel: Channel, 
     asyncio.run(run())
 
 
+def chosen(control: str) -> Any:
+    """For Config. "bbr@0.5": with that loss threshold, which the kernel's BBR, version 1, does not have."""
+    from synfin.tcp.congestion.bbr import BBR
+
+    name, _, threshold = control.partition("@")
+    return functools.partial(BBR, loss_thresh=float(threshold)) if threshold else name
+
+
 def synfin(side: str, control: str, settings: dict[str, Any], channel: Channel, flow: Callable[[], Flow]) -> None:
     """A Host whose packets go through a socket."""
     from synfin import Config, Host
@@ -119,7 +128,7 @@ def synfin(side: str, control: str, settings: dict[str, Any], channel: Channel, 
     for one in (ours, theirs):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
     link = TunLink.from_fd(ours.detach(), MTU)
-    config = Config(congestion_control=control, **settings)
+    config = Config(congestion_control=chosen(control), **settings)
 
     async def run() -> None:
         async with Host(
@@ -144,7 +153,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.end", description=__doc__)
     parser.add_argument("stack", choices=("kernel", "synfin"))
     parser.add_argument("side", choices=("left", "right"))
-    parser.add_argument("--control", required=True, help="a congestion control by name")
+    parser.add_argument("--control", required=True, help="by name; bbr@0.5: with that loss threshold")
     parser.add_argument("--config", type=json.loads, default={}, help="further settings of synfin.Config, as JSON")
     parser.add_argument("--channel", required=True, type=int, help="descriptor of a socket to the parent")
     parser.add_argument("--size", type=int, default=0, help="bytes to send; -1: without end")

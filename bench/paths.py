@@ -13,6 +13,7 @@ from bench.trial import Trial
 KERNEL_PAIR = ("kernel", "kernel")
 PAIRS = (("synfin", "kernel"), ("kernel", "synfin"), ("synfin", "synfin"))
 CONTROLS = ("reno", "cubic", "bbr")
+LOSSY_BBR = "bbr@0.5"  # for who knows that a path loses at random
 SHORT_BYTES = 300_000
 QUEUE_LEAST = 10 * 1500  # bytes
 
@@ -75,6 +76,10 @@ def _entries() -> Iterator[Entry]:
         yield Entry(f"{name}jitter_5ms", control, (little, "jitter=5000"))
         yield Entry(f"{name}gather_10ms", control, (little, "gather=0/10000"))
         yield Entry(f"{name}both_ways", control, (little,), both=True)
+    for percent in (1, 3, 10):
+        yield Entry(f"goodput_{LOSSY_BBR}_loss_{percent}", LOSSY_BBR, (f"loss={percent / 100}",))
+    for percent in (20, 30):
+        yield Entry(f"goodput_{LOSSY_BBR}_short_{percent}", LOSSY_BBR, (f"loss={percent / 100}",), short=True)
 
 
 ENTRIES = tuple(_entries())

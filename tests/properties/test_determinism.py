@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "3cc295af56941a4a3628a45735faed7e58ec97c645e492953b2c84048a1cb0a3"
+CAPTURE = "17870d2ee469db0ffdda3d55e33956654eb5c74105571714d109616bbe3a4c79"
 SIZE = 100_000
 
 

@@ -263,3 +263,8 @@ def test_the_segments_are_the_same_in_any_process(hash_seed: str) -> None:
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     names = ("conversation", "fast-retransmit", "slow-start", "figure-9")
     assert told.stdout.split() == [run(EXAMPLES[name]).digest() for name in names]
+
+
+def test_a_scenario_needs_neither_an_event_loop_nor_its_sockets() -> None:
+    code = "import sys, synfin.scenario; sys.exit('synfin.aio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

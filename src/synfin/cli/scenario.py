@@ -67,7 +67,7 @@ def _report(result: Result) -> list[str]:
     """What a person reads."""
     scenario = result.scenario
     lines = [scenario.title, ""] if scenario.title else []
-    lines += draw(result.events)
+    lines += draw(result.events, began=result.base_us)
     lines += ["", "Programs:"]
     for step, outcome in zip(scenario.steps, result.outcomes, strict=True):
         size = f" {outcome.bytes:,} bytes" if step.do in ("read", "write") and outcome.bytes else ""

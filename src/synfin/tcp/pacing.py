@@ -1,8 +1,9 @@
 """Pacing: what cwnd lets out is spread over the round trip, so that no queue on the way has to take it at once.
 
-Credit grows with time at the pacing rate, and each burst is paid from it. A timer that comes late finds the credit of
-all the time it missed, up to a bound. All connections wait for the same ticks: a stack is woken once for them, and may
-send several bursts then. The rate is the congestion control's, or follows cwnd and the round trip as Linux has it.
+Credit grows with time at the pacing rate, and each burst is paid from it. A few segments' worth is saved up, so that
+who sends what ACKs let out is not held back: the ACKs are the pace. A timer that comes late finds the credit of all the
+time it missed, up to a bound. All connections wait for the same ticks: a stack is woken once for them, and may send
+several bursts then. The rate is the congestion control's, or follows cwnd and the round trip as Linux has it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ SHORT_RTT_US: Final = 1000  # paths as short as this have no queue worth sparing
 LATE_LEAST_US: Final = 2000  # how much of what a late timer missed is made good: a quarter of the round trip
 LATE_MOST_US: Final = 10_000
 AT_ONCE: Final = 10  # segments that a flight may begin with (RFC 6928)
+SAVED: Final = 4  # segments that no queue is spared: RFC 5681 3.1 lets who knows nothing of the path begin with as many
 
 
 def rate_of(congestion: CongestionControl, in_flight: i64, srtt: i64, most: float) -> float:
@@ -47,19 +49,21 @@ class Pacer:
         if self._credit < at_once:
             self._credit = at_once
 
-    def may_send(self, rate: float, min_rtt: i64, now: i64) -> bool:
+    def may_send(self, rate: float, min_rtt: i64, mss: i64, now: i64) -> bool:
         """One more burst may go now; else `deadline` says when."""
         elapsed = now - self._at
         if elapsed > 0:
             self._at = now
-            most = 1.0  # whoever did not wait for it has saved nothing up: one burst
+            most = float(SAVED * mss)
             if self._waiting:
                 late = min_rtt // 4
                 if late < LATE_LEAST_US:
                     late = LATE_LEAST_US
                 if late > LATE_MOST_US:
                     late = LATE_MOST_US
-                most = rate * float(late) / 1000000.0
+                missed = rate * float(late) / 1000000.0
+                if most < missed:
+                    most = missed
             if self._credit < most:
                 self._credit += rate * float(elapsed) / 1000000.0
                 if self._credit > most:

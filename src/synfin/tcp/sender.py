@@ -135,7 +135,7 @@ class Sender(SendState):
             pacer = self.pacer = Pacer(now)
         if self.losses.flight is None and (self.snd_nxt == 1 or now - self._last_sent_at > self.rto.rto):
             pacer.begin(AT_ONCE * self.mss)
-        return not pacer.may_send(rate, self.rto.min_rtt, now)
+        return not pacer.may_send(rate, self.rto.min_rtt, self.mss, now)
 
     def _lost_chunk(self, flight: Flight, now: i64, burst: i64, chunk: Chunk) -> bool:
         board = flight.board

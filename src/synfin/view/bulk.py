@@ -79,6 +79,7 @@ class Run:
                 last.length += packet.length
                 last.end = packet.end
                 last.flags |= packet.flags
+                last.refs += packet.refs
                 return
             self._sides[last.sender].add(last)
         if not self.packets:

@@ -7,7 +7,7 @@ one row; whatever else happens ends the run, so nothing is ever drawn out of ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from synfin.tcp import states
@@ -33,6 +33,8 @@ from synfin.view.rows import (
 )
 from synfin.wire.key import reverse_key
 from synfin.wire.tcp_header import ACK, RST, SYN
+
+Refs = Callable[[PacketEvent], Sequence[str]]
 
 _DATA_STATES: Final = frozenset(
     (
@@ -69,7 +71,8 @@ class Conversation:
     """The diagram of one connection, as far as its events have come.
 
     `both_ends`: events come from both ends' traces; else the first key's end has the trace and the other is inferred.
-    `began`: the time that is shown as 0. `emit` takes the finished rows.
+    `began`: the time that is shown as 0. `emit` takes the finished rows. `refs`: what the segments of an event are
+    called, one name each.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Conversation:
         patience_us: int,
         names: Mapping[str, str],
         emit: Callable[[Row], None],
+        refs: Refs | None = None,
     ) -> None:
         self.number = number
         self.ends: tuple[End, End] | None = None
@@ -91,6 +95,7 @@ class Conversation:
         self._patience_us = patience_us
         self._names = names
         self._emit = emit
+        self._refs = refs
         self._early: list[Event] = []
         self._left_key = b""
         self._states = [-1, -1]  # as the trace says; -1: not known
@@ -210,6 +215,7 @@ class Conversation:
         sender = end if event.outgoing else 1 - end
         self._sources += 1
         packet = self._place(view_events.read(event), sender, event.at, event.outgoing)
+        packet.refs = tuple(self._refs(event)) if self._refs is not None else ()
         peer = self._peer
         assert peer is not None
         if packet.renumbers and peer.known == states.CLOSED:
@@ -244,12 +250,17 @@ class Conversation:
             crossing.happened(end, event, about_arrival)
             return
         self._sources += 1
-        for fields in view_events.segments(view_events.read(event)):
+        names = self._refs(event) if self._refs is not None else ()
+        for number, fields in enumerate(view_events.segments(view_events.read(event))):
+            refs = tuple(names[number : number + 1])
             if event.outgoing:
-                crossing.sent(end, self._place(fields, end, event.at, True))
+                packet = self._place(fields, end, event.at, True)
+                packet.refs = refs
+                crossing.sent(end, packet)
             elif not crossing.arrived(end, fields, event.at):
                 packet = self._place(fields, 1 - end, event.at, False)
                 packet.plain = False
+                packet.refs = refs
                 packet.remark = "a copy" if crossing.is_copy(end, fields) else "not sent by the other end"
                 crossing.strayed(end, packet)
 
@@ -357,7 +368,7 @@ class Conversation:
                 left_state = packet.state
         words = short_label(packet) if shape == ARRIVES and tag else label(packet)
         style = "lost" if shape == LOST else style_of(packet)
-        return Arrow(rightward, shape, style, words, left_at, right_at, left_state, right_state, tag)
+        return Arrow(rightward, shape, style, words, left_at, right_at, left_state, right_state, tag, packet.refs)
 
 
 def _first_state(early: list[Event], key: bytes) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from synfin.tcp import states
 from synfin.tcp.trace import Event, NoteEvent, PacketEvent, SampleEvent, TransitionEvent
-from synfin.view.conversation import Conversation
+from synfin.view.conversation import Conversation, Refs
 from synfin.view.events import icmp_about, is_key
 from synfin.view.rows import Opening, Resumed, Row
 from synfin.view.text import Page, TextLine, plain
@@ -35,6 +35,8 @@ class Rows:
     says so of a key. Otherwise the end whose event comes first is the one with a trace.
     patience_us: with `both_ends`, how long a segment may take before it is drawn as lost; -1: until `finish`.
     names: what to call an address; traced hosts have the name that their stack has.
+    began: the time that is shown as 0; None: that of the first event. refs: what the segments of a packet event are
+    called, one name each; arrows keep it.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Rows:
         fold: bool = True,
         names: Mapping[str, str] | None = None,
         patience_us: int = _PATIENCE_US,
+        began: int | None = None,
+        refs: Refs | None = None,
     ) -> None:
         self._emit = emit
         self._wanted = _filter(only)
@@ -57,7 +61,8 @@ class Rows:
         self._conversations: OrderedDict[bytes, Conversation | None] = OrderedDict()
         self._over: OrderedDict[bytes, None] = OrderedDict()  # the names of those that are over, in that order
         self._count = 0
-        self._began: int | None = None
+        self._began = began
+        self._refs = refs
 
     def __call__(self, event: Event) -> None:
         if self._began is None:
@@ -117,7 +122,9 @@ class Rows:
 
             began = self._began or 0
             both_ends = self._both_ends(key) if callable(self._both_ends) else self._both_ends
-            conversation = Conversation(number, both_ends, self._fold, began, self._patience_us, self._names, emit)
+            conversation = Conversation(
+                number, both_ends, self._fold, began, self._patience_us, self._names, emit, self._refs
+            )
         self._conversations[name] = conversation
         return conversation
 
@@ -206,14 +213,15 @@ def draw(
     only: Only = None,
     fold: bool = True,
     names: Mapping[str, str] | None = None,
+    began: int | None = None,
 ) -> list[str]:
     """The lines of the diagrams of a finished trace, one connection after the other.
 
     A connection with events of both its ends is drawn with both ends' own states, and what one sent and the other never
-    received is drawn as lost.
+    received is drawn as lost. began: the time that is shown as 0; None: that of the first event.
     """
     lines: list[str] = []
-    for rows in connections(events, only=only, fold=fold, names=names):
+    for rows in connections(events, only=only, fold=fold, names=names, began=began):
         page = Page(width, ascii_only)
         for row in rows:
             lines += [plain(line) for line in page.lines(row)]
@@ -221,7 +229,13 @@ def draw(
 
 
 def connections(
-    events: Iterable[Event], *, only: Only = None, fold: bool = True, names: Mapping[str, str] | None = None
+    events: Iterable[Event],
+    *,
+    only: Only = None,
+    fold: bool = True,
+    names: Mapping[str, str] | None = None,
+    began: int | None = None,
+    refs: Refs | None = None,
 ) -> list[list[Row]]:
     """The rows of each connection of a finished trace, in the order in which the connections began."""
     events = list(events)
@@ -234,6 +248,8 @@ def connections(
         fold=fold,
         names=names,
         patience_us=-1,
+        began=began,
+        refs=refs,
     )
     for event in events:
         rows(event)

@@ -25,6 +25,7 @@ class Packet:
         "length",
         "plain",
         "received_at",
+        "refs",
         "remark",
         "renumbers",
         "sender",
@@ -53,6 +54,7 @@ class Packet:
         self.plain = False  # data in order or an ACK, like thousands of others
         self.first_of_kind = False
         self.renumbers = False  # with it a new incarnation begins
+        self.refs: tuple[str, ...] = ()  # what its segments are called, if they have names
         self.remark = ""
         self.state = ""  # the untraced peer's state, if it changed with this packet
 

@@ -49,7 +49,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A segment, a burst, or a bulk of them. The states are those shown beside the arrow's ends; "": none."""
+    """A segment, a burst, or a bulk of them. The states are those shown beside the arrow's ends; "": none.
+
+    refs: what its segments are called by whoever asked for the diagram; a bulk has none.
+    """
 
     rightward: bool
     shape: str
@@ -60,6 +63,7 @@ class Arrow:
     left_state: str = ""
     right_state: str = ""
     tag: int = 0
+    refs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

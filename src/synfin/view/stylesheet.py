@@ -74,7 +74,7 @@ _DIAGRAM_SHAPES: Final = f"""
 .d{{font:11px {MONOSPACE}}}
 .d text{{paint-order:stroke;stroke-width:4px;stroke-linejoin:round;white-space:pre}}.d line,.d path{{fill:none}}
 .d .bold,.d .state,.d text .syn,.d text .fin{{font-weight:700}}.d .gap{{stroke-dasharray:2 4}}
-.d .a{{stroke-width:1.3}}.d .a.bulk{{stroke-width:4}}.d .head,.d .change{{stroke:none}}
+.d .segment{{cursor:pointer}}.d .a{{stroke-width:1.3}}.d .a.bulk{{stroke-width:4}}.d .head,.d .change{{stroke:none}}
 """
 _DIAGRAM_PAINT: Final = Template("""
 .d{background:$paper;color:$ink}.d text{fill:$ink;stroke:$paper}.d line,.d path{stroke:currentColor}

@@ -6,6 +6,7 @@ No script, no font file, no link; its looks are those of `view.stylesheet`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -34,9 +35,12 @@ from synfin.view.text import rfc_text, seconds_text, span_text
 
 _CHAR: Final = 6.7  # width of a character at 11 px, in the fonts named below, rounded up
 _MARGIN: Final = 118
+_NARROW: Final = 600  # below it a drawing is for a narrow page
+_NARROW_MARGIN: Final = 86
 _TIMES: Final = 76
 _LINE: Final = 15
 _SLOPE: Final = 9
+_SPACES: Final = re.compile(r" (?![\d·])")  # "RFC 9293 3.5" is one word
 
 
 def draw_svg(
@@ -75,8 +79,10 @@ def _drawn(diagrams: Sequence[Sequence[Row]], width: int, title: str, style: str
         y = sheet.y + 24
     height = round(y)
     name = escape(title or say("TCP sequence diagram"))
+    # What is in an image can't be focused.
+    role = "group" if any(isinstance(row, Arrow) and row.refs for rows in diagrams for row in rows) else "img"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{DIAGRAM}" role="img" aria-label="{name}" width="{width}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{DIAGRAM}" role="{role}" aria-label="{name}" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}"><title>{name}</title>{style}\n'
         + "\n".join(body)
         + "\n</svg>\n"
@@ -90,8 +96,9 @@ class _Sheet:
         self.y = y
         self._say = say
         self._width = width
-        self._left = float(_MARGIN + _TIMES)
-        self._right = float(width - _MARGIN)
+        self._margin_width = _MARGIN if width >= _NARROW else _NARROW_MARGIN
+        self._left = float(self._margin_width + _TIMES)
+        self._right = float(width - self._margin_width)
         self._clocks = 1
         self._lifelines: list[str] = []
         self._life_from = y
@@ -129,7 +136,7 @@ class _Sheet:
     def _opening(self, row: Opening) -> None:
         self._clocks = row.clocks
         if row.clocks == 2:
-            self._left = float(_MARGIN)
+            self._left = float(self._margin_width)
         for x, end in ((self._left, row.left), (self._right, row.right)):
             self._name(x, end)
         self.y += 3 * _LINE
@@ -151,12 +158,16 @@ class _Sheet:
             )
         self._life_from = self.y
 
+    def _room(self) -> int:
+        """How many columns of text there are between the lifelines."""
+        return int((self._right - self._left - 24) / _CHAR)
+
     def _arrow(self, row: Arrow) -> None:
         departure = self._departed.pop(row.tag, None) if row.shape == ARRIVES and row.tag else None
+        drawn, written = len(self._arrows), len(self._texts)
         if departure is None:
-            room = int((self._right - self._left - 24) / _CHAR)
             words = [replace(word, text=self._say(word.text)) for word in row.label]
-            for line in _folded(words, room):
+            for line in _folded(words, self._room()):
                 self.y += _LINE
                 self._words(row.rightward, self.y, line)
         self.y += 6 if departure is None else _LINE
@@ -177,10 +188,26 @@ class _Sheet:
                 start = start + (end - start) * 0.5
             self._shaft(f"{row.style} bulk" if row.shape == BULK else row.style, start, y, end, y + slope)
             self._head(row.style, start, y, end, y + slope)
+        if row.refs:
+            self._name_group(
+                self._arrows, drawn, row, "segment", row.label if departure is None else departure[0].label
+            )
+            self._name_group(self._texts, written, row, "label", ())
         left_y, right_y = (y, y + slope) if row.rightward else (y + slope, y)
         self._margin(True, row.left_at, row.left_state, left_y)
         self._margin(False, row.right_at, row.right_state, right_y)
         self.y += slope + 4
+
+    def _name_group(self, shapes: list[str], begin: int, row: Arrow, kind: str, label: Sequence[Words]) -> None:
+        """Put what was drawn from there on into a group that a page can find, focus and mark."""
+        body = "".join(shapes[begin:])
+        if not body:
+            return
+        del shapes[begin:]
+        name = escape(" ".join(row.refs))
+        spoken = escape(" ".join(self._say(word.text) for word in label if not word.optional))
+        focus = f' tabindex="0" role="button" aria-label="{spoken}"' if label else ""
+        shapes.append(f'<g class="{kind}" data-segment="{name}"{focus}>{body}</g>')
 
     def _margin(self, left: bool, at: int | None, state: str, y: float) -> None:
         if at is not None:
@@ -207,7 +234,9 @@ class _Sheet:
                 self._text(_TIMES, self.y, seconds_text(at), "time", "end")
             else:
                 text += f" · {self._say('at')} {seconds_text(at)}"
-        self._text(x + 12 if left else x - 12, self.y, text, style, "start" if left else "end")
+        for number, line in enumerate(_broken(text, self._room())):
+            self.y += _LINE if number else 0
+            self._text(x + 12 if left else x - 12, self.y, line, style, "start" if left else "end")
         self.y += 2
 
     def _state(self, left: bool, state: str, y: float = 0) -> None:
@@ -250,6 +279,20 @@ class _Sheet:
             for word in words
         )
         self._texts.append(f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{spans}</text>')
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """The text in lines of at most `room` columns: at spaces but before numbers, and within what is longer."""
+    lines = [""]
+    for word in _SPACES.split(text):
+        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > room:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+        while columns(lines[-1]) > room:
+            cut = next(n for n in range(len(lines[-1]), 0, -1) if columns(lines[-1][:n]) <= room or n == 1)
+            lines.append(lines[-1][cut:])
+            lines[-2] = lines[-2][:cut]
+    return lines
 
 
 def _folded(words: Sequence[Words], room: int) -> list[list[Words]]:

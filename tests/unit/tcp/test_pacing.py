@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synfin.tcp.congestion.newreno import NewReno
-from synfin.tcp.pacing import LATE_LEAST_US, LATE_MOST_US, TICK_US, Pacer, rate_of
+from synfin.tcp.pacing import LATE_LEAST_US, LATE_MOST_US, SAVED, TICK_US, Pacer, rate_of
 
 MSS = 1000
 RATE = 1_000_000.0  # bytes a second: a segment a millisecond
@@ -44,7 +44,7 @@ def test_the_rate_of_a_control_that_has_one_is_taken_and_none_is_known_without_a
 def sends(pacer: Pacer, now: int, burst: int = 2 * MSS) -> int:
     """Bytes that may go at `now`."""
     sent = 0
-    while pacer.may_send(RATE, RTT, now):
+    while pacer.may_send(RATE, RTT, MSS, now):
         pacer.on_sent(burst)
         sent += burst
     return sent
@@ -69,15 +69,23 @@ def test_what_a_late_timer_missed_goes_at_once_up_to_a_quarter_of_the_round_trip
         pacer = Pacer(0)
         assert sends(pacer, 0) == 0
         sent = 0
-        while pacer.may_send(RATE, rtt, 1_000_000):
+        while pacer.may_send(RATE, rtt, MSS, 1_000_000):
             pacer.on_sent(MSS)
             sent += MSS
-        assert sent == most * RATE / 1_000_000
+        assert sent == max(most * RATE / 1_000_000, SAVED * MSS)
 
 
-def test_who_did_not_wait_for_the_pace_has_saved_nothing_up() -> None:
+def test_who_did_not_wait_for_the_pace_has_saved_four_segments_up_and_no_more() -> None:
     pacer = Pacer(0)
-    assert sends(pacer, 1_000_000) == 2 * MSS
+    assert sends(pacer, 1_000_000) == SAVED * MSS
+
+
+def test_what_acks_let_out_two_segments_at_a_time_goes_with_them_though_some_come_close_together() -> None:
+    # at the rate of a pair every two milliseconds pairs of ACKs come close together, as after a loss
+    pacer = Pacer(0)
+    for now in (10_000, 10_100, 16_000, 16_100, 18_000, 24_000):
+        assert pacer.may_send(RATE, RTT, MSS, now), now
+        pacer.on_sent(2 * MSS)
 
 
 def test_a_flight_begins_with_its_first_window_at_once() -> None:
@@ -90,5 +98,5 @@ def test_all_wait_for_the_same_ticks() -> None:
     first, second = Pacer(0), Pacer(300)
     first.on_sent(4 * MSS + 517)
     second.on_sent(5 * MSS - 400)
-    assert not first.may_send(RATE, RTT, 100) and not second.may_send(RATE, RTT, 301)
+    assert not first.may_send(RATE, RTT, MSS, 100) and not second.may_send(RATE, RTT, MSS, 301)
     assert first.deadline == second.deadline and first.deadline % TICK_US == 0
