@@ -6,6 +6,7 @@ import asyncio
 import functools
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,8 @@ def mbit(
     *,
     seed: int = 1,
     size: int = SIZE,
-    pacing: bool = True,
+    mark: float = 0.0,
+    **settings: Any,
 ) -> float:
     """The rate of one upload, from its SYN to the last byte acknowledged."""
     network = Network(seed)
@@ -49,9 +51,9 @@ def mbit(
         await writer.wait_closed()
 
     async def main() -> float:
-        config = Config(congestion_control=control, pacing=pacing)
-        server, client = network.host("server"), network.host("client", config=config)
-        network.link("client", "server", delay="10ms", loss=loss, bandwidth="100Mbit/s", queue=queue)
+        config = Config(congestion_control=control, **settings)
+        server, client = network.host("server", config=config), network.host("client", config=config)
+        network.link("client", "server", delay="10ms", loss=loss, mark=mark, bandwidth="100Mbit/s", queue=queue)
         server.start(serve)
         await network.after("1s")
         began = network.now
@@ -89,3 +91,9 @@ def test_small_windows_lose_nothing_by_pacing(control: str, loss: float, size: i
         paced, unpaced = (mbit(control, loss, BDP, seed=seed, size=size, pacing=pacing) for pacing in (True, False))
         ratios.append(paced / unpaced)
     assert statistics.geometric_mean(ratios) > 0.96
+
+
+def test_a_path_that_marks_every_packet_does_not_hold_up_who_counts_marks() -> None:
+    # RFC 9768 3.2.2.3; with one bit (RFC 3168) nobody can tell that no packet comes unmarked
+    assert mbit("cubic", 0.0, BDP, mark=1.0, ecn="accurate") > 25
+    assert mbit("cubic", 0.0, BDP, mark=1.0, ecn="on", size=300_000) < 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from synfin.tcp.accurate_ecn import CONTINUOUS
 from synfin.tcp.config import COOKIES_ALWAYS
 from synfin.wire.ip import CE, ECT_0, ECT_1, NOT_ECT
 from synfin.wire.tcp_header import ACK, AE, CWR, ECE, RST, SYN
@@ -314,6 +315,27 @@ def test_marks_are_answered_once_a_window_and_cwr_is_never_said(stage: Stage) ->
     host.counted(TCPEcnReductions=2)
     peer.sends(ACK | ace(9), ack=13_001)
     scene.tick(SECOND)
+
+
+@pytest.mark.parametrize("unmarked", [None, 0, 2])
+def test_where_every_packet_comes_marked_into_the_fourth_window_marks_mean_nothing(
+    stage: Stage, unmarked: int | None
+) -> None:
+    # RFC 9768 3.2.2.3: "the Data Sender ought to send non-ECN-capable packets", and not to respond. One packet that
+    # comes unmarked in those windows shows that it is queues that mark.
+    _, host, peer = opened(stage)
+    acked, marked = 1, 5
+    for window in range(CONTINUOUS):
+        segments = host.status().cwnd // MSS
+        window_out(host, segments)
+        for number in range(segments):
+            acked += MSS
+            marked += 0 if window == unmarked and number == segments - 1 else 1
+            peer.sends(ACK | ace(marked), ack=acked)
+    host.counted(TCPEcnReductions=CONTINUOUS)
+    window_out(host, 2, ecn=NOT_ECT if unmarked is None else ECT_0)
+    peer.sends(ACK | ace(marked + 2), ack=acked + 2 * MSS)
+    host.counted(TCPEcnReductions=CONTINUOUS if unmarked is None else CONTINUOUS + 1)
 
 
 def test_an_old_ack_tells_no_marks(stage: Stage) -> None:

@@ -23,6 +23,7 @@ FIRST_BYTES: Final = 1
 MASK24: Final = 0xFFFFFF
 NEWS: Final = 2  # marked packets after which an ACK goes at once (3.2.2.5.1)
 NEWS_OF_ACKS: Final = 3  # ... where they brought no text
+CONTINUOUS: Final = 4  # answers to marks, one a window, with no packet unmarked since the connection began (3.2.2.3)
 SAYS_NOTHING: Final = -1
 UNCHANGED: Final = -2
 FEW_AN_ACK: Final = (
@@ -110,7 +111,9 @@ class AccurateMarks(Marks):
         self._handshake: bool = server  # the first segment, if a pure ACK, tells of our SYN,ACK
         self._cep: i64 = FIRST_CEP
         self._ceb: i64 = 0
-        self._disabled: bool = False  # the client is not in this mode: what it says means nothing (table 4, note 1)
+        # What is told means nothing: the client is not in this mode (table 4, note 1), or the path marks everything.
+        self._disabled: bool = False
+        self._all_marked: i64 = 0  # answers so far; -1: a packet came unmarked, so marks tell of queues
         self._option_seen: bool = False
         self._ignore_option: bool = False  # zeroed on its way
         self._per_ack: i64 = FEW_AN_ACK << 3  # segments that an ACK stands for, smoothed, times 8
@@ -142,7 +145,23 @@ class AccurateMarks(Marks):
         if marked > 0 and count == 0 and newly <= 2 * mss:
             self._ect = False  # 3.2.3.2.5: bytes without a packet; something on the path changes what we hear
         self.echoed = count > 0 or marked > 0
-        return marked if marked >= 0 else count * mss
+        if marked < 0:
+            marked = count * mss
+        if marked < newly:
+            self._all_marked = -1
+        return marked
+
+    def on_reduced(self, nxt: i64, mark: bool) -> None:
+        """Also the test for continuous marks: cwnd has answered one window after the other, and nothing changes.
+
+        3.2.2.3: then packets are not ECT any more, and marks are not answered. A queue that is full says so by losses.
+        """
+        super().on_reduced(nxt, mark)
+        if mark and self._all_marked >= 0:
+            self._all_marked += 1
+            if self._all_marked == CONTINUOUS:
+                self._ect = False
+                self._disabled = True
 
     def _safe(self, least: i64, segments: i64) -> i64:
         """Of the counts that three bits allow, the largest that is likely (A.2.1): ACKs may have been lost."""
