@@ -90,10 +90,11 @@ HOLES = [
 ]
 
 
+@pytest.mark.parametrize("sack", [True, False])
 @pytest.mark.parametrize(("mtu", "hole", "first", "found"), HOLES)
-def test_a_hole_that_was_there_before_the_handshake(mtu: int, hole: int, first: int, found: int) -> None:
+def test_a_hole_that_was_there_before_the_handshake(mtu: int, hole: int, first: int, found: int, sack: bool) -> None:
     # RFC 4821 7.7 and 7.3
-    place = world(mtu)
+    place = world(mtu, sack=sack)
     Hole(place, hole)
     end, other = place.open_pair()
     end.write(bytes(20_000))
@@ -105,9 +106,10 @@ def test_a_hole_that_was_there_before_the_handshake(mtu: int, hole: int, first: 
     assert carry(place, again, 20_000) < 10 * ROUND_TRIP, "the next connection has learned nothing"
 
 
+@pytest.mark.parametrize("sack", [True, False])
 @pytest.mark.parametrize(("mtu", "hole", "first", "found"), HOLES)
-def test_a_hole_that_opens_in_the_middle_of_a_transfer(mtu: int, hole: int, first: int, found: int) -> None:
-    place = world(mtu)
+def test_a_hole_that_opens_in_the_middle_of_a_transfer(mtu: int, hole: int, first: int, found: int, sack: bool) -> None:
+    place = world(mtu, sack=sack)
     swallows = Hole(place, hole, is_open=False)
     end, other = place.open_pair()
     carry(place, end, MB)

@@ -284,7 +284,7 @@ class LossRecovery:
         path = self.path
         for record in board.newly_lost:
             size = record.end - record.start
-            if path is not None:
+            if path is not None and (self.sack or record is board.records[0]):  # else the timer only takes it for lost
                 alone = single and self.sack and self.recovery.phase == NONE and board.lost == size
                 if path.on_lost(record, single, alone):
                     continue

@@ -237,17 +237,26 @@ class Scoreboard:
         self.newly_lost.append(record)
 
     def lose_at(self, start: i64, length: i64) -> i64:
-        """The data at `start`, at most `length` of it, is lost if it is in flight. Returns the bytes newly lost."""
+        """The data at `start`, at most `length` of it, is lost if it is in flight. Returns the bytes newly lost.
+
+        What went in one segment is lost in one piece, though segments are smaller now. What went again together with
+        what has just arrived, or later, is not: its own answer is still to come.
+        """
         index = self._find(start)
         if index == len(self.records):
             return 0
         record = self.records[index]
         if record.state != IN_FLIGHT:
             return 0
+        newest = self.newest
+        if record.retransmitted and newest is not None and record.sent_at >= newest.sent_at:
+            return 0
         if record.start < start:
             self._split(index, start)
             index += 1
             record = self.records[index]
+        if length < record.segment:
+            length = record.segment
         if record.end > start + length:
             self._split(index, start + length)
         self.lose(record)

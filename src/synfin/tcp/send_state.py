@@ -14,7 +14,7 @@ from synfin.tcp.asked import NOTHING, Asked
 from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import NONE, AckSample, CongestionControl
 from synfin.tcp.flight import Flight
-from synfin.tcp.loss_recovery import FAST_RETRANSMIT, UNDONE, LossRecovery
+from synfin.tcp.loss_recovery import FAST_RETRANSMIT, PARTIAL_ACK, UNDONE, LossRecovery
 from synfin.tcp.pacing import Pacer, rate_of
 from synfin.tcp.path_probe import OFF, PathProbe
 from synfin.tcp.persist import Persist
@@ -283,6 +283,8 @@ class SendState:
             if found:
                 self.follow(path)
                 result |= found
+        if result & PARTIAL_ACK and flight is not None and flight.board.lost:
+            self._must_send = True  # RFC 6582 3.2 step 3: the first segment not acknowledged goes again, at once
         if result & (FAST_RETRANSMIT | UNDONE):
             self.retries = 0
             # A window takes a round trip to mend (RFC 6675 6; Linux does so too).

@@ -34,7 +34,8 @@ class Sender(SendState):
         """Describe a probe: 1. 0: none can go now. -1: it waits until ACKs have made room, which they soon do.
 
         RFC 4821 7.4: with nothing lost, and with enough data and window for what must follow it. While a hole is found,
-        a probe is an ordinary segment of what is to be sent again: congestion has had its answer by the timeout.
+        a probe is an ordinary segment of what is to be sent again: congestion has had its answer by the timeout. Not so
+        without SACK, where duplicate ACKs mean nothing after a timeout (RFC 6582 4): nobody would tell that it is lost.
         """
         losses = self.losses
         congestion = losses.congestion
@@ -44,7 +45,7 @@ class Sender(SendState):
         room = losses.room()
         lost: i64 = 0
         behind = self.mss
-        if path.doubted or (path.in_recovery and losses.recovery.phase == LOSS):
+        if losses.sack and (path.doubted or (path.in_recovery and losses.recovery.phase == LOSS)):
             if room < size + behind or losses.recovery.prr is not None:
                 return 0
             lost = flight.board.lost if flight is not None else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +116,26 @@ def test_what_is_lost_already_is_not_lost_twice() -> None:
     assert len(board.newly_lost) == 1
     assert board.lose_at(5000, 1000) == 0
     sums_hold(board)
+
+
+def test_what_went_in_one_segment_is_lost_in_one_piece_though_segments_are_smaller_now() -> None:
+    board = Scoreboard(LIMIT)
+    board.add(1, 9001, 10).segment = 3000
+    assert board.lose_at(1, 1000) == 3000
+    assert states(board) == [(1, 3001, LOST), (3001, 9001, IN_FLIGHT)]
+
+
+@pytest.mark.parametrize(("first_again", "second_again", "lost"), [(50, 50, 0), (50, 60, 0), (50, 40, 1000)])
+def test_what_went_again_together_with_what_has_arrived_is_not_lost_by_that(
+    first_again: int, second_again: int, lost: int
+) -> None:
+    board = Scoreboard(LIMIT)
+    for start, again in ((1, first_again), (1001, second_again)):
+        record = board.add(start, start + 1000, 10)
+        board.lose(record)
+        board.resent(record, again)
+    acked(board, 1001, 70)
+    assert board.lose_at(1001, 1000) == lost
 
 
 def test_a_timeout_loses_what_was_sent_long_ago_and_the_first_record_whenever_that_was() -> None:
