@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "17870d2ee469db0ffdda3d55e33956654eb5c74105571714d109616bbe3a4c79"
+CAPTURE = "963093b2c8e3eccef78c4cb4e07478d705eeb551ac8ae94683963ff9d294eb9b"
 SIZE = 100_000
 
 

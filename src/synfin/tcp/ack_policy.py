@@ -14,6 +14,7 @@ from mypy_extensions import i64, mypyc_attr
 # is a system call here and runs the peer.
 SEGMENTS_AT_ONCE: Final = 16
 BURSTS_AT_ONCE: Final = 256 * 1024  # bytes; a device that merges hands over up to 64 KiB at a time
+QUICK: Final = 16  # segments after a gap that are acknowledged one by one, as in Linux
 FIRST_ROUNDS: Final = 64 * 1024  # bytes of a connection in which every second segment is acknowledged at once
 
 
@@ -27,8 +28,17 @@ class AckPolicy:
         self._waiting: i64 = 0  # bytes taken in order since the last ACK
         self._full: i64 = 0  # what the peer calls a full segment, in bytes: the largest payload seen lately
         self._last: i64 = 0  # payload of the last segment
+        self._quick: i64 = 0  # segments that are still acknowledged one by one
         self._first: i64 = FIRST_ROUNDS  # bytes left of the first rounds, in which the peer's cwnd is small
         self._delay_us: i64 = delay_us
+
+    def on_gap(self) -> None:
+        """Something is missing, or came twice since an ACK of ours was: the peer has slowed down, or is about to.
+
+        What it sends then may be one segment, and its window opens only with the ACK: the delay would be a round trip
+        more.
+        """
+        self._quick = QUICK
 
     def on_in_order(self, size: i64, segment: i64, push: bool, now: i64) -> bool:
         """`size` bytes arrived in order, in segments of `segment` bytes. True: an ACK goes at once, not with the batch.
@@ -47,6 +57,10 @@ class AckPolicy:
         first = self._first > 0
         if first:
             self._first -= size
+        if self._quick > 0:
+            self._quick -= (size + segment - 1) // segment if segment > 0 else 1
+            self.due = True
+            return not push
         if self._waiting < 2 * self._full:
             if push:
                 self.due = True

@@ -92,6 +92,7 @@ class Receiver:
             return self._out_of_order(start, data)
         if start < self.rcv_nxt:
             self.on_duplicate(start, end)
+            self.acks.on_gap()
         if end < self.rcv_nxt or (end == self.rcv_nxt and self.fin_offset != end):
             return ACK_AT_ONCE  # nothing new in it
         result: i64 = 0
@@ -128,6 +129,7 @@ class Receiver:
     def _out_of_order(self, start: i64, data: Piece) -> i64:
         if not data:
             return ACK_AT_ONCE
+        self.acks.on_gap()
         if self._reassembly is None:
             self._reassembly = Reassembly()
         kept = self._reassembly.insert(start, data, self._runs_max, self._buffer)

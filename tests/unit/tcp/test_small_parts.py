@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from synfin.tcp import errors, states
-from synfin.tcp.ack_policy import AckPolicy
+from synfin.tcp.ack_policy import QUICK, AckPolicy
 from synfin.tcp.counters import COUNTER_NAMES, Counters
 from synfin.tcp.keepalive import KeepAlive
 from synfin.tcp.persist import Persist
@@ -63,6 +63,17 @@ def test_segments_that_shrink_to_changing_sizes_wait_for_the_timer_once() -> Non
     acks.on_ack_sent()
     assert acknowledged(acks, 990, 720, 1000, 710, 980, 720) == [2, 5]
     assert not acks.on_timer(1_000_000)
+
+
+def test_after_a_gap_segments_are_acknowledged_one_by_one_for_a_while() -> None:
+    acks = AckPolicy(40_000)
+    assert acknowledged(acks, *[1000] * 4) == [1, 3]
+    acks.on_gap()
+    assert acknowledged(acks, *[1000] * (QUICK + 4)) == [*range(QUICK), QUICK + 1, QUICK + 3]
+    acks.on_gap()
+    assert acks.on_in_order(QUICK * 1000, 1000, False, 0), "a burst counts as many segments as it is"
+    acks.on_ack_sent()
+    assert acknowledged(acks, 1000, 1000) == [1]
 
 
 def test_push_makes_it_due_and_an_ack_sent_starts_anew() -> None:
