@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -72,3 +74,50 @@ def test_ten_flows_of_cubic_share_a_link_and_fill_it() -> None:
 def test_neither_cubic_nor_bbr_starves_the_other() -> None:
     rates = shares(["cubic", "bbr"])
     assert min(rates) > 0.15 * LINK_MBIT and sum(rates) > 0.85 * LINK_MBIT, rates
+
+
+def test_a_relay_carries_both_directions_alike() -> None:
+    network = Network(1)
+    near, relay, far = network.host("near"), network.host("relay"), network.host("far")
+    for side in ("near", "far"):
+        network.link(side, "relay", delay="5ms", bandwidth="2Mbit/s", queue="10000B")
+    got = {"near": 0, "far": 0}
+
+    async def both_ways(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def write() -> None:
+            while True:
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+
+        writing = asyncio.ensure_future(write())
+        while data := await reader.read(1 << 16):
+            got[name] += len(data)
+        writing.cancel()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        beyond = await asyncio.open_connection("far", PORT)
+        await asyncio.gather(pipe(reader, beyond[1]), pipe(beyond[0], writer))
+
+    async def serve(handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+        await (await asyncio.start_server(handler, "0.0.0.0", PORT)).serve_forever()
+
+    async def ask() -> None:
+        await both_ways("near", *await asyncio.open_connection("relay", PORT))
+
+    async def main() -> None:
+        far.start(partial(serve, partial(both_ways, "far")))
+        relay.start(partial(serve, carry))
+        await network.after("1ms")
+        near.start(ask)
+        await network.after("5s")
+        for host in (near, relay, far):
+            host.crash()
+
+    network.run(main())
+    rates = [count * 8 / 5 / 1e6 for count in got.values()]
+    assert jain(rates) > 0.99 and min(rates) > 1.2, rates

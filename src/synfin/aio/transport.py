@@ -24,6 +24,7 @@ from synfin.tcp.turn import WRITABLE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 NO_EXTRA: Final[dict[str, Any]] = {}  # of all transports: get_extra_info() answers by itself
+LOW_WATER: Final = 16 * 1024  # as asyncio's own transports begin
 MAX_READ: Final = 256 * 1024  # bytes given to a protocol at once, as by asyncio's own transports
 
 
@@ -78,6 +79,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         face: SocketFace | None = None,
     ) -> None:
         super().__init__(NO_EXTRA, engine.loop)
+        self._low_water = LOW_WATER  # the same number, and one object for all
         self._connection = connection
         self._context = context
         self._clock = engine.clock

@@ -205,7 +205,10 @@ class TunLink:
             self._wait(iovec)
             return
         try:
-            os.writev(self._fd, iovec)
+            if len(iovec) == 1:
+                os.write(self._fd, iovec[0])
+            else:
+                os.writev(self._fd, iovec)
         except BlockingIOError:
             self._queue.append(iovec)
         except OSError as error:

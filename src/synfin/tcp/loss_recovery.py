@@ -34,6 +34,7 @@ UNDONE: Final = 4096  # what was taken for lost was not: recovery, and what it h
 TAIL_MENDED: Final = 16384  # the tail-loss probe has mended a loss that nothing else shows
 MARKED: Final = 32768  # a router has marked packets: cwnd answers
 
+NO_RATE: Final = Rate()  # of all connections that have never sent; nobody writes to it
 NO_RECOVERY: Final = Recovery()  # of all connections that have had none; nobody writes to it
 
 
@@ -48,7 +49,7 @@ class LossRecovery:
         self.rack: Rack | None = None  # where SACK was agreed on, from the first transmission on; as the next
         self.tail: TailProbe | None = None
         self.marks: Marks | None = None  # where ECN was agreed on
-        self.rate: Rate = Rate()
+        self.rate: Rate = NO_RATE  # until there is something to send
         self.recovery: Recovery = NO_RECOVERY  # until there is one: most connections never lose anything
         self.path: PathProbe | None = None  # while it is in doubt or searched for what the path carries
         self.path_news: i64 = 0
@@ -77,6 +78,7 @@ class LossRecovery:
         flight = self.flight
         if flight is None:
             flight = self.flight = Flight(self._board_limit, self.sack)
+            self._own_rate()
             if self.sack and self.rack is None:
                 self.rack = Rack()
                 self.tail = TailProbe()
@@ -111,9 +113,14 @@ class LossRecovery:
         """
         flight = self.flight
         if flight is None:
-            self.rate.mark_app_limited(0)
+            self._own_rate().mark_app_limited(0)
         elif flight.board.lost == 0 and flight.board.in_flight < self.congestion.cwnd:
             self.rate.mark_app_limited(flight.board.in_flight)
+
+    def _own_rate(self) -> Rate:
+        if self.rate is NO_RATE:
+            self.rate = Rate()
+        return self.rate
 
     # ---- an ACK ----
 

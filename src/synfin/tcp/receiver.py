@@ -6,7 +6,7 @@ policy. Offsets count from IRS (the peer's SYN is 0, its first data byte 1).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from mypy_extensions import i64
 
@@ -16,7 +16,7 @@ from synfin.tcp.ecn import Echo
 from synfin.tcp.pressure import FULL, Pressure
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
 from synfin.tcp.receive_rtt import ReceiveRtt
-from synfin.wire.pieces import Piece, as_bytes, cut, joined
+from synfin.wire.pieces import Piece, cut, joined
 
 # what on_data() says
 ADVANCED: Final = 1  # RCV.NXT moved
@@ -193,7 +193,12 @@ class Receiver:
 
     def read_some(self, limit: i64, now: i64) -> list[bytes]:
         """At most `limit` bytes of what is ready."""
-        return [as_bytes(piece) for piece in self._take(limit, now)]
+        taken = self._take(limit, now)
+        for place in range(len(taken)):
+            piece = taken[place]
+            if not isinstance(piece, bytes):
+                taken[place] = bytes(piece)
+        return cast(list[bytes], taken)
 
     def read_joined(self, limit: i64, now: i64) -> bytes:
         """The same as one: what is large, or came in parts, is copied once, here."""

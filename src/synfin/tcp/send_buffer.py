@@ -53,6 +53,8 @@ class SendBuffer:
 
     def release(self, offset: i64) -> None:
         """Forget all bytes below `offset`."""
+        if self.start == self.end:
+            return
         if offset > self.end:
             offset = self.end
         self.start = offset
@@ -118,3 +120,6 @@ class SendBuffer:
     def clear(self) -> None:
         """Forget everything."""
         self.release(self.end)
+
+
+NO_TEXT: Final = SendBuffer()  # of all connections whose user has written nothing yet; nothing is appended to it

@@ -19,7 +19,7 @@ from synfin.tcp.pacing import Pacer, rate_of
 from synfin.tcp.path_probe import OFF, PathProbe
 from synfin.tcp.persist import Persist
 from synfin.tcp.rto import Rto
-from synfin.tcp.send_buffer import SendBuffer
+from synfin.tcp.send_buffer import NO_TEXT, SendBuffer
 from synfin.tcp.tally import NOTHING as AT_REST
 from synfin.tcp.tally import Tally
 from synfin.tcp.timer import earlier
@@ -62,7 +62,7 @@ class SendState:
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
         self._stalled: i64 = 0  # timeouts of an orphan, answered or not, since SND.UNA last moved
-        self.buffer: SendBuffer = SendBuffer()
+        self.buffer: SendBuffer = NO_TEXT  # until something is written
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
         self.losses: LossRecovery = LossRecovery(congestion, config.scoreboard_limit)
         self.persist: Persist | None = None  # while it runs
@@ -139,6 +139,8 @@ class SendState:
         """Queue bytes, kept by reference."""
         if self.snd_nxt >= self.buffer.end:
             self.losses.note_idle_writer()
+        if self.buffer is NO_TEXT:
+            self.buffer = SendBuffer()
         self.buffer.append(data)
 
     def ask(self) -> Asked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.congestion.base import FAST, UNLIMITED, AckSample, CongestionControl
 from synfin.tcp.congestion.hystart import HyStart
@@ -20,6 +20,7 @@ FAST_CONVERGENCE: Final = 0.85  # 4.7: (1 + beta) / 2
 BETA_ECN: Final = 0.85  # RFC 8511 3.1: a mark comes from a queue that is kept short
 
 
+@mypyc_attr(acyclic=True)
 class Before:
     """What a reduction replaced (4.9)."""
 
