@@ -7,9 +7,19 @@ from typing import Final
 
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.connection import Connection
+from synfin.tcp.status import ConnectionSnapshot
 
 # Up to tcpi_received_ce, 252 bytes. Kernels before 6.18 end at tcpi_snd_wnd or soon after; later ones go on behind.
 _LAYOUT: Final = struct.Struct("=8B24I4Q6IQ3Q2I2Q4I2I2H2I")
+_FIELDS: Final = (
+    "state ca_state retransmits probes backoff options wscale delivery_rate_app_limited "
+    "rto ato snd_mss rcv_mss unacked sacked lost retrans fackets last_data_sent last_ack_sent last_data_recv "
+    "last_ack_recv pmtu rcv_ssthresh rtt rttvar snd_ssthresh snd_cwnd advmss reordering rcv_rtt rcv_space "
+    "total_retrans pacing_rate max_pacing_rate bytes_acked bytes_received "
+    "segs_out segs_in notsent_bytes min_rtt data_segs_in data_segs_out delivery_rate busy_time rwnd_limited "
+    "sndbuf_limited delivered delivered_ce bytes_sent bytes_retrans dsack_dups reord_seen rcv_ooopack snd_wnd "
+    "rcv_wnd rehash total_rto total_rto_recoveries total_rto_time received_ce"
+).split()
 SIZE: Final = _LAYOUT.size
 _TIMESTAMPS: Final = 1  # tcpi_options
 _SACK: Final = 2
@@ -30,77 +40,78 @@ _INFINITE_SSTHRESH: Final = 0x7FFFFFFF
 def read(connection: Connection, at: int) -> bytes:
     """The struct, as it is `at` this time in microseconds; fields of what nobody counts are 0."""
     now = connection.snapshot(at)
+    told = _state(connection, now)
+    told.update(_path(connection, now))
+    told.update(_totals(connection, now))
+    return _LAYOUT.pack(*(told.get(name, 0) for name in _FIELDS))
+
+
+def _state(connection: Connection, now: ConnectionSnapshot) -> dict[str, int]:
+    """What it is, what was agreed on, what is under way."""
     sender = connection.sender
-    losses = sender.losses
     mss = now.mss or 1
     scaling = now.snd_wscale | now.rcv_wscale << 4
-    options = (_TIMESTAMPS if now.timestamps else 0) | (_SACK if now.sack else 0) | (_WSCALE if scaling else 0)
     echo = connection.receiver.echo
+    options = (_TIMESTAMPS if now.timestamps else 0) | (_SACK if now.sack else 0) | (_WSCALE if scaling else 0)
     if echo is not None:
         options |= _ECN | (_ECN_SEEN if echo.seen_ect else 0)
-    head = (
-        _LINUX_STATE[now.state],
-        _LINUX_CA_STATE[int(losses.recovery.phase)],
-        min(now.retries, 255),
-        min(sender.persist.unanswered, 255) if sender.persist is not None else 0,
-        0,  # tcpi_backoff
-        options,
-        scaling,
-        int(losses.rate.latest_app_limited),
-    )
-    words = [0] * 24
-    words[0] = now.rto_us
-    words[2] = words[3] = now.mss
-    words[4] = -(-now.unacknowledged // mss)
-    words[5] = -(-now.sacked // mss)
-    words[6] = -(-now.lost // mss)
-    words[13] = connection.mtu
-    words[15] = now.srtt_us
-    words[16] = sender.rto.rttvar
-    words[17] = min(now.ssthresh // mss, _INFINITE_SSTHRESH)
-    words[18] = now.cwnd // mss
-    words[19] = connection.receiver.adv_mss
-    words[20] = 3  # tcpi_reordering: what Linux begins with; RACK counts time, not segments
-    words[21] = connection.receiver.rtt.us
-    words[22] = min(now.rcv_wnd, _MOST)
-    words[23] = 0 if sender.tally is None else sender.tally.resent_segments
-    highest = int(sender.asked.max_pacing_rate) if sender.asked.max_pacing_rate else _UNLIMITED
-    sent = max(min(now.snd_nxt, sender.buffer.end) - 1, 0)
-    wide = (
-        now.pacing_rate,
-        highest,
-        max(min(now.snd_una, sender.buffer.end) - 1, 0),  # of the stream, whose first byte is 1: neither SYN nor FIN
-        max(now.rcv_nxt - 1 - connection.receiver.fin_reached, 0),
-    )
-    small = (
-        0,  # tcpi_segs_out
-        0,
-        min(now.unsent, _MOST),
-        min(now.min_rtt_us, _MOST) or _MOST,
-        0,  # tcpi_data_segs_in
-        0,
-    )
-    delivered = (min(losses.rate.delivered // mss, _MOST), min(now.delivered_ce // mss, _MOST))
-    return _LAYOUT.pack(
-        *head,
-        *words,
-        *wide,
-        *small,
-        now.delivery_rate,
-        now.busy_us,
-        now.peer_limited_us,
-        now.buffer_limited_us,
-        *delivered,
-        sent + now.resent,
-        now.resent,
-        0,  # tcpi_dsack_dups
-        0,
-        0,
-        min(now.snd_wnd, _MOST),
-        min(now.rcv_wnd, _MOST),
-        0,  # tcpi_rehash
-        0,
-        0,
-        0,
-        min(now.received_ce, _MOST),
-    )
+    return {
+        "state": _LINUX_STATE[now.state],
+        "ca_state": _LINUX_CA_STATE[int(sender.losses.recovery.phase)],
+        "retransmits": min(now.retries, 255),
+        "probes": min(sender.persist.unanswered, 255) if sender.persist is not None else 0,
+        "options": options,
+        "wscale": scaling,
+        "snd_mss": now.mss,
+        "rcv_mss": now.mss,
+        "advmss": connection.receiver.adv_mss,
+        "unacked": -(-now.unacknowledged // mss),
+        "sacked": -(-now.sacked // mss),
+        "lost": -(-now.lost // mss),
+        "notsent_bytes": min(now.unsent, _MOST),
+        "rcv_space": min(now.rcv_wnd, _MOST),
+        "snd_wnd": min(now.snd_wnd, _MOST),
+        "rcv_wnd": min(now.rcv_wnd, _MOST),
+    }
+
+
+def _path(connection: Connection, now: ConnectionSnapshot) -> dict[str, int]:
+    """What is known of the path, and how fast it is used."""
+    sender = connection.sender
+    mss = now.mss or 1
+    highest = sender.asked.max_pacing_rate
+    return {
+        "pmtu": connection.mtu,
+        "rto": now.rto_us,
+        "rtt": now.srtt_us,
+        "rttvar": sender.rto.rttvar,
+        "min_rtt": min(now.min_rtt_us, _MOST) or _MOST,
+        "rcv_rtt": connection.receiver.rtt.us,
+        "snd_ssthresh": min(now.ssthresh // mss, _INFINITE_SSTHRESH),
+        "snd_cwnd": now.cwnd // mss,
+        "reordering": 3,  # what Linux begins with; RACK counts time, not segments
+        "pacing_rate": now.pacing_rate,
+        "max_pacing_rate": int(highest) if highest else _UNLIMITED,
+        "delivery_rate": now.delivery_rate,
+        "delivery_rate_app_limited": int(sender.losses.rate.latest_app_limited),
+    }
+
+
+def _totals(connection: Connection, now: ConnectionSnapshot) -> dict[str, int]:
+    """What was done in all. Of the stream, whose first byte is 1: neither SYN nor FIN."""
+    sender = connection.sender
+    mss = now.mss or 1
+    end = sender.buffer.end
+    return {
+        "bytes_acked": max(min(now.snd_una, end) - 1, 0),
+        "bytes_received": max(now.rcv_nxt - 1 - connection.receiver.fin_reached, 0),
+        "bytes_sent": max(min(now.snd_nxt, end) - 1, 0) + now.resent,
+        "bytes_retrans": now.resent,
+        "total_retrans": 0 if sender.tally is None else sender.tally.resent_segments,
+        "delivered": min(sender.losses.rate.delivered // mss, _MOST),
+        "delivered_ce": min(now.delivered_ce // mss, _MOST),
+        "received_ce": min(now.received_ce, _MOST),
+        "busy_time": now.busy_us,
+        "rwnd_limited": now.peer_limited_us,
+        "sndbuf_limited": now.buffer_limited_us,
+    }

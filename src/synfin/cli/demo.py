@@ -64,6 +64,7 @@ class DemoSite:
         self._block = hashlib.shake_128(b"synfin").hexdigest(1 << 19).encode()
 
     def find(self, path: str) -> Resource | None:
+        """The page or file of this path; None: there is none."""
         if path == "/":
             return Resource(len(PAGE), "text/html; charset=utf-8", lambda start, stop: iter([PAGE[start:stop]]))
         if path == "/file":

@@ -23,17 +23,20 @@ class PacketSink(Protocol):
     start: where the packet begins in `packet`: a header of the device's before it need not be cut off.
     """
 
-    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None: ...
+    def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
+        """Take one IP packet. now: microseconds. checksum_ok: nobody need look. gso_size: of a burst, else 0."""
 
 
 class Link(Protocol):
     """Carries IP packets. `mtu` in bytes; with `offload` whole bursts cross with partial checksums."""
 
     @property
-    def mtu(self) -> int: ...
+    def mtu(self) -> int:
+        """Bytes of the largest IP packet that it carries."""
 
     @property
-    def offload(self) -> bool: ...
+    def offload(self) -> bool:
+        """Whole bursts are given and taken, with partial checksums."""
 
     def fileno(self) -> int:
         """A descriptor to poll: readable when packets wait."""

@@ -155,13 +155,16 @@ class PcapTap:
 
     @property
     def mtu(self) -> int:
+        """The link's."""
         return self._link.mtu
 
     @property
     def offload(self) -> bool:
+        """The link's."""
         return self._link.offload
 
     def fileno(self) -> int:
+        """The link's."""
         return self._link.fileno()
 
     def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
@@ -176,9 +179,11 @@ class PcapTap:
         return self._link.send(bursts)
 
     def flush(self) -> bool:
+        """Link.flush()"""
         return self._link.flush()
 
     def close(self) -> None:
+        """Close the link; the writer stays open."""
         self._link.close()
 
     def record(self, at_us: int, packet: bytes, *, outgoing: bool) -> None:

@@ -109,6 +109,7 @@ class TunLink:
         self.last_error: OSError | None = None  # why, for the last one refused
 
     def fileno(self) -> int:
+        """The device's descriptor; -1 once closed."""
         return self._fd
 
     def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:

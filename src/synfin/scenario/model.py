@@ -78,6 +78,7 @@ class Settings(Part):
         return Config(**values)
 
     def check_whole(self) -> None:
+        """Raise ScenarioError for what Config takes none of."""
         try:
             self.config()
         except (ValueError, TypeError) as error:
@@ -145,6 +146,7 @@ class Step(Part):
     wait: bool = part(flag, default=True)
 
     def check_whole(self) -> None:
+        """Raise ScenarioError for a field that says nothing about `do`, or one that it needs."""
         used = ACTIONS[self.do]
         for each in fields(self):
             if each.name in _SAYS_MORE and each.name not in used and getattr(self, each.name) != each.default:
@@ -200,6 +202,7 @@ class Fate(Part):
     overtake: bool = part(flag, default=True)
 
     def check_whole(self) -> None:
+        """Raise ScenarioError for a delay of nothing, or by something that is no delay."""
         if (self.do == DELAY) != (self.by_us > 0):
             raise ScenarioError("by_us", "says by how much a packet is delayed, and nothing of another fate")
 
@@ -248,6 +251,7 @@ class Scenario(Part):
     forged: tuple[Forgery, ...] = part(several(Forgery, MAX_FORGED), default=())
 
     def check_whole(self) -> None:
+        """Raise ScenarioError for names that are no host's, or two hosts'."""
         if len(self.hosts) < 2:
             raise ScenarioError("hosts", "must be two at least")
         names = Counter(host.name for host in self.hosts)

@@ -69,11 +69,13 @@ class AccurateEcho(Echo):
         self._handshake = self._client
 
     def fill(self, seg: Segment) -> None:
+        """Three bits of the count of marked packets (3.2.2.1)."""
         seg.flags |= (self._cep << ACE_SHIFT) & ACE
         self._cep_told = self._cep
         self.due = False
 
     def fill_pure_ack(self, seg: Segment) -> None:
+        """The first one tells with which ECN field the SYN,ACK came."""
         if self._handshake and seg.sack is None:
             seg.flags = seg.flags & ~ACE | handshake_flags(self._syn_ack_ecn)
         self._handshake = False
@@ -121,6 +123,7 @@ class AccurateMarks(Marks):
         self._ecb: i64 = SAYS_NOTHING
 
     def on_segment(self, seg: Segment) -> None:
+        """What its three bits and its option say."""
         self.echoed = False
         self._ace = (seg.flags & ACE) >> ACE_SHIFT
         self._ecb = self._read_option(seg)
@@ -192,6 +195,7 @@ class AccurateMarks(Marks):
         return seg.accecn_ceb if seg.accecn_ceb >= 0 else UNCHANGED
 
     def fill(self, seg: Segment) -> None:
+        """New text may be marked."""
         if self._ect:
             seg.traffic_class |= ECT_0
         self._cwr = False  # nobody is told, but what follows may be marked anew

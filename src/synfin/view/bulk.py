@@ -69,6 +69,7 @@ class Run:
         return packet.length > 0 and self._data_from == 1 - packet.sender
 
     def add(self, packet: Packet) -> None:
+        """One more packet of the run, in order."""
         last = self.last
         self.last_at = packet.sent_at
         if packet.length:
@@ -91,6 +92,7 @@ class Run:
             self.first.append(packet)
 
     def take_last(self) -> Packet | None:
+        """The last packet, which is drawn by itself; None: there is none."""
         last = self.last
         if last is not None:
             self.last = None

@@ -112,6 +112,7 @@ class Conversation:
     # -- events in -----------------------------------------------------------------------------------------------
 
     def feed(self, event: Event) -> None:
+        """The next event of the trace, in order of time."""
         if self.ends is not None:
             self._take(event)
             return
@@ -297,6 +298,7 @@ class Conversation:
             self._row(Remark(end == 0, at, event.what, event.rfc))
 
     def draw_packet(self, packet: Packet, shape: str, tag: int = 0) -> None:
+        """A segment as it leaves, arrives, or is lost."""
         sender = packet.sender
         at = packet.received_at if shape == ARRIVES else packet.sent_at
         if self._noted[sender] and shape != ARRIVES:

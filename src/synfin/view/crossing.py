@@ -78,6 +78,7 @@ class Crossing:
         self._add(end, _Item(_HAPPENED, event.at, self._serial, None, event))
 
     def sent(self, end: int, packet: Packet) -> None:
+        """A segment left this end."""
         item = _Item(_SENT, packet.sent_at, self._serial, packet, None)
         self._flights[end].sent(packet.fields, packet.sent_at, item)
         self._add(end, item)
@@ -102,6 +103,7 @@ class Crossing:
         return True
 
     def strayed(self, end: int, packet: Packet) -> None:
+        """One came in at this end that never left the other."""
         self._add(end, _Item(_STRAYED, packet.received_at, self._serial, packet, None))
 
     def is_copy(self, end: int, fields: Fields) -> bool:
@@ -109,6 +111,7 @@ class Crossing:
         return self._flights[1 - end].has_arrived(fields)
 
     def finish(self) -> None:
+        """What has not arrived by now is lost."""
         for queue in self._queues:
             for item in queue:
                 if item.kind == _SENT and item.fate == _UNKNOWN:

@@ -70,6 +70,7 @@ class Fields:
 
     @property
     def option_bytes(self) -> bytes:
+        """TCP's options as they stand in the segment."""
         return self.head[self.options_at : self.options_end]
 
     @property
@@ -192,6 +193,7 @@ def key_of(packet: bytes) -> bytes:
 
 
 def is_key(key: bytes) -> bool:
+    """It has the length of a connection's key, IPv4 or IPv6."""
     return len(key) == 12 or len(key) == 36
 
 

@@ -27,6 +27,7 @@ class Flight(Generic[Item]):
         self._delay = 0  # of the last arrival
 
     def sent(self, fields: Fields, at: int, item: Item) -> None:
+        """A segment is on its way; `item` is what arrived() gives back for it."""
         if len(self._flying) > 4 * _REMEMBERED:
             self._flying.popitem(last=False)
         self._flying.setdefault(signature_of(fields), deque()).append((at, item))

@@ -94,6 +94,7 @@ def _signed(delta: int) -> int:
 
 
 def count_text(number: int, what: str) -> str:
+    """A number of things, in the plural where there are several."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
@@ -112,6 +113,7 @@ def bytes_text(size: int) -> str:
 
 
 def duration_text(us: int) -> str:
+    """Microseconds as a person reads them."""
     if us < 1000:
         return f"{us} us"
     if us < 1_000_000:
@@ -120,5 +122,6 @@ def duration_text(us: int) -> str:
 
 
 def rate_text(size: int, us: int) -> str:
+    """Bytes in microseconds, as bits a second."""
     mbits = size * 8 / us
     return f"{mbits / 1000:.3g} Gbit/s" if mbits >= 1000 else f"{mbits:.3g} Mbit/s"

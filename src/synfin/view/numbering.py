@@ -81,6 +81,7 @@ class Line:
         self.window_shut = False
 
     def place_syn(self, packet: Packet) -> None:
+        """A SYN begins the numbers of its side, or begins them anew."""
         fields = packet.fields
         kind = 2 if fields.flags & ACK else 1
         if self.isn < 0 or (fields.flags & ACK and fields.seq != self.isn):

@@ -51,6 +51,7 @@ class Peer:
 
     @property
     def known_text(self) -> str:
+        """Its state, as the wire has shown it; empty: unknown."""
         return states.NAMES[self.known] if self.known != UNKNOWN else ""
 
     def speaks(self, flags: int, end: int, ack: int) -> None:

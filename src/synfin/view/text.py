@@ -51,6 +51,7 @@ class Glyphs:
         self.note = "!"
 
     def tag(self, number: int) -> str:
+        """The mark of a footnote."""
         if not self.ascii_only and 1 <= number <= 20:
             return chr(ord("①") + number - 1)
         return f"({number})"
@@ -73,6 +74,7 @@ class Page:
         self._times = [-1, -1]  # last shown in each column of times
 
     def lines(self, row: Row) -> list[TextLine]:
+        """A row of the diagram, as lines of text."""
         if isinstance(row, Arrow):
             return self._arrow(row)
         if isinstance(row, Change):
@@ -249,6 +251,7 @@ def _fit(words: Sequence[Words], room: int) -> tuple[Sequence[Words], Sequence[W
 
 
 def plain(line: TextLine) -> str:
+    """A line without its styles."""
     return "".join(text for text, _ in line).rstrip()
 
 
@@ -290,13 +293,16 @@ def _state_style(text: str) -> str:
 
 
 def rfc_text(section: str) -> str:
+    """A section as it is cited; what is no number is told as it is."""
     return f"RFC {section}" if section[:1].isdigit() else section
 
 
 def span_text(us: int) -> str:
+    """Microseconds as seconds, or minutes where they are many."""
     seconds = us / 1_000_000
     return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:,.1f} min"
 
 
 def seconds_text(us: int) -> str:
+    """Microseconds as seconds, to the microsecond."""
     return f"{us / 1_000_000:.6f}"

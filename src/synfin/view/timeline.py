@@ -45,6 +45,7 @@ class Columns:
         self._columns = tuple(array("q") for _ in range(width))
 
     def add(self, *row: int) -> None:
+        """One more row, a number for each column."""
         for column, value in zip(self._columns, row, strict=True):
             column.append(value)
 
@@ -55,6 +56,7 @@ class Columns:
         return len(self._columns[0])
 
     def column(self, number: int) -> array[int]:
+        """All numbers of one column."""
         return self._columns[number]
 
 

@@ -19,12 +19,15 @@ class BytesWriter:
         self._buffer = bytearray()
 
     def append(self, x: int, /) -> None:
+        """One byte, 0 to 255."""
         self._buffer.append(x)
 
     def write(self, b: bytes | bytearray, /) -> None:
+        """Bytes, as they are."""
         self._buffer += b
 
     def getvalue(self) -> bytes:
+        """All of it."""
         return bytes(self._buffer)
 
     def __len__(self) -> int:
@@ -32,14 +35,17 @@ class BytesWriter:
 
 
 def read_i16_be(b: bytes, index: i64, /) -> i16:
+    """Two bytes at `index`, signed. ValueError: below 0; IndexError: beyond the end, as with the next."""
     return int.from_bytes(_span(b, index, 2), "big", signed=True)
 
 
 def read_i32_be(b: bytes, index: i64, /) -> i32:
+    """Four bytes at `index`."""
     return int.from_bytes(_span(b, index, 4), "big", signed=True)
 
 
 def read_i64_be(b: bytes, index: i64, /) -> i64:
+    """Eight bytes at `index`."""
     return int.from_bytes(_span(b, index, 8), "big", signed=True)
 
 
@@ -52,14 +58,17 @@ def read_i64_le(b: bytes, index: i64, /) -> i64:
 
 
 def write_i16_be(b: BytesWriter, n: i16, /) -> None:
+    """Two bytes."""
     b.write(_I16.pack(n))
 
 
 def write_i32_be(b: BytesWriter, n: i32, /) -> None:
+    """Four bytes."""
     b.write(_I32.pack(n))
 
 
 def write_i64_be(b: BytesWriter, n: i64, /) -> None:
+    """Eight bytes."""
     b.write(_I64.pack(n))
 
 

@@ -67,6 +67,7 @@ class IcmpMessage:
 
 
 def is_echo_request(message: IcmpMessage) -> bool:
+    """It is a ping, of either family."""
     return message.type == (V4_ECHO if message.version == 4 else V6_ECHO)
 
 

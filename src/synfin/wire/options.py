@@ -48,6 +48,7 @@ class Options:
         self.accecn_last: i64 = -1
 
     def clear_options(self) -> None:
+        """No option is left."""
         self.mss = -1
         self.wscale = -1
         self.sack_permitted = False

@@ -70,22 +70,27 @@ class Segment(Options):
 
     @property
     def version(self) -> i64:
+        """Of IP: 4 or 6."""
         return 4 if len(self.key) == _KEY4 else 6
 
     @property
     def src(self) -> bytes:
+        """The source address, 4 or 16 bytes."""
         return self.key[: (len(self.key) - 4) // 2]
 
     @property
     def dst(self) -> bytes:
+        """The destination address, 4 or 16 bytes."""
         return self.key[(len(self.key) - 4) // 2 : len(self.key) - 4]
 
     @property
     def src_port(self) -> i64:
+        """0 to 65535."""
         return read_u16(self.key, len(self.key) - 4)
 
     @property
     def dst_port(self) -> i64:
+        """0 to 65535."""
         return read_u16(self.key, len(self.key) - 2)
 
     def __eq__(self, other: object) -> bool:
