@@ -8,7 +8,7 @@ from synfin.tcp.asked import NOTHING, Asked
 from synfin.tcp.config import LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER, Config
 from synfin.tcp.turn import WRITABLE
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
-from tests.trace.scene import DATA, MSS, RTT, SECOND, Scene, Stage, plain
+from tests.trace.scene import DATA, MSS, RTO, RTT, SECOND, Scene, Stage, plain
 
 EXPEDITED = 0xB8  # DSCP 46
 
@@ -170,6 +170,50 @@ def test_what_waits_to_be_sent_holds_the_writer_back_until_it_is_sent(stage: Sta
     host.emits(RST | ACK)
 
 
+# ---- the cork ----
+
+
+def test_a_cork_holds_what_fills_no_segment_and_lets_it_go_when_it_is_taken_out(stage: Stage) -> None:
+    scene, host, peer = stage.opened()
+    host.connection.set_nodelay(True)  # a cork is stronger
+    host.connection.set_cork(True)
+    host.writes(300)
+    host.is_silent()
+    host.writes(900)
+    host.emits(ACK, MSS, seq=1)
+    peer.sends(ACK, ack=1001)
+    host.is_silent()
+    host.connection.set_cork(False)
+    host.emits(DATA, 200, seq=1001)
+    peer.sends(ACK, ack=1201)
+    assert scene.stack.counters.TCPWinProbe == 0
+
+
+def test_what_a_cork_holds_goes_after_a_timeout(stage: Stage) -> None:
+    # as in Linux; or a program that forgets to take it out would wait for ever
+    scene, host, peer = stage.opened()
+    host.connection.set_cork(True)
+    host.writes(300)
+    host.is_silent()
+    scene.tick(RTO - 1)
+    host.is_silent()
+    scene.tick(1)
+    host.emits(DATA, 300, seq=1)
+    peer.sends(ACK, ack=301)
+    host.is_silent()
+    scene.tick(SECOND)
+
+
+def test_the_end_takes_the_cork_out(stage: Stage) -> None:
+    _, host, peer = stage.opened()
+    host.connection.set_cork(True)
+    host.writes(300)
+    host.is_silent()
+    host.shuts()
+    host.emits(DATA | FIN, 300, seq=1)
+    peer.sends(ACK, ack=302)
+
+
 # ---- the IP header's byte ----
 
 
@@ -262,7 +306,8 @@ def test_who_asks_nothing_has_no_object_for_it_and_nobody_changes_what_they_shar
     connection.set_send_buffer(5_000)
     connection.set_notsent_lowat(1_000)
     connection.set_send_mss_max(500)
+    connection.set_cork(True)
     kept = connection.sender.asked
     assert kept is not NOTHING and kept is connection.sender.ask()
-    for name in ("send_buffer", "notsent_lowat", "max_pacing_rate", "mss_max", "tos"):
+    for name in ("send_buffer", "notsent_lowat", "max_pacing_rate", "mss_max", "cork", "tos"):
         assert getattr(NOTHING, name) == getattr(Asked(), name)

@@ -34,6 +34,7 @@ REUSEPORT: Final[int] = getattr(socket, "SO_REUSEPORT", 15)
 ACCEPTCONN: Final[int] = getattr(socket, "SO_ACCEPTCONN", 30)
 PROTOCOL: Final[int] = getattr(socket, "SO_PROTOCOL", 38)
 DOMAIN: Final[int] = getattr(socket, "SO_DOMAIN", 39)
+CORK: Final[int] = getattr(socket, "TCP_CORK", 3)
 NOTSENT_LOWAT: Final[int] = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 TCLASS: Final[int] = getattr(socket, "IPV6_TCLASS", 67)
 MAX_PACING_RATE: Final[int] = getattr(socket, "SO_MAX_PACING_RATE", 47)
@@ -273,6 +274,9 @@ class ConnectionOptions(Options):
     def _set_nodelay(self) -> None:
         self.connection.set_nodelay(self._int(_TCP, socket.TCP_NODELAY) != 0)
 
+    def _set_cork(self) -> None:
+        self.connection.set_cork(self._int(_TCP, CORK) != 0)
+
     def _set_user_timeout(self) -> None:
         self.connection.set_user_timeout(self._int(_TCP, USER_TIMEOUT) * 1000)
 
@@ -389,6 +393,7 @@ _OPTIONS: Final[dict[Name, _Option]] = {
     (_TCP, socket.TCP_NODELAY): _Option(
         lambda config: int(config.nodelay), _flag, _Set._set_nodelay, lambda of: int(of.sender.nodelay)
     ),
+    (_TCP, CORK): _Option(_always(0), _flag, _Set._set_cork),
     (_TCP, QUICKACK): _Option(_always(1), _flag),
     (_TCP, USER_TIMEOUT): _Option(
         lambda config: min(config.user_timeout_us // 1000, _MAX_INT),

@@ -15,6 +15,7 @@ class Asked:
         self.notsent_lowat: i64 = 0  # bytes that may wait to be sent before he is held back; 0: as many as are kept
         self.max_pacing_rate: float = 0.0  # bytes a second; 0: no limit (SO_MAX_PACING_RATE)
         self.mss_max: i64 = -1  # no segment is to exceed it, options included; 0: no limit, -1: as Config has it
+        self.cork: bool = False  # only full segments go, until a timeout passes without any (TCP_CORK)
         self.tos: i64 = 0  # the six bits of DSCP where the IP header has them; ECN is not the user's
 
 

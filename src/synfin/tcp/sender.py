@@ -248,12 +248,14 @@ class Sender(SendState):
         if length > window:
             length = window
         # Nagle with Minshall's rule: one short segment in flight at a time (RFC 9293 3.7.4).
-        wait = not (self.nodelay or fin_waits or override or self._small_end <= self.snd_una)
+        wait = not (self.nodelay or self._small_end <= self.snd_una) or self.asked.cork
+        if fin_waits or override:
+            wait = False
         length = sendable(length, available, window, mss, self.max_wnd, wait, override)
         # The FIN takes one number of the window, like a byte.
         fin = fin_waits and length == available and (window > length)
         if length <= 0 and not fin:
-            # Only a full window of the peer's can have stopped us with nothing in flight.
+            # Only a full window of the peer's, or a cork, can have stopped us with nothing in flight.
             if self.snd_una == self.snd_nxt and self.persist is None:
                 self.persist = Persist(now, self.rto.rto)
             return self._waits_for(self._obstacle(available, room, window), now)

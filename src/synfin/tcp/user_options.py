@@ -42,6 +42,11 @@ class UserOptions(Tcb):
         self.sender.nodelay = nodelay
         self.touch()
 
+    def set_cork(self, cork: bool) -> None:
+        """Send full segments only, until it is taken out, the end comes, or nothing went for a timeout (TCP_CORK)."""
+        self.sender.ask().cork = cork
+        self.touch()
+
     def set_user_timeout(self, microseconds: int) -> None:
         """RFC 9293 3.9.1: fail when sent data stays unacknowledged this long; 0: only `Config.retries` decides.
 

@@ -25,6 +25,7 @@ OPTIONS: list[tuple[str, int, int, list[int | bytes]]] = [
     ("SO_MAX_PACING_RATE", SOL, 47, [1, 0, 10**6, -2, (5 * 10**9).to_bytes(8, "little"), -1]),
     ("IP_TOS", IP, socket.IP_TOS, [0x10, 0xB8, 0xFF, 0x1B8, 3, -1, b"\x20"]),
     ("IPV6_TCLASS", socket.IPPROTO_IPV6, 67, [0x10]),
+    ("TCP_CORK", TCP, 3, [1, 5, 0]),
     ("TCP_QUICKACK", TCP, 12, [1]),
     ("SO_LINGER", SOL, socket.SO_LINGER, [LINGER.pack(5, 3), LINGER.pack(0, 3), b"\1\0\0\0"]),
     ("SO_REUSEADDR", SOL, socket.SO_REUSEADDR, [1, 3, 0]),
