@@ -27,6 +27,7 @@ OPTIONS: list[tuple[str, int, int, list[int | bytes]]] = [
     ("IPV6_TCLASS", socket.IPPROTO_IPV6, 67, [0x10]),
     ("TCP_CORK", TCP, 3, [1, 5, 0]),
     ("TCP_QUICKACK", TCP, 12, [1]),
+    ("TCP_MAXSEG", TCP, socket.TCP_MAXSEG, [87, 32768]),
     ("SO_LINGER", SOL, socket.SO_LINGER, [LINGER.pack(5, 3), LINGER.pack(0, 3), b"\1\0\0\0"]),
     ("SO_REUSEADDR", SOL, socket.SO_REUSEADDR, [1, 3, 0]),
     ("TCP_CONGESTION", TCP, 13, [b"reno", b"reno\0", b"no such", b"", 5]),
@@ -42,8 +43,8 @@ OPTIONS: list[tuple[str, int, int, list[int | bytes]]] = [
 
 def _tell_options(net: Net, end: str, face: Any, options: list[tuple[str, int, int, list[int | bytes]]]) -> None:
     for name, level, option, values in options:
-        # How large a buffer is that nobody has set is each side's own.
-        for value in values if name in ("SO_SNDBUF", "SO_RCVBUF") else ["", *values]:
+        # How large a buffer or a segment is that nobody has set is each side's own.
+        for value in values if name in ("SO_SNDBUF", "SO_RCVBUF", "TCP_MAXSEG") else ["", *values]:
             with net.outcome(end, f"{name} {value!r}"):
                 if value != "":
                     face.setsockopt(level, option, value)
@@ -64,6 +65,16 @@ async def the_options_of_a_connection(net: Net) -> None:
         face.setsockopt(TCP, socket.TCP_NODELAY, 1)
     with net.outcome("near", "get after the end"):
         face.getsockopt(TCP, socket.TCP_NODELAY)
+
+
+@program()
+async def the_options_of_a_listener(net: Net) -> None:
+    server = await net.near.create_server(lambda: net.told("near"), net.near.address, net.port)
+    face = server.sockets[0]
+    face.setsockopt(TCP, 13, b"reno")
+    # asyncio sets SO_REUSEADDR.
+    _tell_options(net, "near", face, [option for option in OPTIONS if option[0] != "SO_REUSEADDR"])
+    server.close()
 
 
 @program()
