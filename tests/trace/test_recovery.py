@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.congestion.newreno import NewReno
 from synfin.tcp.timer import TIMER_GRACE_US
@@ -262,3 +264,16 @@ def test_a_lost_syn_does_not_slow_a_connection_whose_round_trip_its_timestamps_t
     peer.sends(FIN | ACK)
     host.emits(ACK, ack=2)
     scene.tick(120 * SECOND)
+
+
+@pytest.mark.parametrize("others", [3, 4, 7])
+def test_a_partial_ack_sends_the_next_hole_at_once_however_few_segments_arrived(stage: Stage, others: int) -> None:
+    # RFC 6582 3.2 step 3: duplicates had told of more than what it acknowledges
+    _, host, peer = flight(stage, 2 + others, sack_ok=False)
+    for _ in range(others):
+        peer.sends(ACK, ack=1)
+    host.emits(ACK, 1000, seq=1)
+    peer.sends(ACK, ack=1001)
+    host.emits(ACK, 1000, seq=1001)
+    peer.sends(ACK)
+    host.is_silent()

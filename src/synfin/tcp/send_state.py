@@ -275,6 +275,8 @@ class SendState:
             same = pure and window == self.snd_wnd
             nxt = self.snd_nxt
             result = losses.on_ack(flight, ack, una, nxt, same, blocks, echo_tick, more, limited, self.rto, now, sample)
+            if result & PARTIAL_ACK and flight.board.lost:
+                self._must_send = True  # RFC 6582 3.2 step 3, whatever its duplicates have told before of what left
         elif blocks is not None:
             result = losses.on_blocks(None, blocks, ack, una, self.snd_nxt)
         if ack > una:
