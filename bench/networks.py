@@ -18,15 +18,11 @@ MTU = 1500
 @contextmanager
 def veth_pair(offload: bool) -> Iterator[Callable[[list[str]], list[str]]]:
     """Enter a private network joined with a second one; gives what makes a command line run in the second."""
-    from pyroute2 import IPRoute
-
     from synfin.links import netns
 
     netns.enter_private_network()
     with netns.PrivateNetwork() as other:
-        with IPRoute() as kernel:
-            peer = {"ifname": "veth1", "net_ns_pid": other.pid}
-            kernel.link("add", ifname="veth0", kind="veth", mtu=MTU, peer=peer)
+        netns.add_pair("veth0", "veth1", other.pid)
         netns.configure("veth0", [f"{OUR_ADDRESS}/24"], MTU)
         set_up = (
             f"from synfin.links import netns; netns.configure('veth1', ['{PEER_ADDRESS}/24'], {MTU}); "

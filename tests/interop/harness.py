@@ -84,7 +84,9 @@ class Report:
         """The device lost nothing (`assert_clean`), so bytes travel twice only if their sender thought them lost.
 
         Of ours each is preceded by a note in the trace of its connection; of the kernel's it counts as many itself.
+        Packets that cross a veth pair may overtake each other: each processor has a queue of its own for them.
         """
+        in_order = self.settings.device == "tun"
         kernels = 0
         for stream in capture.streams.values():
             for at, source in stream.again:
@@ -94,8 +96,8 @@ class Report:
                 key = stream.key_at(source)
                 reasons = [what for noted, key_noted, what in self.notes if key_noted == key and noted <= at]
                 assert reasons, f"a retransmission at {at} that the trace does not explain, of {stream}"
-            assert stream.gaps == []
-        assert kernels <= self.kernel["RetransSegs"]
+            assert stream.gaps == [] or not in_order
+        assert kernels <= self.kernel["RetransSegs"] or not in_order
 
     def read_conversations(self, tshark: str, if_with_data: bool = False) -> list[Stream]:
         """As `read_capture`; and each conversation is complete, closed by a FIN of either side and no RST before.

@@ -29,6 +29,7 @@ class LossyLink:
         self._mark = mark
         self._hole = hole
         self._link = link
+        self.timed = getattr(link, "timed", None)
         self.fileno = link.fileno
         self.flush = link.flush
         self.close = link.close

@@ -1,4 +1,4 @@
-"""The synfin side of an interop test: a Host on a TUN device, with an HTTP server and an HTTP client, in a process.
+"""The synfin side of an interop test: a Host on a TUN device or a veth pair, with HTTP server and client, in a process.
 
     python -m tests.interop.synfin_side '{"mtu": 1500, "offload": true, ...}'      # Settings, by name
 
@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import synfin
-from synfin.links.netns import configure
+from bench.networks import without_offload
+from synfin.links.netns import add_pair, configure
+from synfin.links.packet import PacketLink
 from synfin.links.pcapng import PcapngWriter, PcapTap
 from synfin.links.tun import TunLink
 from synfin.tcp.trace import Event, NoteEvent
@@ -37,9 +39,12 @@ from tests.interop.lossy import LossyLink
 from tests.interop.payload import chunks
 
 INTERFACE = "synfin0"
+KERNELS = "kernel0"  # the other end of it, where it is one of a veth pair
 KERNEL = {4: "10.9.0.1", 6: "fd00:9::1"}
 SYNFIN = {4: "10.9.0.2", 6: "fd00:9::2"}
 PORT = 80
+
+Device = TunLink | PacketLink
 
 FLOOD_BATCH = 10_000
 _SPOOFED_HOSTS = 40_000
@@ -52,6 +57,7 @@ EXPLAINS = re.compile("retransmi|partial ACK|probe")
 class Settings:
     """How this side is to run. Without a capture path nothing is captured."""
 
+    device: str = "tun"  # "packet": one end of a veth pair, through a packet socket
     mtu: int = 1500
     offload: bool = True
     capture: str = ""
@@ -124,7 +130,7 @@ class Side:
     """Orders are methods: what they return is the answer."""
 
     def __init__(
-        self, settings: Settings, host: synfin.Host, link: TunLink, lossy: LossyLink | None, server: HttpServer
+        self, settings: Settings, host: synfin.Host, link: Device, lossy: LossyLink | None, server: HttpServer
     ) -> None:
         self.settings = settings
         self.host = host
@@ -202,7 +208,9 @@ class Side:
             "refused": self.link.refused,
             "overflowed": self.link.overflowed,
             "kernel": _kernel_counters(),
-            "dropped": _dropped_by_device(),
+            "dropped": _dropped_by_device(KERNELS) + self.link.dropped
+            if isinstance(self.link, PacketLink)
+            else _dropped_by_device(INTERFACE),
         }
 
     async def flood(self, first: int, count: int) -> None:
@@ -341,13 +349,13 @@ def _kernel_counters() -> dict[str, int]:
     return counters
 
 
-def _dropped_by_device() -> int:
+def _dropped_by_device(interface: str) -> int:
     """Packets that the kernel wanted to give to this side, and the device had no room for."""
     for line in Path("/proc/self/net/dev").read_text().splitlines():
         name, _, values = line.partition(":")
-        if name.strip() == INTERFACE:
+        if name.strip() == interface:
             return int(values.split()[11])
-    raise LookupError(INTERFACE)
+    raise LookupError(interface)
 
 
 def _clock_us() -> int:
@@ -362,12 +370,27 @@ def _epoch_us() -> int:
 _EPOCH_US = time.time_ns() // 1000 - _clock_us()
 
 
+def open_device(settings: Settings) -> Device:
+    """The link to the kernel, which has the other address of each network."""
+    kernels = [f"{KERNEL[4]}/24", f"{KERNEL[6]}/64"][: len(settings.versions)]
+    ours = [f"{SYNFIN[4]}/24", f"{SYNFIN[6]}/64"][: len(settings.versions)]
+    if settings.device == "tun":
+        tun = TunLink(INTERFACE, settings.mtu, settings.offload)
+        configure(INTERFACE, kernels)
+        return tun
+    add_pair(INTERFACE, KERNELS)
+    configure(INTERFACE, (), settings.mtu)
+    configure(KERNELS, kernels, settings.mtu)
+    if not settings.offload:
+        without_offload(KERNELS)
+    return PacketLink(INTERFACE, ours, offload=settings.offload)
+
+
 async def run(settings: Settings) -> None:
     """Serve until the order "finish"."""
-    link = TunLink(INTERFACE, settings.mtu, settings.offload)
+    link = open_device(settings)
     if link.offload != settings.offload:
         raise RuntimeError(f"offload is {link.offload}")
-    configure(INTERFACE, [f"{KERNEL[4]}/24", f"{KERNEL[6]}/64"][: len(settings.versions)])
     server = HttpServer()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: server.problems.append(f"{context['message']}: {context}"))

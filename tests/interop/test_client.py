@@ -19,11 +19,13 @@ Programs = Callable[[str], str]
 
 @pytest.mark.parametrize(("version", "offload", "mtu"), [(4, True, 1500), (6, False, 9000)])
 def test_200_mb_cross_both_ways(
-    require_program: Programs, tmp_path: Path, version: int, offload: bool, mtu: int
+    require_program: Programs, device: str, tmp_path: Path, version: int, offload: bool, mtu: int
 ) -> None:
     nginx, tshark = require_program("nginx"), require_program("tshark")
     size = 200 * MB
-    settings = Settings(offload=offload, mtu=mtu, capture=str(tmp_path / "client.pcapng"), snaplen=SNAPLEN)
+    settings = Settings(
+        device=device, offload=offload, mtu=mtu, capture=str(tmp_path / "client.pcapng"), snaplen=SNAPLEN
+    )
     with SynfinSide(settings) as side:
         root = start_nginx(nginx, side, tmp_path)
         write_file(root / "down", size)
@@ -45,11 +47,11 @@ def test_200_mb_cross_both_ways(
     ids=["server-closes-first-offload", "client-closes-first-plain"],
 )
 def test_1000_short_connections_all_bring_their_page(
-    require_program: Programs, tmp_path: Path, wish: str, offload: bool
+    require_program: Programs, device: str, tmp_path: Path, wish: str, offload: bool
 ) -> None:
     nginx, tshark = require_program("nginx"), require_program("tshark")
     size, each = 2000, 500
-    settings = Settings(offload=offload, capture=str(tmp_path / "client.pcapng"))
+    settings = Settings(device=device, offload=offload, capture=str(tmp_path / "client.pcapng"))
     with SynfinSide(settings) as side:
         root = start_nginx(nginx, side, tmp_path)
         write_file(root / "page", size)

@@ -43,10 +43,10 @@ SERVER_CLOSES = ["--http1.1", "-H", "Connection: close"]
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize(("arguments", "mine", "theirs"), [(SERVER_CLOSES, 1, 0), (CURL_CLOSES, 0, 1)])
 def test_whoever_closes_first_is_left_in_time_wait(
-    require_program: Programs, tmp_path: Path, arguments: list[str], mine: int, theirs: int, version: int
+    require_program: Programs, device: str, tmp_path: Path, arguments: list[str], mine: int, theirs: int, version: int
 ) -> None:
     curl, tshark = require_program("curl"), require_program("tshark")
-    settings = Settings(offload=False, capture=str(tmp_path / "close.pcapng"), annotated=True)
+    settings = Settings(device=device, offload=False, capture=str(tmp_path / "close.pcapng"), annotated=True)
     with SynfinSide(settings) as side:
         run(side, *curl_command(curl), *arguments, "-o", "/dev/null", side.url(version, "/100"))
         report = side.finish()
@@ -60,9 +60,9 @@ def test_whoever_closes_first_is_left_in_time_wait(
         assert f"{before} -> {after}" in comments
 
 
-def test_nothing_is_left_once_time_wait_has_run_out(require_program: Programs) -> None:
+def test_nothing_is_left_once_time_wait_has_run_out(require_program: Programs, device: str) -> None:
     curl = require_program("curl")
-    with SynfinSide(Settings(config={"msl_us": 100_000})) as side:
+    with SynfinSide(Settings(device=device, config={"msl_us": 100_000})) as side:
         urls = [side.url(version, "/100") for version in (4, 6)] * 10
         run(side, *curl_command(curl), *SERVER_CLOSES, *[part for url in urls for part in ("-o", "/dev/null", url)])
         wait_until(lambda: not any(side.ask("census").values()), lambda: f"left over: {side.ask('census')}")
@@ -71,9 +71,9 @@ def test_nothing_is_left_once_time_wait_has_run_out(require_program: Programs) -
     assert report.counters["TW"] == report.served == len(urls)
 
 
-def test_a_half_closed_client_gets_its_answer(require_program: Programs, tmp_path: Path) -> None:
+def test_a_half_closed_client_gets_its_answer(require_program: Programs, device: str, tmp_path: Path) -> None:
     tshark = require_program("tshark")
-    with SynfinSide(Settings(capture=str(tmp_path / "half.pcapng"))) as side:
+    with SynfinSide(Settings(device=device, capture=str(tmp_path / "half.pcapng"))) as side:
         half = "to.sendall(ask % b'keep-alive'); to.shutdown(socket.SHUT_WR); print(read()[-100:].hex())"
         body = bytes.fromhex(run(side, sys.executable, "-c", f"{CLIENT}\n{half}"))
         report = side.finish()
@@ -84,9 +84,11 @@ def test_a_half_closed_client_gets_its_answer(require_program: Programs, tmp_pat
     assert len(report.read_conversations(tshark)) == 1
 
 
-def test_a_reset_by_the_client_ends_the_connection_on_both_sides(require_program: Programs, tmp_path: Path) -> None:
+def test_a_reset_by_the_client_ends_the_connection_on_both_sides(
+    require_program: Programs, device: str, tmp_path: Path
+) -> None:
     tshark = require_program("tshark")
-    with SynfinSide(Settings(capture=str(tmp_path / "reset.pcapng"))) as side:
+    with SynfinSide(Settings(device=device, capture=str(tmp_path / "reset.pcapng"))) as side:
         run(side, sys.executable, "-c", f"{CLIENT}\nto.sendall(ask % b'keep-alive'); read(100); reset()")
         report = side.finish()
         assert report.census["time_wait"] == 0
@@ -99,9 +101,11 @@ def test_a_reset_by_the_client_ends_the_connection_on_both_sides(require_program
     assert stream.resets == {KERNEL[4]}
 
 
-def test_a_port_where_nobody_listens_refuses_in_both_directions(require_program: Programs, tmp_path: Path) -> None:
+def test_a_port_where_nobody_listens_refuses_in_both_directions(
+    require_program: Programs, device: str, tmp_path: Path
+) -> None:
     curl, tshark = require_program("curl"), require_program("tshark")
-    with SynfinSide(Settings(capture=str(tmp_path / "refused.pcapng"))) as side:
+    with SynfinSide(Settings(device=device, capture=str(tmp_path / "refused.pcapng"))) as side:
         for version in (4, 6):
             url = side.url(version, "/100").replace(":80/", ":81/")
             done = side.network.run([*curl_command(curl), url], capture_output=True, text=True)
@@ -116,9 +120,9 @@ def test_a_port_where_nobody_listens_refuses_in_both_directions(require_program:
 
 
 @pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])
-def test_ping_is_answered(require_program: Programs, tmp_path: Path, offload: bool) -> None:
+def test_ping_is_answered(require_program: Programs, device: str, tmp_path: Path, offload: bool) -> None:
     ping, tshark = require_program("ping"), require_program("tshark")
-    with SynfinSide(Settings(offload=offload, capture=str(tmp_path / "ping.pcapng"))) as side:
+    with SynfinSide(Settings(device=device, offload=offload, capture=str(tmp_path / "ping.pcapng"))) as side:
         for version in (4, 6):
             for size in (0, 56, 1400):
                 command = [ping, "-c", "3", "-i", "0.01", "-W", "100", "-s", str(size), SYNFIN[version]]

@@ -19,12 +19,12 @@ OFFLOAD = pytest.mark.parametrize("offload", [True, False], ids=["offload", "pla
 @OFFLOAD
 @pytest.mark.parametrize("mtu", [576, 1500, 9000])
 def test_curl_gets_and_puts_whole_bodies_and_tshark_finds_nothing_wrong(
-    require_program: Programs, tmp_path: Path, mtu: int, offload: bool
+    require_program: Programs, device: str, tmp_path: Path, mtu: int, offload: bool
 ) -> None:
     curl, tshark = require_program("curl"), require_program("tshark")
     size = 4 * MB
     body = write_file(tmp_path / "body", size)
-    settings = Settings(mtu=mtu, offload=offload, capture=str(tmp_path / "curl.pcapng"))
+    settings = Settings(device=device, mtu=mtu, offload=offload, capture=str(tmp_path / "curl.pcapng"))
     with SynfinSide(settings) as side:
         for version in settings.versions:
             assert curl_get(side, curl, version, size, tmp_path) == digest(size)
@@ -43,13 +43,15 @@ def test_curl_gets_and_puts_whole_bodies_and_tshark_finds_nothing_wrong(
     [(4, 1500, True, True), (6, 1500, True, True), (4, 1500, False, False), (6, 9000, False, True)],
 )
 def test_curl_gets_and_puts_200_mb(
-    require_program: Programs, tmp_path: Path, version: int, mtu: int, offload: bool, captured: bool
+    require_program: Programs, device: str, tmp_path: Path, version: int, mtu: int, offload: bool, captured: bool
 ) -> None:
     curl = require_program("curl")
     size = 200 * MB
     body = write_file(tmp_path / "body", size)
     capture = tmp_path / "curl.pcapng"
-    settings = Settings(mtu=mtu, offload=offload, capture=str(capture) if captured else "", snaplen=SNAPLEN)
+    settings = Settings(
+        device=device, mtu=mtu, offload=offload, capture=str(capture) if captured else "", snaplen=SNAPLEN
+    )
     with SynfinSide(settings) as side:
         assert curl_get(side, curl, version, size, tmp_path) == digest(size)
         assert curl_put(side, curl, version, body) == digest(size)

@@ -44,10 +44,10 @@ def exchange(
 @pytest.mark.parametrize("asks", KERNEL_ASKS)
 @pytest.mark.parametrize("ecn", ["accept", "accurate"])
 def test_the_kernels_client_gets_the_mode_it_asks_for_and_marks_are_heard_and_answered_both_ways(
-    require_program: Programs, tmp_path: Path, version: int, asks: str, ecn: str
+    require_program: Programs, device: str, tmp_path: Path, version: int, asks: str, ecn: str
 ) -> None:
     curl = require_program("curl")
-    settings = Settings(offload=False, mark=MARK, config={"ecn": ecn}, capture=str(tmp_path / "capture"))
+    settings = Settings(device=device, offload=False, mark=MARK, config={"ecn": ecn}, capture=str(tmp_path / "capture"))
     report, marked = exchange(curl, tmp_path, settings, version, KERNEL_ASKS[asks])
     assert min(marked.values()) > SIZE // 1500 // MARK // 2
     ours, kernel = report.counters, report.kernel
@@ -63,10 +63,10 @@ def test_the_kernels_client_gets_the_mode_it_asks_for_and_marks_are_heard_and_an
 @pytest.mark.parametrize("ecn", ["on", "accurate"])
 @pytest.mark.parametrize("kernel_ecn", [0, 1, 2, 3])
 def test_our_client_gets_the_mode_that_the_kernels_server_has(
-    require_program: Programs, tmp_path: Path, ecn: str, kernel_ecn: int
+    require_program: Programs, device: str, tmp_path: Path, ecn: str, kernel_ecn: int
 ) -> None:
     nginx = require_program("nginx")
-    with SynfinSide(Settings(offload=False, mark=MARK, config={"ecn": ecn})) as side:
+    with SynfinSide(Settings(device=device, offload=False, mark=MARK, config={"ecn": ecn})) as side:
         set_kernel_ecn(side, kernel_ecn)
         root = start_nginx(nginx, side, tmp_path)
         write_file(root / "down", SIZE)

@@ -19,10 +19,12 @@ LONG_SECONDS = 30 if REQUIRE_ALL else 5
 
 
 @pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])
-def test_200_curls_at_once_all_get_their_body(require_program: Programs, tmp_path: Path, offload: bool) -> None:
+def test_200_curls_at_once_all_get_their_body(
+    require_program: Programs, device: str, tmp_path: Path, offload: bool
+) -> None:
     curl, tshark = require_program("curl"), require_program("tshark")
     size = 20_000
-    settings = Settings(offload=offload, capture=str(tmp_path / "curls.pcapng"))
+    settings = Settings(device=device, offload=offload, capture=str(tmp_path / "curls.pcapng"))
     with SynfinSide(settings) as side:
         # The server answers none before all have asked.
         targets = [(4 if number % 2 else 6, tmp_path / f"got{number}") for number in range(200)]
@@ -39,9 +41,11 @@ def test_200_curls_at_once_all_get_their_body(require_program: Programs, tmp_pat
     assert len(report.read_conversations(tshark)) == 200
 
 
-def test_ab_finds_no_error_in_connections_of_one_request(require_program: Programs, tmp_path: Path) -> None:
+def test_ab_finds_no_error_in_connections_of_one_request(
+    require_program: Programs, device: str, tmp_path: Path
+) -> None:
     ab, tshark = require_program("ab"), require_program("tshark")
-    settings = Settings(offload=False, capture=str(tmp_path / "ab.pcapng"), snaplen=SNAPLEN)
+    settings = Settings(device=device, offload=False, capture=str(tmp_path / "ab.pcapng"), snaplen=SNAPLEN)
     requests = 1000
     with SynfinSide(settings) as side:
         for version in (4, 6):
@@ -61,10 +65,10 @@ def test_ab_finds_no_error_in_connections_of_one_request(require_program: Progra
 
 @pytest.mark.parametrize(("offload", "seconds"), [(True, LONG_SECONDS), (False, 3)], ids=["offload", "plain"])
 def test_wrk_finds_no_error_in_connections_of_many_requests(
-    require_program: Programs, offload: bool, seconds: int
+    require_program: Programs, device: str, offload: bool, seconds: int
 ) -> None:
     wrk = require_program("wrk")
-    with SynfinSide(Settings(offload=offload)) as side:
+    with SynfinSide(Settings(device=device, offload=offload)) as side:
         said = run(side, wrk, "-t", "1", "-c", "50", "-d", f"{seconds}s", "--timeout", "60s", side.url(4, "/1000"))
         assert "Socket errors" not in said, said
         assert "Non-2xx" not in said, said

@@ -17,9 +17,11 @@ SIZE = 10 * MB
 
 
 @pytest.mark.parametrize(("mtu", "hole"), [(1500, 1400), (9000, 8200)])
-def test_the_kernel_gets_a_body_through_a_hole(require_program: Programs, tmp_path: Path, mtu: int, hole: int) -> None:
+def test_the_kernel_gets_a_body_through_a_hole(
+    require_program: Programs, device: str, tmp_path: Path, mtu: int, hole: int
+) -> None:
     curl = require_program("curl")
-    with SynfinSide(Settings(mtu=mtu, offload=False, hole=hole)) as side:
+    with SynfinSide(Settings(device=device, mtu=mtu, offload=False, hole=hole)) as side:
         assert curl_get(side, curl, 4, SIZE, tmp_path) == digest(SIZE)
         report = side.finish()
     assert report.problems == []

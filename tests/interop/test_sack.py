@@ -19,11 +19,11 @@ LOSE = 100
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_body_arrives_whole_over_a_link_that_loses_one_packet_in_a_hundred(
-    require_program: Programs, tmp_path: Path, version: int
+    require_program: Programs, device: str, tmp_path: Path, version: int
 ) -> None:
     curl = require_program("curl")
     body = write_file(tmp_path / "body", SIZE)
-    with SynfinSide(Settings(offload=False, lose=LOSE)) as side:
+    with SynfinSide(Settings(device=device, offload=False, lose=LOSE)) as side:
         assert curl_get(side, curl, version, SIZE, tmp_path) == digest(SIZE)
         assert curl_put(side, curl, version, body) == digest(SIZE)
         lost = side.ask("lost")

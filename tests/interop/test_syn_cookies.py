@@ -68,10 +68,10 @@ for thread in threads:
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_kernel_client_downloads_100_mb_over_a_connection_made_by_cookie(
-    require_program: Programs, tmp_path: Path, version: int
+    require_program: Programs, device: str, tmp_path: Path, version: int
 ) -> None:
     curl = require_program("curl")
-    with SynfinSide(Settings(config={"syn_cookies": COOKIES_ALWAYS})) as side:
+    with SynfinSide(Settings(device=device, config={"syn_cookies": COOKIES_ALWAYS})) as side:
         assert curl_get(side, curl, version, DOWNLOAD, tmp_path) == digest(DOWNLOAD)
         report = side.finish()
     report.assert_clean()
@@ -80,8 +80,8 @@ def test_a_kernel_client_downloads_100_mb_over_a_connection_made_by_cookie(
     assert counters["PassiveOpens"] == report.served == 1
 
 
-def test_window_scale_sack_and_timestamps_survive_the_cookie() -> None:
-    with SynfinSide(Settings(config={"syn_cookies": COOKIES_ALWAYS})) as side:
+def test_window_scale_sack_and_timestamps_survive_the_cookie(device: str) -> None:
+    with SynfinSide(Settings(device=device, config={"syn_cookies": COOKIES_ALWAYS})) as side:
         command = [sys.executable, "-c", OPTIONS]
         with side.network.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
             assert client.stdout is not None
@@ -92,11 +92,11 @@ def test_window_scale_sack_and_timestamps_survive_the_cookie() -> None:
             assert side.ask("widest_window") > 65535
 
 
-def test_100_kernel_clients_all_get_through_a_flood_of_spoofed_syns_and_nothing_is_left_of_it() -> None:
+def test_100_kernel_clients_all_get_through_a_flood_of_spoofed_syns_and_nothing_is_left_of_it(device: str) -> None:
     # A short queue whose entries end after seven seconds: the flood fills it at once and ever again, and a client whose
     # SYN found room there has the time it needs while a batch of the flood keeps this process busy.
     config = {"syn_cookies": COOKIES_WHEN_FULL, "syn_queue_limit": 64, "synack_retries": 2}
-    with SynfinSide(Settings(config=config)) as side:
+    with SynfinSide(Settings(device=device, config=config)) as side:
         # A first round, so that what is made once is there before the objects are counted.
         side.ask("flood", first=2 * FLOOD, count=5000)
         assert clients_through(side, 5, 1000) == ["complete"] * 5
@@ -128,10 +128,12 @@ def clients_through(side: SynfinSide, clients: int, flood: int) -> list[str]:
     return said.split("\n")[:-1]
 
 
-def test_a_download_goes_on_while_cookies_are_off_and_on(require_program: Programs, tmp_path: Path) -> None:
+def test_a_download_goes_on_while_cookies_are_off_and_on(
+    require_program: Programs, device: str, tmp_path: Path
+) -> None:
     curl = require_program("curl")
     for mode, sent in ((0, 0), (COOKIES_WHEN_FULL, 0), (COOKIES_ALWAYS, 1)):
-        with SynfinSide(Settings(config={"syn_cookies": mode})) as side:
+        with SynfinSide(Settings(device=device, config={"syn_cookies": mode})) as side:
             assert curl_get(side, curl, 4, MB, tmp_path) == digest(MB)
             report = side.finish()
         report.assert_clean()

@@ -42,14 +42,14 @@ def as_ordinary_user(body: Callable[[Path], None]) -> None:
 
 
 @pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])
-def test_curl_and_ping_reach_an_ordinary_users_host(require_program: Programs, offload: bool) -> None:
+def test_curl_and_ping_reach_an_ordinary_users_host(require_program: Programs, device: str, offload: bool) -> None:
     curl, ping, tshark = require_program("curl"), require_program("ping"), require_program("tshark")
 
     @as_ordinary_user
     def _(folder: Path) -> None:
         size = 4 * MB
         body = write_file(folder / "body", size)
-        with SynfinSide(Settings(offload=offload, capture=str(folder / "curl.pcapng"))) as side:
+        with SynfinSide(Settings(device=device, offload=offload, capture=str(folder / "curl.pcapng"))) as side:
             for version in (4, 6):
                 assert curl_get(side, curl, version, size, folder) == digest(size)
                 assert curl_put(side, curl, version, body) == digest(size)
@@ -59,13 +59,13 @@ def test_curl_and_ping_reach_an_ordinary_users_host(require_program: Programs, o
         assert len(report.read_conversations(tshark)) == 4
 
 
-def test_an_ordinary_users_client_is_served_by_nginx(require_program: Programs) -> None:
+def test_an_ordinary_users_client_is_served_by_nginx(require_program: Programs, device: str) -> None:
     nginx, tshark = require_program("nginx"), require_program("tshark")
 
     @as_ordinary_user
     def _(folder: Path) -> None:
         size, each = 100_000, 20
-        with SynfinSide(Settings(capture=str(folder / "client.pcapng"))) as side:
+        with SynfinSide(Settings(device=device, capture=str(folder / "client.pcapng"))) as side:
             write_file(start_nginx(nginx, side, folder) / "page", size)
             for version in (4, 6):
                 got = side.ask("fetch", version=version, path="/page", count=each, at_once=each)

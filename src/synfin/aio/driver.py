@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from synfin.links.link import Link
+from synfin.links.link import Link, Timed
 from synfin.links.tunnel import TunnelLink
 from synfin.stack.stack import Stack
 from synfin.tcp import errors
@@ -44,6 +44,7 @@ class Driver:
         self.closed = False
         self._link = None if isinstance(link, TunnelLink) else link
         self._tunnel = link if isinstance(link, TunnelLink) else None
+        self._timed: Timed | None = getattr(link, "timed", None)
         self._trusted = not verify_checksums
         self._serve = serve
         self._on_lost = on_lost
@@ -62,6 +63,7 @@ class Driver:
         self._patience: asyncio.TimerHandle | None = None  # while output waits for outgoing()
         self._abandoned = False  # nobody asks for what goes out
         self._after_run: Callable[[], None] | None = None
+        self._until_ready: asyncio.Future[None] | None = None  # ready() waits
         # one object each for all transports that keep them
         self.serve_soon = self.schedule_serve
         self.flush_soon = self.schedule_flush
@@ -79,6 +81,14 @@ class Driver:
         self._seconds = time.monotonic if plain else loop.time
         if self._link is not None:
             loop.add_reader(self._link.fileno(), self._on_readable)
+        if self._timed is not None:
+            self._arm_timer()
+
+    async def ready(self) -> None:
+        """Wait until the link can be used. Raises what takes it away before that."""
+        if self._timed is not None and self._loop is not None and self._timed.is_tentative():
+            self._until_ready = self._loop.create_future()
+            await self._until_ready
 
     def close(self) -> None:
         """Send what is left, stop, and close the link."""
@@ -101,6 +111,8 @@ class Driver:
             self._patience = None
         if self._puller is not None and not self._puller.done():
             self._puller.set_result(None)
+        if self._until_ready is not None and not self._until_ready.done():
+            self._until_ready.set_exception(errors.oserror(errors.NOT_CONNECTED, "the host is closed"))
         if self._link is not None:
             if self._loop is not None and self._link.fileno() >= 0:
                 self._loop.remove_reader(self._link.fileno())
@@ -164,9 +176,17 @@ class Driver:
         try:
             link.receive(self.stack, self.clock, READ_PACKETS)
         except OSError as error:
-            self._on_lost(error)
+            self._lose(error)
             return
         self._serve_and_flush()
+
+    def _lose(self, error: OSError) -> None:
+        """The link is gone: whoever waits for it is told, else the owner is."""
+        if self._until_ready is not None and not self._until_ready.done():
+            self._until_ready.set_exception(error)
+            self.stop()
+        else:
+            self._on_lost(error)
 
     # ---- turns ----
 
@@ -255,7 +275,7 @@ class Driver:
                 self._writing = True
                 self._loop.add_writer(link.fileno(), self._on_writable)
         except OSError as error:
-            self._on_lost(error)
+            self._lose(error)
 
     def _offer(self) -> None:
         """Wake who awaits outgoing(); wait for him a while if nobody does; without him, poll as a dead link would."""
@@ -283,7 +303,7 @@ class Driver:
             if not link.flush():
                 return
         except OSError as error:
-            self._on_lost(error)
+            self._lose(error)
             return
         self._writing = False
         self._loop.remove_writer(link.fileno())
@@ -294,6 +314,10 @@ class Driver:
     def _arm_timer(self) -> None:
         """One timer of the loop's for the stack's next deadline; one that comes too early is left to fire."""
         deadline = self.stack.next_deadline()
+        if self._timed is not None:
+            of_link = self._timed.next_deadline()
+            if of_link is not None and (deadline is None or of_link < deadline):
+                deadline = of_link
         if deadline is None or self.closed:
             return
         if self._timer is not None:
@@ -309,8 +333,22 @@ class Driver:
         if self.closed or not self._catch_up():
             return
         # call_at counts in floats: the microsecond that was asked for has come.
-        self.stack.on_timer(max(self.clock(), self._timer_at))
+        now = max(self.clock(), self._timer_at)
+        if self._timed is not None and not self._on_link_timer(self._timed, now):
+            return
+        self.stack.on_timer(now)
         self._serve_and_flush()
+
+    def _on_link_timer(self, timed: Timed, now: int) -> bool:
+        """What is due with the link itself. False: it is gone."""
+        try:
+            timed.on_timer(self.stack, now)
+        except OSError as error:
+            self._lose(error)
+            return False
+        if self._until_ready is not None and not self._until_ready.done() and not timed.is_tentative():
+            self._until_ready.set_result(None)
+        return True
 
     def _catch_up(self) -> bool:
         """Read all that waits: on a busy machine, what a timer misses may have come long ago. False: the link is gone.
@@ -325,7 +363,7 @@ class Driver:
                 if link.receive(self.stack, self.clock, READ_PACKETS) < READ_PACKETS:
                     break
         except OSError as error:
-            self._on_lost(error)
+            self._lose(error)
             return False
         return True
 

@@ -104,6 +104,11 @@ class Host:
 
     async def __aenter__(self) -> Host:
         self.open()
+        try:
+            await self._engine.driver.ready()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

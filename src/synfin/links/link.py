@@ -55,6 +55,19 @@ class Link(Protocol):
         """Give the descriptor back. May be called twice."""
 
 
+class Timed(Protocol):
+    """What of a link has deadlines of its own: `link.timed`, where there is such a thing."""
+
+    def next_deadline(self) -> int | None:
+        """When on_timer() wants to be called, microseconds; None: nothing is waited for."""
+
+    def on_timer(self, stack: PacketSink, now: int, /) -> None:
+        """Do all that is due at `now`; what the stack is to know of it, it is told by a packet."""
+
+    def is_tentative(self) -> bool:
+        """The link can't be used yet."""
+
+
 def check_mtu(mtu: int, ipv6: bool = False) -> int:
     """`mtu` itself if a link may have it, else ValueError (TypeError for what is no integer)."""
     if not MTU_MIN <= index(mtu) <= MTU_MAX:

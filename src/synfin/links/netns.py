@@ -18,7 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -104,35 +104,61 @@ def configure(
     if mtu is not None:
         check_mtu(mtu, ipv6)
 
-    def work() -> None:
+    def work(kernel: Any) -> None:
+        index = _index(kernel, interface)
+        if mtu is not None:
+            _ask(f"mtu {mtu} for {interface}", kernel.link, "set", index=index, mtu=mtu)
+        _ask(f"{interface} up", kernel.link, "set", index=index, state="up")
+        for host in hosts:
+            extra = {"flags": _IFA_F_NODAD} if host.version == 6 else {}
+            prefix = host.network.prefixlen
+            _ask(
+                f"address {host} on {interface}",
+                kernel.addr, "replace", index=index, address=str(host.ip), prefixlen=prefix, **extra,
+            )  # fmt: skip
+        for network in networks:
+            _ask(f"route {network} via {interface}", kernel.route, "replace", dst=str(network), oif=index)
+
+    _with_kernel(work)
+
+
+def add_pair(interface: str, other: str, network_of: int = 0) -> None:
+    """A veth pair, whose ends are each other's cable; both are down. network_of: a process in whose network `other` is.
+
+    Raises OSError for what the kernel refuses.
+    """
+
+    def work(kernel: Any) -> None:
+        peer = {"ifname": other, "net_ns_pid": network_of} if network_of else {"ifname": other}
+        _ask(f"the pair {interface} and {other}", kernel.link, "add", ifname=interface, kind="veth", peer=peer)
+
+    _with_kernel(work)
+
+
+def _with_kernel(work: Callable[[Any], None]) -> None:
+    """pyroute2 runs an event loop of its own, which can't be nested in the caller's; a new thread is in the same
+    network."""
+
+    def in_thread() -> None:
         try:
             from pyroute2 import IPRoute  # here only: it takes 300 ms
         except ImportError as error:
             raise ModuleNotFoundError(
-                f"addresses are set by pyroute2, which is not installed. Type: {how_to_add('tun')}", name="pyroute2"
+                f"interfaces are set up by pyroute2, which is not installed. Type: {how_to_add('tun')}", name="pyroute2"
             ) from error
 
         with IPRoute() as kernel:
-            found = kernel.link_lookup(ifname=interface)
-            if not found:
-                raise OSError(errno.ENODEV, f"there is no interface {interface!r}")
-            index = found[0]
-            if mtu is not None:
-                _ask(f"mtu {mtu} for {interface}", kernel.link, "set", index=index, mtu=mtu)
-            _ask(f"{interface} up", kernel.link, "set", index=index, state="up")
-            for host in hosts:
-                extra = {"flags": _IFA_F_NODAD} if host.version == 6 else {}
-                prefix = host.network.prefixlen
-                _ask(
-                    f"address {host} on {interface}",
-                    kernel.addr, "replace", index=index, address=str(host.ip), prefixlen=prefix, **extra,
-                )  # fmt: skip
-            for network in networks:
-                _ask(f"route {network} via {interface}", kernel.route, "replace", dst=str(network), oif=index)
+            work(kernel)
 
-    # pyroute2 runs an event loop of its own, which can't be nested in the caller's; a new thread is in the same network
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result()
+        pool.submit(in_thread).result()
+
+
+def _index(kernel: Any, interface: str) -> int:
+    found = kernel.link_lookup(ifname=interface)
+    if not found:
+        raise OSError(errno.ENODEV, f"there is no interface {interface!r}")
+    return int(found[0])
 
 
 def _ask(what: str, call: Any, *args: Any, **settings: Any) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
 
-from synfin.links.link import Link, PacketSink
+from synfin.links.link import Link, PacketSink, Timed
 from synfin.wire.checksum import complement, ones_sum, pseudo_sum
 from synfin.wire.errors import WireError
 from synfin.wire.ip import PROTO_TCP, PROTO_UDP, IpHeader, parse_untrusted
@@ -162,6 +162,10 @@ class PcapTap:
     def offload(self) -> bool:
         """The link's."""
         return self._link.offload
+
+    @property
+    def timed(self) -> Timed | None:
+        return getattr(self._link, "timed", None)
 
     def fileno(self) -> int:
         """The link's."""
