@@ -126,7 +126,8 @@ def main() -> int:
         where = report.machine({mode: version_of(python) for mode, python in found.items()})
         benchmarks, entries = possible(*chosen(given.only))
         with tempfile.TemporaryDirectory(prefix="synfin-bench-") as folder:
-            runner = Runner(found, compile_program("load", Path(folder)), given.warm, given.seconds)
+            load, flood = (compile_program(name, Path(folder)) for name in ("load", "flood"))
+            runner = Runner(found, load, flood, given.warm, given.seconds)
             paths, mode = lossy(given, found, Path(folder))
             try:
                 run_rounds(runner, benchmarks, given.runs)

@@ -16,14 +16,17 @@ MTU = 1500
 
 
 @contextmanager
-def veth_pair(offload: bool) -> Iterator[Callable[[list[str]], list[str]]]:
-    """Enter a private network joined with a second one; gives what makes a command line run in the second."""
+def veth_pair(offload: bool, kernels: bool = True) -> Iterator[Callable[[list[str]], list[str]]]:
+    """Enter a private network joined with a second one; gives what makes a command line run in the second.
+
+    kernels: this end's address is the kernel's own.
+    """
     from synfin.links import netns
 
     netns.enter_private_network()
     with netns.PrivateNetwork() as other:
         netns.add_pair("veth0", "veth1", other.pid)
-        netns.configure("veth0", [f"{OUR_ADDRESS}/24"], MTU)
+        netns.configure("veth0", [f"{OUR_ADDRESS}/24"] if kernels else [], MTU)
         set_up = (
             f"from synfin.links import netns; netns.configure('veth1', ['{PEER_ADDRESS}/24'], {MTU}); "
             f"from bench import networks; {offload} or networks.without_offload('veth1')"

@@ -1,7 +1,7 @@
 """What is measured, in which unit, and beside what.
 
 Rule for the next editor: a benchmark is one entry here and one function in `served`, `embedded`, `in_memory`,
-`tables`, `memory` or `simulation`. Who is measured is a *subject*:
+`flooded`, `tables`, `memory` or `simulation`. Who is measured is a *subject*:
 synfin in one of two modes with one of two kinds of user, asyncio over the kernel's sockets, or the kernel alone.
 """
 
@@ -36,6 +36,9 @@ EMBEDDED = {  # two Hosts in one process: mtu, by outgoing() or a packet a turn,
     for trusted in (False, True)
 }
 
+TUN = "tun"
+PACKET = "packet"  # a packet socket on one end of a veth pair; load.c has the kernel's TCP at the other
+
 IN_SYNFIN = (PROTOCOL, STREAMS)  # measured anew in each mode
 
 
@@ -50,6 +53,8 @@ class Benchmark:
     offload: bool = True
     network: bool = True
     """False: no TUN device and no namespace are needed."""
+    link: str = TUN
+    """What carries synfin's packets."""
 
 
 BENCHMARKS = (
@@ -57,6 +62,13 @@ BENCHMARKS = (
     Benchmark("bulk_send_offload", "Gbit/s", "bulk_send", (KERNEL,)),
     Benchmark("bulk_receive_plain", "Gbit/s", "bulk_receive", (KERNEL, KERNEL_PLAIN), offload=False),
     Benchmark("bulk_send_plain", "Gbit/s", "bulk_send", (KERNEL, KERNEL_PLAIN), offload=False),
+    Benchmark("bulk_receive_packet_offload", "Gbit/s", "bulk_receive", (KERNEL,), link=PACKET),
+    Benchmark("bulk_send_packet_offload", "Gbit/s", "bulk_send", (KERNEL,), link=PACKET),
+    Benchmark("bulk_receive_packet", "Gbit/s", "bulk_receive", (KERNEL, KERNEL_PLAIN), offload=False, link=PACKET),
+    Benchmark("bulk_send_packet", "Gbit/s", "bulk_send", (KERNEL, KERNEL_PLAIN), offload=False, link=PACKET),
+    Benchmark("short_connections_packet", "1/s", "short_connections", (KERNEL, ASYNCIO), link=PACKET),
+    Benchmark("ping_pong_packet", "µs", "ping_pong", (KERNEL, ASYNCIO), link=PACKET),
+    Benchmark("syn_flood", "1/s", "syn_flood", (KERNEL,), link=PACKET),
     Benchmark("cpu_receive_offload", "s/GB", "cpu_receive", (KERNEL,)),
     Benchmark("cpu_send_offload", "s/GB", "cpu_send", (KERNEL,)),
     Benchmark("cpu_receive_plain", "s/GB", "cpu_receive", (KERNEL_PLAIN,), offload=False),

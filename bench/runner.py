@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.plan import ASYNCIO, IN_SYNFIN, PROTOCOL, Benchmark
+from bench.plan import ASYNCIO, IN_SYNFIN, PROTOCOL, TUN, Benchmark
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER_GRACE_SECONDS = 90.0  # most is what 100,000 handshakes take, interpreted, on a busy machine
@@ -31,14 +31,16 @@ class Measurement:
     measure: str
     offload: bool
     mode: str
+    link: str = TUN
 
 
 @dataclass
 class Runner:
-    """pythons: the interpreter for each mode, at least one. load: the compiled load.c."""
+    """pythons: the interpreter for each mode, at least one. load, flood: the compiled load.c and flood.c."""
 
     pythons: dict[str, str]
     load: Path
+    flood: Path
     warm: float
     seconds: float
     values: dict[Measurement, list[float]] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Runner:
         python = self.pythons.get(one.mode) or next(iter(self.pythons.values()))
         command = [python, "-m", "bench.worker", one.subject, one.measure, "--load", str(self.load)]
         command += ["--warm", str(self.warm), "--seconds", str(self.seconds)]
+        command += ["--link", one.link, "--flood", str(self.flood)]
         if not one.offload:
             command.append("--plain")
         environment = environment_of(python, self.pythons)
@@ -113,7 +116,7 @@ class Runner:
 def measurement(benchmark: Benchmark, subject: str, mode: str) -> Measurement:
     """What `subject` does for a benchmark. The kernel to itself has no direction: one measurement serves both."""
     if subject in IN_SYNFIN:
-        return Measurement(subject, benchmark.measure, benchmark.offload, mode)
+        return Measurement(subject, benchmark.measure, benchmark.offload, mode, benchmark.link)
     if subject == ASYNCIO or not benchmark.measure.startswith("bulk"):
         return Measurement(subject, benchmark.measure, True, "")
     return Measurement(subject, "bulk_send", True, "")

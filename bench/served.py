@@ -12,11 +12,16 @@ import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from bench.flooded import check_tables, route_back, syn_flood
 from bench.networks import MTU, OUR_ADDRESS, PEER_ADDRESS, crossed, veth_pair
-from bench.plan import KERNEL_PLAIN, STREAMS
+from bench.plan import KERNEL_PLAIN, PACKET, STREAMS
 from bench.setting import Setting, finish
 from bench.users import USERS, Idle, Sink, Source
+
+if TYPE_CHECKING:
+    from synfin.links.link import Link
 
 PORT = 7000
 PARALLEL = 32  # short connections, or handshakes, at a time
@@ -143,6 +148,7 @@ MEASURES: dict[str, Measure] = {
     "handshakes": handshakes,
     "handshakes_cookies": handshakes,
     "ping_pong": ping_pong,
+    "syn_flood": syn_flood,
     "memory_idle_connection": memory_idle_connection,
 }
 
@@ -151,30 +157,52 @@ MEASURES: dict[str, Measure] = {
 
 
 def of_synfin(setting: Setting) -> None:
-    """A synfin Host on a TUN device; its peer is the kernel of the same private network."""
-    import synfin
+    """A synfin Host; its peer is the kernel, across a TUN device or a veth pair."""
+    from synfin.links import netns
+
+    if setting.link == PACKET:
+        with veth_pair(setting.offload, kernels=False) as inside:
+            setting.command = lambda *words: inside([setting.load, *map(str, words)])  # type: ignore[method-assign]
+            setting.inside = inside
+            asyncio.run(_serve(setting, _packet_link(setting)))
+    netns.enter_private_network()
+    asyncio.run(_serve(setting, _tun_link(setting)))
+
+
+def _packet_link(setting: Setting) -> Link:
+    from synfin.links.packet import PacketLink
+
+    ours = f"{OUR_ADDRESS}/24"
+    return PacketLink("veth0", ours, gateway=PEER_ADDRESS, offload=setting.offload, verify=False)
+
+
+def _tun_link(setting: Setting) -> Link:
     from synfin.links import netns
     from synfin.links.tun import TunLink
+
+    link = TunLink("bench%d", mtu=MTU, offload=setting.offload)
+    if link.offload != setting.offload:
+        raise RuntimeError("this kernel's TUN device grants no offload")
+    netns.configure(link.name, [f"{PEER_ADDRESS}/24"])
+    return link
+
+
+async def _serve(setting: Setting, link: Link) -> None:
+    import synfin
     from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_WHEN_FULL, Config
 
     cookies = COOKIES_ALWAYS if setting.measure == "handshakes_cookies" else COOKIES_WHEN_FULL
-
-    async def run() -> None:
-        link = TunLink("bench%d", mtu=MTU, offload=setting.offload)
-        if link.offload != setting.offload:
-            raise RuntimeError("this kernel's TUN device grants no offload")
-        netns.configure(link.name, [f"{PEER_ADDRESS}/24"])
-        protocol, stream = USERS[setting.measure]
-        async with synfin.Host([OUR_ADDRESS], link=link, config=Config(syn_cookies=cookies)) as host:
-            if setting.subject == STREAMS:
-                assert stream is not None
-                await host.start_server(stream, OUR_ADDRESS, PORT, backlog=1024)
-            else:
-                await host.create_server(protocol, OUR_ADDRESS, PORT, backlog=1024)
-            finish(await MEASURES[setting.measure](setting))
-
-    netns.enter_private_network()
-    asyncio.run(run())
+    protocol, stream = USERS[setting.measure]
+    async with synfin.Host([OUR_ADDRESS], link=link, config=Config(syn_cookies=cookies)) as host:
+        if setting.subject == STREAMS:
+            assert stream is not None
+            await host.start_server(stream, OUR_ADDRESS, PORT, backlog=1024)
+        else:
+            await host.create_server(protocol, OUR_ADDRESS, PORT, backlog=1024)
+        value = await MEASURES[setting.measure](setting)
+        if setting.measure == "syn_flood":
+            check_tables(host.stack)
+        finish(value)
 
 
 def of_asyncio(setting: Setting) -> None:
@@ -195,6 +223,7 @@ SERVED_BY_KERNEL = {
     "handshakes": "echo",
     "handshakes_cookies": "echo",
     "ping_pong": "echo",
+    "syn_flood": "answer",
 }
 
 
@@ -227,6 +256,11 @@ def _ask_kernel(setting: Setting, inside: Callable[[list[str]], list[str]], serv
     if setting.measure in ("handshakes", "handshakes_cookies"):
         count, seconds = ask("shake", OUR_ADDRESS, PORT, PARALLEL, setting.warm_ms, setting.ms)
         return count / seconds
+    if setting.measure == "syn_flood":
+        setting.command = lambda *words: inside([setting.load, *map(str, words)])  # type: ignore[method-assign]
+        setting.inside = inside
+        route_back()
+        return asyncio.run(syn_flood(setting))
     if setting.measure == "ping_pong":
         return ask("ping", OUR_ADDRESS, PORT, setting.warm_ms, setting.ms)[0]
     if setting.measure in ("cpu_receive", "cpu_send"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from typing import NoReturn
 
 LOAD_GRACE_SECONDS = 15.0
@@ -17,9 +18,13 @@ class Setting:
         self.subject: str = arguments.subject
         self.measure: str = arguments.measure
         self.offload: bool = not arguments.plain
+        self.link: str = arguments.link
         self.load: str = arguments.load
+        self.flood: str = arguments.flood
         self.warm: float = arguments.warm
         self.seconds: float = arguments.seconds
+
+        self.inside: Callable[[list[str]], list[str]] = lambda words: words
 
     def command(self, *words: str | int) -> list[str]:
         """A command line of load.c."""

@@ -121,6 +121,7 @@ USERS: dict[str, Users] = {
     "cpu_receive": (Sink, None),
     "cpu_send": (Source, None),
     "short_connections": (Answer, answer_stream),
+    "syn_flood": (Answer, None),
     "ping_pong": (Echo, echo_stream),
     "handshakes": (Idle, None),
     "handshakes_cookies": (Idle, None),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from bench import embedded, in_memory, memory, served, simulation, tables
-from bench.plan import ASYNCIO, IN_SYNFIN
+from bench.plan import ASYNCIO, IN_SYNFIN, PACKET, TUN
 from bench.setting import Setting
 
 WITHOUT_NETWORK = {
@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("subject")
     parser.add_argument("measure")
     parser.add_argument("--plain", action="store_true", help="a device without offload")
+    parser.add_argument("--link", choices=(TUN, PACKET), default=TUN, help="what carries synfin's packets")
+    parser.add_argument("--flood", default="", help="the compiled flood.c")
     parser.add_argument("--load", required=True, help="the compiled load.c")
     parser.add_argument("--warm", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=1.5)

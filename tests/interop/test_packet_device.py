@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -15,7 +16,10 @@ from synfin.links.link import PacketSink
 from synfin.links.neighbours import TRIES
 from synfin.links.netns import add_pair, configure, enter_private_network
 from synfin.links.packet import LARGE_SLOTS, PacketLink
-from synfin.wire.segment import Burst
+from synfin.wire.key import make_key
+from synfin.wire.segment import Burst, Segment, build
+from synfin.wire.tcp_header import ACK, SYN
+from tests.conftest import need_library
 from tests.interop.test_tun_device import give_up_root, in_child
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_netns")]
@@ -236,6 +240,54 @@ def test_bursts_that_find_no_slot_are_lost_alone_and_counted() -> None:
         assert link.dropped == 5
 
     in_network(body)
+
+
+def test_a_flood_is_answered_in_batches_and_an_honest_client_gets_through() -> None:
+    need_library("numpy")
+    count, queue = 600, 16
+
+    async def flooded(host: synfin.Host, link: PacketLink) -> None:
+        await host.start_server(echo, port=80)
+        await asyncio.open_connection("10.9.0.2", 80)  # so that the gateway is known
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as other:
+            other.bind((THEIRS, 0x0800))
+            other.setblocking(False)
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            for number in range(count):
+                other.send(link.neighbours.mac + bytes((2, 0, 0, 0, 0, 1)) + b"\x08\x00" + _syn(number))
+            while host.stack.counters.SyncookiesSent < count - queue:  # noqa: ASYNC110 (nobody could set an event)
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            answered = set()
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    frame = other.recv(2000)
+                    if frame[14 + 33] == SYN | ACK:
+                        answered.add(frame[14 + 16 : 14 + 20])
+        assert host.stack.flood.answered > count // 2
+        assert len(answered) == count
+        assert (link.refused, link.overflowed, link.dropped) == (0, 0, 0)
+        _, writer = await asyncio.open_connection("10.9.0.2", 80)
+        assert host.stack.counters.SyncookiesRecv == 1
+        writer.close()
+
+    async def work() -> None:
+        link = PacketLink(MINE, "10.9.0.2/24", gateway="10.9.0.1", verify=False)
+        config = synfin.Config(syn_queue_limit=queue)
+        async with synfin.Host("10.9.0.2/24", link=link, config=config) as host:
+            await flooded(host, link)
+
+    in_network(lambda: asyncio.run(work()))
+
+
+def _syn(number: int) -> bytes:
+    seg = Segment()
+    source = bytes((198, 18)) + number.to_bytes(2, "big")
+    seg.key = make_key(source, socket.inet_aton("10.9.0.2"), 1024, 80)
+    seg.flags = SYN
+    seg.seq = number
+    seg.mss = 1460
+    return build(seg)
 
 
 _GSO = bytes.fromhex("0101") + (54).to_bytes(2, "little") + (1448).to_bytes(2, "little") + bytes.fromhex("22001000")

@@ -193,6 +193,7 @@ class ControlSocket:
             "pid": os.getpid(),
             "time_us": self._clock(),
             "census": self._stack.census(),
+            "flood": {"batches": self._stack.flood.batches, "answered": self._stack.flood.answered},
         }
         yield json.dumps(said)[:-1] + ', "connections": ['
         connections = self._stack.connections()

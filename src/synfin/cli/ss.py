@@ -65,4 +65,6 @@ def lines_of(told: dict[str, Any]) -> list[str]:
     census = told["census"]
     counts = ", ".join(f"{what.replace('_', '-')} {census[what]}" for what in ("listeners", "half_open", "time_wait"))
     heading = f"{told['name']} (process {told['pid']}): {len(told['connections'])} connections, {counts}"
+    if told["flood"]["answered"]:
+        heading += f", {told['flood']['answered']} SYNs of floods answered in {told['flood']['batches']} batches"
     return [heading, *(f"  {line}" for line in connection_table(told["connections"]))]

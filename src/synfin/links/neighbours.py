@@ -258,10 +258,21 @@ class Neighbours:
             self._send(question(self.mac, bytes(len(address)), address))
             own.deadline = now + (PROBE_US if len(address) == 4 else RETRANS_US)
             return
+        if own.announcements == 2:
+            self._ask_for_gateway(address)
         own.tentative = False
         own.announcements -= 1
         self._send(announcement(self.mac, address))
         own.deadline = now + ANNOUNCE_US if own.announcements and len(address) == 4 else -1
+
+    def _ask_for_gateway(self, own: bytes) -> None:
+        """Before somebody needs it: in a flood of packets its answer might find no room."""
+        gateway = self.gateways.get(len(own), b"")
+        if gateway and gateway not in self.table:
+            neighbour = self._add(gateway, INCOMPLETE)
+            if neighbour is not None:
+                neighbour.source = own
+                self._wake(neighbour, 0)
 
     # ---- time ----
 

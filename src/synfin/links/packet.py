@@ -17,15 +17,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
-from typing import Final
+from ipaddress import ip_address
+from typing import Any, Final
 
 from synfin.links import ethernet, packet_filter
 from synfin.links.link import PacketSink, check_mtu
 from synfin.links.neighbours import NEVER, Interface, Neighbours
+from synfin.links.packet_interface import HOW_TO_BE_ALLOWED, check_not_the_kernels, look_up, parse_interfaces
 from synfin.links.packet_ring import (
     CAPTURED,
     ETHERNET,
@@ -37,6 +37,8 @@ from synfin.links.packet_ring import (
     RefusedFrames,
     check_processor,
 )  # fmt: skip
+from synfin.links.vnet import CHECKSUM_KNOWN, complete, counts_by_cwr, framed, partial
+from synfin.stack.flood import LEAST, ROW, Flood
 from synfin.wire import icmp
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, finish, split
@@ -45,19 +47,12 @@ RECEIVE_BYTES: Final = 16 << 20  # of the ring of frames that come in: 8192 of E
 LARGE_SLOT: Final = 68 * 1024  # the largest IP packet, its headers and the slot's
 LARGE_SLOTS: Final = 120
 SEND_BYTES: Final = 2 << 20  # of the ring of frames to be sent
+FLOOD_BATCH: Final = 4096  # frames that are looked at together
 QUEUE_LIMIT: Final = 1024  # frames that wait while the device is full
 WAYS_LIMIT: Final = 4096  # destinations whose next hop is remembered
-IOV_LIMIT: Final = 1000  # below IOV_MAX, 1024; longer bursts are joined
 _SEND_BUFFER: Final = 4 << 20
 
 _MARK: Final = 128  # bytes of a burst in the small ring
-_GSO_TCPV4, _GSO_TCPV6, _GSO_ECN = 1, 4, 0x80
-_NEEDS_CSUM: Final = 1
-_CHECKSUM_KNOWN: Final = 1 | 2
-_TCP_CSUM_OFFSET: Final = 16
-_TCP_FLAGS_OFFSET: Final = 13
-_CWR: Final = 0x80
-_VNET: Final = struct.Struct("=BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
 
 # Words of a slot, from its beginning: what stands there of vnet header and frame (x86-64 is little-endian).
 _FLAGS: Final = (FRAME - 10) // 4
@@ -67,11 +62,6 @@ _IS_IPV4: Final = 0x0008
 _IS_IPV6: Final = 0xDD86
 _IS_ARP: Final = 0x0608
 
-_SIOCGIFFLAGS: Final = 0x8913
-_SIOCGIFMTU: Final = 0x8921
-_SIOCGIFHWADDR: Final = 0x8927
-_IFF_UP: Final = 1
-_ARPHRD_ETHER: Final = 1
 _GONE: Final = frozenset({errno.EBADF, errno.ENODEV, errno.ENXIO})
 
 
@@ -97,14 +87,14 @@ class PacketLink:
         bypass_queue: bool = True,
     ) -> None:
         check_processor()
-        interfaces = _interfaces(addresses)
+        interfaces = parse_interfaces(addresses)
         gateways = [ip_address(one) for one in ([gateway] if isinstance(gateway, str) else gateway)]
-        mac, its_mtu = _look_up(interface)
+        mac, its_mtu = look_up(interface)
         self.mtu = check_mtu(its_mtu if mtu is None else mtu, any(one.version == 6 for one in interfaces))
         if self.mtu > its_mtu:
             raise ValueError(f"{interface!r} carries {its_mtu} bytes, not {mtu}: ip link set {interface} mtu {mtu}")
         for one in interfaces:
-            _check_not_the_kernels(one.ip)
+            check_not_the_kernels(one.ip)
         self.name = interface
         self.offload = offload
         self.neighbours = Neighbours(mac, interfaces, gateways, verify)
@@ -129,7 +119,7 @@ class PacketLink:
             # not, and the first socket is the one that is polled.
             self._small = PacketSocket(RECEIVE_BYTES // slot, 0 if self.offload else ring, slot, slot)
         except PermissionError as error:
-            raise PermissionError(error.errno, _HOW_TO_BE_ALLOWED) from error
+            raise PermissionError(error.errno, HOW_TO_BE_ALLOWED) from error
         try:
             self._large = PacketSocket(LARGE_SLOTS, ring if self.offload else 0, LARGE_SLOT, slot)
         except BaseException:
@@ -183,18 +173,51 @@ class PacketLink:
         """Give up to `limit` packets to the stack, stamped alike. How many frames there were. OSError once the
         interface is gone, or somebody else has an address."""
         self._check_there()
+        flood = getattr(stack, "flood", None)
+        if flood is not None and flood.has_begun() and flood.goes_on(clock()):
+            done = self._receive_flood(stack, flood, clock())
+            if done:
+                return done
         frames = self._read(limit)
         if not frames:
             self._check_alive()
             return 0
-        now = clock()
+        self._deliver(frames, stack, clock())
+        return len(frames)
+
+    def _deliver(self, frames: list[tuple[int, bytes, int, int]], stack: PacketSink, now: int) -> None:
         deliver = stack.receive
         for kind, packet, flags, gso_size in frames:
             if kind == _IS_IPV4 or (kind == _IS_IPV6 and not ethernet.is_ndp(packet)):
-                deliver(packet, now, flags & _CHECKSUM_KNOWN != 0, gso_size)
+                deliver(packet, now, flags & CHECKSUM_KNOWN != 0, gso_size)
             else:
                 self._on_message(kind, packet, now)
-        return len(frames)
+
+    def _receive_flood(self, stack: PacketSink, flood: Flood, now: int) -> int:
+        """What lies side by side, if it is a batch: SYNs are answered together, all else goes its usual way."""
+        np, ring = flood.numpy, self._received
+        slots = ring.side_by_side(np, FLOOD_BATCH)
+        if len(slots) < LEAST:
+            return 0
+        words = slots.view(np.uint32)
+        flags = words[:, _FLAGS] >> 16
+        kinds = words[:, _KIND] & 0xFFFF
+        plain = (words[:, LENGTH] == words[:, CAPTURED]) & (flags <= 0xFF) & ((kinds == _IS_IPV4) | (kinds == _IS_IPV6))
+        lengths = np.where(plain, words[:, LENGTH].astype(np.int64) - ETHERNET, 0)
+        rows = slots[:, FRAME + ETHERNET : FRAME + ETHERNET + ROW]
+        done, answers = flood.answer(rows, lengths, flags & CHECKSUM_KNOWN != 0, now)
+        begin = ring.at
+        frames: list[tuple[int, bytes, int, int]] = []
+        for place in np.flatnonzero(~done).tolist():
+            ring.at = begin + place * ring.slot
+            frames += self._read(1)
+        words[done, 0] = 0
+        ring.at = (begin + len(slots) * ring.slot) % ring.end
+        for packets in answers:
+            self._send_rows(np, packets)
+        self._flush_ring()
+        self._deliver(frames, stack, now)
+        return len(slots)
 
     def _read(self, limit: int) -> list[tuple[int, bytes, int, int]]:
         """Up to `limit` frames: what is in them, the packet without Ethernet header, flags and gso_size."""
@@ -212,9 +235,9 @@ class PacketLink:
             gso_size = words[word + _GSO] >> 16 if flags > 0xFF else 0
             start = at + FRAME
             if length == captured:
-                packet: bytes | None = bytes(memory[start + ETHERNET : start + captured])
+                packet: bytes | None = memory[start + ETHERNET : start + captured]
             else:
-                packet = self._bursts.take(length, bytes(memory[start : start + captured]))
+                packet = self._bursts.take(length, memory[start : start + captured])
             words[word] = 0
             at = at + slot if at + slot != end else 0
             if packet is not None:  # its burst found no room
@@ -261,7 +284,7 @@ class PacketLink:
         for packet in split(burst):
             way = self.neighbours.way(hop, packet)
             if way:
-                self._put(_plain(ETHERNET + len(packet)), way + packet)
+                self._put(complete(ETHERNET + len(packet)), way + packet)
         if way:
             if len(self._ways) >= WAYS_LIMIT:
                 self._ways.clear()
@@ -270,21 +293,45 @@ class PacketLink:
     def _send(self, way: bytes, burst: Burst) -> None:
         if not self.offload:
             for packet in split(burst):
-                self._put(_plain(ETHERNET + len(packet)), way + packet)
+                self._put(complete(ETHERNET + len(packet)), way + packet)
             return
         csum_start = burst.csum_start
         size = ETHERNET + len(burst.head) + burst.payload_len
         cut = 0 < burst.gso_size < burst.payload_len
-        if cut and (not csum_start or _counts_by_cwr(burst)):
+        if cut and (not csum_start or counts_by_cwr(burst)):
             for packet in split(burst):
-                self._put(_plain(ETHERNET + len(packet)), way + packet)
+                self._put(complete(ETHERNET + len(packet)), way + packet)
         elif cut or size > self._sent.room:
-            self._write(_framed(way, burst, cut))
+            self._write(framed(burst, way))
         elif csum_start:
-            vnet = _VNET.pack(_NEEDS_CSUM, 0, size, 0, ETHERNET + csum_start, _TCP_CSUM_OFFSET)
-            self._put(vnet, b"".join((way, burst.head, *burst.pieces)))
+            self._put(partial(size, ETHERNET + csum_start), b"".join((way, burst.head, *burst.pieces)))
         else:
-            self._put(_plain(size), way + finish(burst))
+            self._put(complete(size), way + finish(burst))
+
+    def _send_rows(self, np: Any, packets: Any) -> None:
+        """Packets of equal length, a row each: those by the gateway together, those to neighbours one by one."""
+        start, size = (16, 4) if packets[0, 0] < 0x60 else (24, 16)
+        near = np.zeros(len(packets), bool)
+        for network, _ in self.neighbours.networks:
+            if len(network.network_address.packed) == size:
+                mask = np.frombuffer(network.netmask.packed, np.uint8)
+                base = np.frombuffer(network.network_address.packed, np.uint8)
+                near |= (packets[:, start : start + size] & mask == base).all(axis=1)
+        if near.any():
+            self.send([Burst(row.tobytes(), [], 0) for row in packets[near]])
+            packets = packets[~near]
+        hop = self.neighbours.gateways.get(size, b"")
+        way = self.neighbours.way(hop, packets[0].tobytes()) if hop and len(packets) else b""
+        if not way:
+            self.neighbours.counters["unresolved_discards"] += len(packets)
+            return
+        vnet = complete(ETHERNET + packets.shape[1])
+        while len(packets):
+            count = self._sent.put_rows(np, vnet, way, packets)
+            packets = packets[count:]
+            if not count and not self._flush_ring():
+                self.overflowed += len(packets)
+                return
 
     def _put(self, vnet: bytes, frame: bytes) -> None:
         """A frame into the ring; behind those that wait, if there are some."""
@@ -371,7 +418,7 @@ class PacketLink:
             self._ways.clear()
         frames = neighbours.take()
         for frame in frames:
-            self._put(_plain(len(frame)), frame)
+            self._put(complete(len(frame)), frame)
         if frames:
             self._flush_ring()
 
@@ -397,36 +444,6 @@ class PacketLink:
         self._check_there()
 
 
-def _plain(size: int) -> bytes:
-    """The vnet header of a frame with complete checksums; hdr_len: see packet_ring."""
-    return _VNET.pack(0, 0, size, 0, 0, 0)
-
-
-def _framed(way: bytes, burst: Burst, cut: bool) -> list[Piece]:
-    """A burst, or a packet too long for the ring: vnet header and head first, then the payload pieces."""
-    head = burst.head
-    csum_start = burst.csum_start
-    length = ETHERNET + len(head)
-    if not csum_start:
-        return [_VNET.pack(0, 0, length, 0, 0, 0) + way + head, *burst.pieces]
-    gso_type = 0
-    if cut:
-        gso_type = _GSO_TCPV4 if head[0] >> 4 == 4 else _GSO_TCPV6
-        if head[csum_start + _TCP_FLAGS_OFFSET] & _CWR:
-            gso_type |= _GSO_ECN
-    gso_size = burst.gso_size if cut else 0
-    start = ETHERNET + csum_start
-    first = _VNET.pack(_NEEDS_CSUM, gso_type, length, gso_size, start, _TCP_CSUM_OFFSET) + way + head
-    if len(burst.pieces) > IOV_LIMIT:
-        return [first, b"".join(burst.pieces)]
-    return [first, *burst.pieces]
-
-
-def _counts_by_cwr(burst: Burst) -> bool:
-    """Whoever cuts it for us would leave CWR on the first segment only: the vnet header knows nothing of RFC 9768."""
-    return burst.ace and burst.head[burst.csum_start + _TCP_FLAGS_OFFSET] & _CWR != 0
-
-
 def _unreachable(packet: bytes) -> bytes:
     """What tells its own sender that the next hop does not answer (RFC 1122 3.3.2.2, RFC 4861 7.2.2)."""
     if packet[0] >> 4 == 4:
@@ -434,49 +451,3 @@ def _unreachable(packet: bytes) -> bytes:
         return icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_HOST_UNREACHABLE, own, own, packet)
     own = packet[8:24]
     return icmp.build_error(6, icmp.V6_UNREACHABLE, icmp.V6_ADDRESS_UNREACHABLE, own, own, packet)
-
-
-# ---- what there is ----
-
-_HOW_TO_BE_ALLOWED: Final = (
-    "this user may not open packet sockets (CAP_NET_RAW): call synfin.links.netns.enter_private_network() first, "
-    "run as root, or give the right to the interpreter (setcap cap_net_raw+ep)"
-)
-
-
-def _interfaces(addresses: str | Iterable[str]) -> list[Interface]:
-    interfaces = [ip_interface(one) for one in ([addresses] if isinstance(addresses, str) else addresses)]
-    if not interfaces:
-        raise ValueError("a link needs at least one address, such as '10.9.0.2/24'")
-    return interfaces
-
-
-def _look_up(interface: str) -> tuple[bytes, int]:
-    """MAC address and mtu of an interface that is up. Raises OSError."""
-    from fcntl import ioctl
-
-    request = struct.pack("16s24x", interface.encode()[:15])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        try:
-            flags, mtu, hardware = (
-                ioctl(control, what, request) for what in (_SIOCGIFFLAGS, _SIOCGIFMTU, _SIOCGIFHWADDR)
-            )
-        except OSError as error:
-            there = ", ".join(name for _, name in socket.if_nameindex())
-            raise OSError(error.errno, f"there is no interface {interface!r}, but {there}") from error
-    if struct.unpack_from("H", hardware, 16)[0] != _ARPHRD_ETHER:
-        raise OSError(errno.EINVAL, f"{interface!r} is no Ethernet interface: for TUN devices there is TunLink")
-    if not struct.unpack_from("H", flags, 16)[0] & _IFF_UP:
-        raise OSError(errno.ENETDOWN, f"{interface!r} is down: ip link set {interface} up")
-    return hardware[18:24], struct.unpack_from("i", mtu, 16)[0]
-
-
-def _check_not_the_kernels(address: IPv4Address | IPv6Address) -> None:
-    """OSError(EADDRINUSE) if the kernel has the address: it would answer as well, and reset what is not its own."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
-        return
-    raise OSError(errno.EADDRINUSE, f"{address} is an address of the kernel's own here: choose another")

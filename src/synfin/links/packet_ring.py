@@ -18,10 +18,11 @@ import mmap
 import platform
 import socket
 import struct
-from typing import Final
+from typing import Any, Final
+
+from synfin.links.vnet import VNET_LEN
 
 SLOT: Final = 2048  # bytes: a frame of Ethernet's usual size with what stands before it
-VNET_LEN: Final = 10
 
 _SOL_PACKET: Final = 263
 _PACKET_RX_RING: Final = 5
@@ -85,10 +86,8 @@ class PacketSocket:
         except BaseException:
             self.socket.close()
             raise
-        view = memoryview(self._memory)
-        self.received = ReceiveRing(view[: sizes[0]], receive_slot) if receive else None
-        self.sent = SendRing(self.socket, view[sizes[0] :], send_slot) if send else None
-        self._view = view
+        self.received = ReceiveRing(self._memory, sizes[0], receive_slot) if receive else None
+        self.sent = SendRing(self.socket, self._memory, sizes[0], sum(sizes), send_slot) if send else None
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -127,7 +126,6 @@ class PacketSocket:
         for ring in (self.received, self.sent):
             if ring is not None:
                 ring.release()
-        self._view.release()
         self._memory.close()
         self.socket.close()
 
@@ -159,16 +157,22 @@ class ReceiveRing:
     in the slot. Once copied, the word is set to 0, and `at` goes on by `slot`, to 0 at `end`.
     """
 
-    def __init__(self, memory: memoryview, slot: int) -> None:
+    def __init__(self, memory: mmap.mmap, end: int, slot: int) -> None:
         self.memory = memory
-        self.words = memory.cast("I")
+        self.words = memoryview(memory).cast("I")
         self.slot = slot
-        self.end = len(memory)
+        self.end = end
         self.at = 0
+
+    def side_by_side(self, np: Any, most: int) -> Any:
+        """The slots from `at` on that have a frame, at most so many, as an array of bytes, a row each. np: numpy."""
+        slots = np.frombuffer(self.memory, np.uint8, self.end).reshape(-1, self.slot)
+        first = self.at // self.slot
+        ready = slots[first : first + most].view(np.uint32)[:, 0] & 1
+        return slots[first : first + (len(ready) if ready.all() else int(ready.argmin()))]
 
     def release(self) -> None:
         self.words.release()
-        self.memory.release()
 
 
 class BurstRing:
@@ -193,7 +197,7 @@ class BurstRing:
             if words[word] & 1:
                 start = at + FRAME
                 if words[word + LENGTH] == length and memory[start : start + len(mark)] == mark:
-                    packet = bytes(memory[start + ETHERNET : start + words[word + CAPTURED]])
+                    packet = memory[start + ETHERNET : start + words[word + CAPTURED]]
                     words[word] = 0
                     ring.at = following
                     return packet
@@ -209,15 +213,16 @@ class BurstRing:
 class SendRing:
     """Frames that go out by one system call. `room` bytes fit into a slot behind the vnet header."""
 
-    def __init__(self, sock: socket.socket, memory: memoryview, slot: int) -> None:
+    def __init__(self, sock: socket.socket, memory: mmap.mmap, begin: int, end: int, slot: int) -> None:
         self.room = slot - _TX_DATA - VNET_LEN
         self._socket = sock
         self._memory = memory
-        self._words = memory.cast("I")
+        self._words = memoryview(memory).cast("I")
         self._slot = slot
-        self._end = len(memory)
-        self._at = 0  # the next slot
-        self._first = 0  # the first that is not known to be sent
+        self._begin = begin
+        self._end = end
+        self._at = begin  # the next slot
+        self._first = begin  # the first that is not known to be sent
         self._waiting = 0  # from there on
 
     def put(self, vnet: bytes, frame: bytes) -> bool:
@@ -236,6 +241,25 @@ class SendRing:
         self._at = self._after(at)
         self._waiting += 1
         return True
+
+    def put_rows(self, np: Any, vnet: bytes, header: bytes, rows: Any) -> int:
+        """Queue as many frames as find room: a header and a row of bytes each. How many."""
+        slots = np.frombuffer(self._memory, np.uint8)[self._begin : self._end].reshape(-1, self._slot)
+        first = (self._at - self._begin) // self._slot
+        words = slots[first : first + len(rows)].view(np.uint32)
+        taken = words[:, 0] != 0
+        count = int(taken.argmax()) if taken.any() else len(taken)
+        start = _TX_DATA + VNET_LEN + len(header)
+        part = slots[first : first + count]
+        part[:, _TX_DATA:start] = np.frombuffer(vnet + header, np.uint8)
+        part[:, start : start + rows.shape[1]] = rows[:count]
+        words[:count, LENGTH] = start + rows.shape[1] - _TX_DATA
+        words[:count, 0] = _SEND_REQUEST
+        self._at += count * self._slot
+        if self._at == self._end:
+            self._at = self._begin
+        self._waiting += count
+        return count
 
     def flush(self) -> bool:
         """Have the kernel send what is queued; False: some waits until the socket is writable.
@@ -275,8 +299,7 @@ class SendRing:
 
     def _after(self, at: int) -> int:
         at += self._slot
-        return at if at != self._end else 0
+        return at if at != self._end else self._begin
 
     def release(self) -> None:
         self._words.release()
-        self._memory.release()

@@ -16,19 +16,18 @@ import errno
 import os
 import socket
 import struct
-import sys
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from synfin.links.link import PacketSink, check_mtu
+from synfin.links.vnet import CHECKSUM_KNOWN, COMPLETE, GSO_SIZE, VNET_LEN, counts_by_cwr, framed
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, split
 
 QUEUE_LIMIT: Final = 1024  # packets (bursts with offload) that wait while the device is full
 KERNEL_QUEUE: Final = 4096  # packets that the kernel holds for receive(); with its own 500 a window of 1 MB overflows
 READ_AT_ONCE: Final = 16  # packets that are read one after the other, and get the same time
-IOV_LIMIT: Final = 1000  # below IOV_MAX, 1024; longer bursts are joined
 
 _DEVICE: Final = "/dev/net/tun"
 _TUNSETIFF: Final = 0x400454CA
@@ -45,22 +44,7 @@ _NLMSG_LEN: Final = 16
 _IFLA_MTU: Final = 4
 _IFLA_TXQLEN: Final = 13
 
-_VNET_LEN: Final = 10
-_READ_SIZE: Final = _VNET_LEN + 40 + 65535  # the largest IPv6 packet, behind its vnet header
-_CHECKSUM_KNOWN: Final = 1 | 2  # NEEDS_CSUM: partial, the kernel vouches for it; DATA_VALID: the kernel has verified it
-_NEEDS_CSUM: Final = 1
-_GSO_TCPV4: Final = 1
-_GSO_TCPV6: Final = 4
-_GSO_ECN: Final = 0x80
-_TCP_CSUM_OFFSET: Final = 16
-_TCP_FLAGS_OFFSET: Final = 13
-_CWR: Final = 0x80
-
-_NATIVE: Final[Literal["little", "big"]] = sys.byteorder
-_VNET: Final = struct.Struct("=BBHHHH")  # flags, gso_type, hdr_len, gso_size, csum_start, csum_offset
-_GSO_SIZE: Final = struct.Struct("=H")
-_COMPLETE: Final = bytes(_VNET_LEN)  # the checksum is there, and there is nothing to cut
-_PARTIAL: Final = {start: _VNET.pack(_NEEDS_CSUM, 0, 0, 0, start, _TCP_CSUM_OFFSET) for start in (20, 40)}
+_READ_SIZE: Final = VNET_LEN + 40 + 65535  # the largest IPv6 packet, behind its vnet header
 
 _EBADFD: Final = 77  # Linux; what a TUN descriptor says once its interface is deleted
 _GONE: Final = frozenset({errno.EBADF, _EBADFD, errno.ENODEV, errno.ENXIO, errno.EFAULT})
@@ -126,9 +110,9 @@ class TunLink:
                 if not offload:
                     deliver(data, now, False, 0)
                 elif data[1]:  # gso_type: a burst
-                    deliver(data, now, data[0] & _CHECKSUM_KNOWN != 0, _GSO_SIZE.unpack_from(data, 4)[0], _VNET_LEN)
+                    deliver(data, now, data[0] & CHECKSUM_KNOWN != 0, GSO_SIZE.unpack_from(data, 4)[0], VNET_LEN)
                 else:
-                    deliver(data, now, data[0] & _CHECKSUM_KNOWN != 0, 0, _VNET_LEN)
+                    deliver(data, now, data[0] & CHECKSUM_KNOWN != 0, 0, VNET_LEN)
             count += len(packets)
             if len(packets) < wanted:
                 break
@@ -155,11 +139,11 @@ class TunLink:
         for burst in bursts:
             if not self.offload:
                 self._write_packets(split(burst))
-            elif (burst.csum_start and not _counts_by_cwr(burst)) or not 0 < burst.gso_size < burst.payload_len:
-                self._write(_framed(burst))
+            elif (burst.csum_start and not counts_by_cwr(burst)) or not 0 < burst.gso_size < burst.payload_len:
+                self._write(framed(burst))
             else:  # complete checksums hold for one segment only
                 for packet in split(burst):
-                    self._write([_COMPLETE, packet])
+                    self._write([COMPLETE, packet])
         return not self._queue
 
     def flush(self) -> bool:
@@ -231,31 +215,6 @@ class TunLink:
         self.last_error = error
 
 
-def _counts_by_cwr(burst: Burst) -> bool:
-    """Whoever cuts it for us would leave CWR on the first segment only: the vnet header knows nothing of RFC 9768."""
-    return burst.ace and burst.head[burst.csum_start + _TCP_FLAGS_OFFSET] & _CWR != 0
-
-
-def _framed(burst: Burst) -> list[Piece]:
-    """The burst as the device takes it with offload: vnet header and head first, then the payload pieces."""
-    head = burst.head
-    csum_start = burst.csum_start
-    if csum_start == 0:
-        first = _COMPLETE + head
-    elif 0 < burst.gso_size < burst.payload_len:
-        gso_type = _GSO_TCPV4 if head[0] >> 4 == 4 else _GSO_TCPV6
-        if head[csum_start + _TCP_FLAGS_OFFSET] & _CWR:
-            gso_type |= _GSO_ECN
-        first = _VNET.pack(_NEEDS_CSUM, gso_type, len(head), burst.gso_size, csum_start, _TCP_CSUM_OFFSET) + head
-    elif csum_start in _PARTIAL:
-        first = _PARTIAL[csum_start] + head
-    else:
-        first = _VNET.pack(_NEEDS_CSUM, 0, 0, 0, csum_start, _TCP_CSUM_OFFSET) + head
-    if len(burst.pieces) > IOV_LIMIT:
-        return [first, b"".join(burst.pieces)]
-    return [first, *burst.pieces]
-
-
 def _check_name(name: str) -> None:
     encoded = name.encode()
     if not 1 <= len(encoded) <= 15 or name in (".", "..") or any(c <= 32 or c in b"/:" for c in encoded):
@@ -286,7 +245,7 @@ def _attach(fd: int, name: str, offload: bool) -> str:
     flags = _IFF_TUN | _IFF_NO_PI | (_IFF_VNET_HDR if offload else 0)
     answer = ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
     if offload:
-        ioctl(fd, _TUNSETVNETHDRSZ, struct.pack("i", _VNET_LEN))
+        ioctl(fd, _TUNSETVNETHDRSZ, struct.pack("i", VNET_LEN))
     # an interface that persists remembers what its last user could take
     ioctl(fd, _TUNSETOFFLOAD, _TUN_F_CSUM_TSO4_TSO6 if offload else 0)
     return answer[:16].split(b"\0", 1)[0].decode()

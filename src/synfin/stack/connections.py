@@ -72,6 +72,21 @@ class Connections:
 
     # ---- segments ----
 
+    def strangers(self, keys: bytes, size: int, now: int) -> list[int]:
+        """Of the keys of one local address and port, `size` bytes each, side by side: the places of those that belong
+        to nothing, and of whose path nothing is known."""
+        listener = self._listener(key_dst(keys[:size]), key_dst_port(keys[:size]))
+        learned = len(self._destinations)
+        places: list[int] = []
+        for place in range(len(keys) // size):
+            key = keys[place * size : (place + 1) * size]
+            if key in self.by_key or key in self.time_wait or (listener is not None and listener.holds(key)):
+                continue
+            if learned and self._destinations.known(key_src(key), now) is not None:
+                continue
+            places.append(place)
+        return places
+
     def on_stray(self, seg: Segment, now: i64) -> Connection | None:
         """A segment that belongs to no connection: TIME-WAIT, a listener, or nothing (RFC 9293 3.10.7.1).
 

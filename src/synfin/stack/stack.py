@@ -17,6 +17,7 @@ from synfin.stack.addresses import Address, check_backlog, check_port, own_addre
 from synfin.stack.connections import Connections
 from synfin.stack.datagrams import DatagramPort, Datagrams
 from synfin.stack.destinations import Destinations
+from synfin.stack.flood import Flood
 from synfin.stack.icmp_input import IcmpInput
 from synfin.stack.icmp_limits import IcmpLimits
 from synfin.stack.memory import Memory
@@ -87,6 +88,7 @@ class Stack:
         )
         self._datagrams: Datagrams = Datagrams(self.addresses, self._output, self.counters, ports, self.config.mtu)
         self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters, limits)
+        self.flood: Flood = Flood(self._env, self.addresses, self.receive, self._connections.strangers)
         self._ip: IpHeader = IpHeader()  # reused
         self._seg: Segment = Segment()  # reused
         self.set_trace(trace)

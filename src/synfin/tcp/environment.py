@@ -44,6 +44,7 @@ class Environment:
         self.cookies = cookies
         self.answers = Answers(challenges, counters)
         self.half_open: i64 = 0  # entries of all SYN queues
+        self.flooded_at: i64 = -1  # when a SYN last found its queue full, and was answered by a cookie
         self.orphans: i64 = 0  # connections that their users have closed, and that have not ended
         self.pressure = Pressure()
         self.tracer: Tracer | None = None

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2s
+from typing import Final
+
+OFFSETS: Final = b"tsoffset"
 
 IsnFunction = Callable[[bytes, int], int]
 
@@ -30,7 +33,7 @@ class TimestampOffset:
     """offset(key): where a connection's timestamp clock starts, so that it tells nothing of uptime (RFC 7323 7.1)."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret[:32]
+        self.secret = secret[:32]
 
     def __call__(self, key: bytes) -> int:
-        return int.from_bytes(blake2s(key, key=self._secret, digest_size=4, person=b"tsoffset").digest(), "big")
+        return int.from_bytes(blake2s(key, key=self.secret, digest_size=4, person=OFFSETS).digest(), "big")

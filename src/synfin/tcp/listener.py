@@ -130,6 +130,10 @@ class Listener(Timed):
             self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
         self.deadline = 0
 
+    def holds(self, key: bytes) -> bool:
+        """The SYN queue has an entry under `key`."""
+        return key in self._syns
+
     def expects(self, seg: Segment) -> bool:
         """It may be about a half-open entry: a RST, or what acknowledges our SYN,ACK."""
         entry = self._syns.get(seg.key)
@@ -219,6 +223,7 @@ class Listener(Timed):
         key = seg.key
         if full:
             self._overflow_at = now
+            env.flooded_at = now
             env.counters.TCPReqQFullDoCookies += 1
         if env.output.has_no_room():
             return  # no hash for an answer that the link is too slow for

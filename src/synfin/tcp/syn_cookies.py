@@ -33,8 +33,8 @@ OPTION_MASK: Final = 63
 NO_SCALE: Final = 15
 _SACK: Final = 16
 _ECN: Final = 32
-_PROOF_MASK: Final = 0x0FFFFF00
-_TAG_MASK: Final = 0xFF
+PROOF_MASK: Final = 0x0FFFFF00
+TAG_MASK: Final = 0xFF
 
 
 def pack_options(wscale: i64, sack: bool, ecn: bool) -> i64:
@@ -89,8 +89,12 @@ class SynCookies:
             if table[place] <= mss:
                 index = place
         counter = int(now // STEP_US)
-        proof = self._proof(key, irs, index, bits, counter) | self._tag(key, index, bits, counter)
-        return ((counter & 1) << 31) | (index << 28) | proof
+        proof, tag = self._proof(key, irs, index, bits, counter), self._tag(key, index, bits, counter)
+        return ((counter & 1) << 31) | (index << 28) | proof | tag
+
+    def key_at(self, now: i64) -> bytes:
+        """What cookies are hashed with now."""
+        return self._key(int(now // STEP_US) // STEPS_PER_KEY)
 
     def step(self, key: bytes, iss: i64, bits: i64, now: i64) -> i64:
         """The counter step, this one or the last, in which `iss` was made, if its tag says that it is a cookie; -1: no.
@@ -100,19 +104,19 @@ class SynCookies:
         counter = int(now // STEP_US)
         if (counter & 1) != (iss >> 31) & 1:
             counter -= 1
-        if counter < 0 or self._tag(key, int((iss >> 28) & 7), bits, counter) != iss & _TAG_MASK:
+        if counter < 0 or self._tag(key, int((iss >> 28) & 7), bits, counter) != iss & TAG_MASK:
             return -1
         return counter
 
     def proves(self, key: bytes, irs: i64, iss: i64, bits: i64, step: i64) -> bool:
         """The cookie `iss`, made in that step, answered a SYN numbered `irs`."""
-        return self._proof(key, irs, int((iss >> 28) & 7), bits, int(step)) == iss & _PROOF_MASK
+        return self._proof(key, irs, int((iss >> 28) & 7), bits, int(step)) == iss & PROOF_MASK
 
     def _proof(self, key: bytes, irs: i64, index: int, bits: i64, counter: int) -> i64:
-        return self._hash(key + int(irs).to_bytes(4, "big"), index, bits, counter) & _PROOF_MASK
+        return self._hash(key + int(irs).to_bytes(4, "big"), index, bits, counter) & PROOF_MASK
 
     def _tag(self, key: bytes, index: int, bits: i64, counter: int) -> i64:
-        return self._hash(key, index, bits, counter) & _TAG_MASK
+        return self._hash(key, index, bits, counter) & TAG_MASK
 
     def _hash(self, text: bytes, index: int, bits: i64, counter: int) -> i64:
         text += counter.to_bytes(8, "big") + bytes((index, int(bits)))

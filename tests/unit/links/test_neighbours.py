@@ -236,8 +236,19 @@ def test_an_answer_that_may_not_override_makes_a_reachable_neighbour_doubtful(ne
 def test_who_is_far_is_reached_by_the_gateway(version: int) -> None:
     net = Net(version, gateway=True)
     assert net.send(FAR[version]) == b""
-    assert net.tick(0) == [question(ME, net.own, packed(GATEWAYS[version]))]
     assert net.answered(GATEWAYS[version], OTHER) == [net.header(OTHER) + net.packet(FAR[version])]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_gateway_is_asked_for_before_it_is_needed(version: int) -> None:
+    net = Net(version, gateway=True, verify=True)
+    sent: list[bytes] = []
+    while net.table.is_tentative():
+        assert question(ME, net.own, packed(GATEWAYS[version])) not in sent
+        sent = net.tick(PROBE_US)
+    assert question(ME, net.own, packed(GATEWAYS[version])) in sent
+    net.answered(GATEWAYS[version])
+    assert net.send(FAR[version]) == net.header()
 
 
 def test_without_a_gateway_there_is_no_way(net: Net) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import platform
 
 import pytest
@@ -27,9 +28,9 @@ class Kernel:
     """Sends what is in the ring, in order, as tpacket_snd() does."""
 
     def __init__(self) -> None:
-        self.memory = bytearray(SLOT * SLOTS)
+        self.memory = mmap.mmap(-1, SLOT + SLOT * SLOTS)
         self.words = memoryview(self.memory).cast("I")
-        self.at = 0
+        self.at = SLOT
         self.taken: list[bytes] = []  # frames that the device has not let go of yet
         self.sent: list[bytes] = []
         self.room = 1000  # frames that it takes
@@ -49,14 +50,14 @@ class Kernel:
             self.room -= 1
             self.sent.append(frame)
             self.words[self.at // 4] = 0
-            self.at = (self.at + SLOT) % len(self.memory)
+            self.at = self.at + SLOT if self.at < SLOT * SLOTS else SLOT
             count += 1
         return count
 
 
 def ring_and_kernel() -> tuple[SendRing, Kernel]:
     kernel = Kernel()
-    return SendRing(kernel, memoryview(kernel.memory), SLOT), kernel  # type: ignore[arg-type]
+    return SendRing(kernel, kernel.memory, SLOT, SLOT * (SLOTS + 1), SLOT), kernel  # type: ignore[arg-type]
 
 
 def put(ring: SendRing, *frames: bytes) -> list[bool]:
@@ -111,9 +112,9 @@ class Wire:
     """Puts frames into a ring, as the kernel does."""
 
     def __init__(self) -> None:
-        self.memory = bytearray(SLOT * SLOTS)
+        self.memory = mmap.mmap(-1, SLOT * SLOTS)
         self.words = memoryview(self.memory).cast("I")
-        self.ring = BurstRing(ReceiveRing(memoryview(self.memory), SLOT))
+        self.ring = BurstRing(ReceiveRing(self.memory, SLOT * SLOTS, SLOT))
         self.at = 0
 
     def begin(self) -> int:
