@@ -130,6 +130,18 @@ def test_curl_gets_files_listings_and_ranges(network: PrivateNetwork, curl: Call
         assert curl(*status, "-r", f"{SIZE}-", "http://10.9.0.2/file.bin") == "416"
 
 
+def test_several_processes_serve_as_one(network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    write_file(folder / "file.bin", SIZE)
+    with serving(network, folder, "--processes", "3") as said:
+        assert "by 3 processes" in said[0]
+        for number in range(12):
+            base = "http://10.9.0.2" if number % 2 else "http://[fd00:9::2]"
+            curl("-o", str(tmp_path / "got"), f"{base}/file.bin")
+            assert hashlib.sha256((tmp_path / "got").read_bytes()).hexdigest() == digest(SIZE)
+
+
 def test_an_interrupted_download_is_continued_by_curl(
     network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -202,11 +214,12 @@ def assert_ended(child: subprocess.Popen[str]) -> None:
     assert child.communicate(timeout=HANG_SECONDS)[0] in ("end\n", "reset\n")
 
 
+@pytest.mark.parametrize("options", [(), ("--processes", "2")])
 @pytest.mark.parametrize("number", ENDING)
 def test_a_server_that_is_ended_ends_its_connections(
-    network: PrivateNetwork, tmp_path: Path, number: signal.Signals
+    network: PrivateNetwork, tmp_path: Path, number: signal.Signals, options: tuple[str, ...]
 ) -> None:
-    with serving(network, tmp_path, ended_by=number):
+    with serving(network, tmp_path, *options, ended_by=number):
         client = kernel_end(network, CLIENT)
         assert_connected(client)
     assert_ended(client)

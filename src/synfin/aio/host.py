@@ -26,6 +26,7 @@ from synfin.aio.tls import client_terms, server_terms
 from synfin.links.link import Link, check_mtu
 from synfin.links.tunnel import TunnelLink
 from synfin.stack.stack import Stack
+from synfin.stack.team import Team
 from synfin.tcp import errors
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection
@@ -45,7 +46,7 @@ class Host:
     addresses: "fd00::2/64", or several of them; a prefix length says which network is reached (see `networks`).
     What carries the packets is one of three:
 
-    - `link`: an object as in synfin.links (TunLink for one);
+    - `link`: an object as in synfin.links (TunLink for one, or a Member of a crew of processes);
     - `send`: a function that is given each outgoing IP packet and must not block;
     - neither: `await host.outgoing()` gives batches of packets.
 
@@ -89,7 +90,9 @@ class Host:
         """The networks of the addresses: what a loop made by `loop_factory` sends to this host."""
         self.name = name
         plain = [interface.ip for interface in interfaces]
-        self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace)
+        carried: object = link
+        team = carried if isinstance(carried, Team) else None
+        self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace, team=team)
         carrier = link if send is None else TunnelLink(send, config.mtu)
         self._engine = Engine(self.stack, carrier, verify_checksums, self._on_link_lost)
         self._driver = self._engine.driver

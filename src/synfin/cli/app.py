@@ -99,6 +99,9 @@ def serve(
     mtu: Mtu = 1500,
     ipv4: Ipv4 = False,
     ipv6: Ipv6 = False,
+    processes: Annotated[
+        int, typer.Option("--processes", "-n", min=1, max=64, help="Each serves its share of the connections.")
+    ] = 1,
 ) -> None:
     """Serve the files of DIR over HTTP, by synfin's TCP.
 
@@ -110,7 +113,7 @@ def serve(
     """
     from synfin.cli.serve import run
 
-    raise typer.Exit(run(folder, address or [], families(ipv4, ipv6), port, tun_name, mtu))
+    raise typer.Exit(run(folder, address or [], families(ipv4, ipv6), port, tun_name, mtu, processes))
 
 
 @app.command()

@@ -116,6 +116,11 @@ def kernel_ends(interfaces: list[Interface]) -> list[Interface]:
 
 def open_device(name: str, mtu: int, addresses: list[Interface]) -> TunLink:
     """The device, up and with the kernel's addresses. OSError that says what to do; EPERM: this user may not."""
+    return open_queues(name, mtu, addresses, 1)[0]
+
+
+def open_queues(name: str, mtu: int, addresses: list[Interface], count: int) -> list[TunLink]:
+    """The same with `count` queues, a link each."""
     if not sys.platform.startswith("linux"):
         raise CommandError(f"TUN devices are Linux's, and this is {sys.platform}; `synfin demo --memory` runs anywhere")
     from synfin.links.netns import configure
@@ -125,27 +130,33 @@ def open_device(name: str, mtu: int, addresses: list[Interface]) -> TunLink:
     if name not in there:
         for interface in addresses:
             _check_free(interface)
-    link = TunLink(name, mtu)
+    links = [TunLink(name, mtu)] if count == 1 else TunLink.queues(count, name, mtu)
+    link = links[0]
     try:
         configure(link.name, [str(end) for end in kernel_ends(addresses)])
     except OSError as error:
         # A device that root has prepared for this user has its addresses already.
         if error.errno == errno.EPERM and link.name in there and any(map(_kernel_is_there, addresses)):
-            return link
-        link.close()
+            return links
+        _close(links)
         if error.errno == errno.EPERM and link.name in there:
             raise CommandError(f"{name} has no address of the network of {addresses[0]}: say --address") from error
         raise
     except BaseException:
-        link.close()
+        _close(links)
         raise
-    return link
+    return links
 
 
-def how_to_be_allowed(name: str, addresses: list[Interface]) -> str:
+def _close(links: list[TunLink]) -> None:
+    for link in links:
+        link.close()
+
+
+def how_to_be_allowed(name: str, addresses: list[Interface], queues: int = 1) -> str:
     """What an ordinary user may ask root for: lines of text. To be asked before the user is another one."""
     name = "synfin0" if "%" in name else name
-    lines = [f"    ip tuntap add {name} mode tun user {_user()}"]
+    lines = [f"    ip tuntap add {name} mode tun user {_user()}{' multi_queue' if queues > 1 else ''}"]
     lines += [f"    ip address add {end} dev {name}" for end in kernel_ends(addresses)]
     lines += [f"    ip link set {name} up"]
     return "\n".join(["run it as root, or let root prepare a device, once:", *lines, f"and say --tun-name {name}"])

@@ -6,45 +6,64 @@ import asyncio
 import contextlib
 import errno
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from synfin.aio.control import control_path
 from synfin.aio.host import Host
-from synfin.cli.device import CommandError, Interface, how_to_be_allowed, open_device, parse_addresses
+from synfin.cli.device import CommandError, Interface, how_to_be_allowed, open_queues, parse_addresses
 from synfin.cli.ending import run_until_ended
 from synfin.cli.http_server import HttpServer
 from synfin.cli.site import DirectorySite
 from synfin.cli.ss import control_socket
+from synfin.links.crew import Crew, Member
 
 if TYPE_CHECKING:
     from synfin.links.tun import TunLink
 
+ENDED_BY: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by these it ends well
 ADDRESSES: Final = ("10.9.0.2/24", "fd00:9::2/64")
 
 
-def run(folder: Path, addresses: list[str], families: tuple[int, ...], port: int, tun_name: str, mtu: int) -> int:
+def run(
+    folder: Path,
+    addresses: list[str],
+    families: tuple[int, ...],
+    port: int,
+    tun_name: str,
+    mtu: int,
+    processes: int = 1,
+) -> int:
     """The command; its exit status."""
     control = control_socket("serve")
     try:
         interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
         site = DirectorySite(folder)
-        permission = how_to_be_allowed(tun_name, interfaces)
-        link, private = _open(tun_name, mtu, interfaces)
+        permission = how_to_be_allowed(tun_name, interfaces, processes)
+        links, private = _open(tun_name, mtu, interfaces, processes)
     except (CommandError, OSError, RuntimeError, ValueError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else error
         print(f"synfin serve: {text}", file=sys.stderr)
         return 1
-    words = _welcome(folder, link.name, interfaces, port)
+    words = _welcome(folder, links[0].name, interfaces, port, processes)
     if private:
         words += _how_to_join(_url(interfaces[0], port), permission)
-    run_until_ended(_serve(link, interfaces, port, site, control, [*words, "Ctrl-C ends it."]))
+    _say("\n".join([*words, "Ctrl-C ends it."]))
+
+    def one(link: TunLink | Member) -> int:
+        return run_until_ended(_serve(link, interfaces, port, site, _own(control)))
+
+    status = one(links[0]) if processes == 1 else Crew(links).run(one)
     _say("ended")
-    return 0
+    return 0 if status - 128 in ENDED_BY else status
 
 
-def _welcome(folder: Path, device: str, interfaces: list[Interface], port: int) -> list[str]:
-    return [f"serving {folder.resolve()} on {device} at", *(f"    {_url(interface, port)}" for interface in interfaces)]
+def _welcome(folder: Path, device: str, interfaces: list[Interface], port: int, processes: int) -> list[str]:
+    by = f" by {processes} processes" if processes > 1 else ""
+    urls = [f"    {_url(interface, port)}" for interface in interfaces]
+    return [f"serving {folder.resolve()} on {device}{by} at", *urls]
 
 
 def _how_to_join(url: str, permission: str) -> list[str]:
@@ -55,27 +74,32 @@ def _how_to_join(url: str, permission: str) -> list[str]:
     ]
 
 
-def _open(tun_name: str, mtu: int, interfaces: list[Interface]) -> tuple[TunLink, bool]:
-    """The device; True if it is in a private network, since this user may have none elsewhere."""
+def _open(tun_name: str, mtu: int, interfaces: list[Interface], processes: int) -> tuple[list[TunLink], bool]:
+    """The device, a queue for each process; True if it is in a private network, where this user may have one."""
     try:
-        return open_device(tun_name, mtu, interfaces), False
+        return open_queues(tun_name, mtu, interfaces, processes), False
     except OSError as error:
         if error.errno != errno.EPERM:
             raise
     from synfin.links.netns import enter_private_network
 
     enter_private_network()
-    return open_device(tun_name, mtu, interfaces), True
+    return open_queues(tun_name, mtu, interfaces, processes), True
+
+
+def _own(control: Path | None) -> Path | None:
+    """The socket of this process, which may be one of several: the name ends with its number."""
+    return control and control.with_name(control_path("serve").name)
 
 
 async def _serve(
-    link: TunLink, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None, words: list[str]
+    link: TunLink | Member, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None
 ) -> int:
     addresses = [str(interface) for interface in interfaces]
-    async with Host(addresses, link=link, control=control) as host:
+    entropy = link.entropy if isinstance(link, Member) else os.urandom
+    async with Host(addresses, link=link, entropy=entropy, control=control) as host:
         server = HttpServer(site, log=_log)
         await host.start_server(server.serve, port=port)
-        _say("\n".join(words))
         await asyncio.Future()  # until a signal comes
     return 0
 

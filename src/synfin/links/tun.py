@@ -25,6 +25,7 @@ from synfin.links.vnet import CHECKSUM_KNOWN, COMPLETE, GSO_SIZE, VNET_LEN, coun
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, split
 
+MAX_QUEUES: Final = 256  # of one device: MAX_TAP_QUEUES of the kernel
 QUEUE_LIMIT: Final = 1024  # packets (bursts with offload) that wait while the device is full
 KERNEL_QUEUE: Final = 4096  # packets that the kernel holds for receive(); with its own 500 a window of 1 MB overflows
 READ_AT_ONCE: Final = 16  # packets that are read one after the other, and get the same time
@@ -34,6 +35,7 @@ _TUNSETIFF: Final = 0x400454CA
 _TUNSETOFFLOAD: Final = 0x400454D0
 _TUNSETVNETHDRSZ: Final = 0x400454D8
 _IFF_TUN: Final = 0x1
+_IFF_MULTI_QUEUE: Final = 0x100
 _IFF_NO_PI: Final = 0x1000
 _IFF_VNET_HDR: Final = 0x4000
 _TUN_F_CSUM_TSO4_TSO6: Final = 1 | 2 | 4
@@ -69,6 +71,29 @@ class TunLink:
             os.close(fd)
             raise
         self._adopt(fd, name, mtu, offload)
+
+    @classmethod
+    def queues(cls, count: int, name: str = "synfin%d", mtu: int = 1500, offload: bool = True) -> list[TunLink]:
+        """One device as `count` links, 1 to 256, each a queue of its own, for a process each (see links.crew).
+
+        The kernel gives a flow's packets to the queue that last sent for it, or else to any: it may change its mind.
+        Raises as TunLink() does.
+        """
+        if not 1 <= count <= MAX_QUEUES:
+            raise ValueError(f"a TUN device has from 1 to {MAX_QUEUES} queues, not {count}")
+        check_mtu(mtu)
+        _check_name(name)
+        links: list[TunLink] = []
+        try:
+            for _ in range(count):
+                fd, name, offload = _open(name, offload, _IFF_MULTI_QUEUE)
+                links.append(cls.from_fd(fd, mtu, offload, name))
+            _set_up(name, mtu)
+        except BaseException:
+            for link in links:
+                link.close()
+            raise
+        return links
 
     @classmethod
     def from_fd(cls, fd: int, mtu: int = 1500, offload: bool = False, name: str = "") -> TunLink:
@@ -223,26 +248,26 @@ def _check_name(name: str) -> None:
         raise ValueError(f"an interface name may hold one '%d', which becomes a number; not {name!r}")
 
 
-def _open(name: str, offload: bool) -> tuple[int, str, bool]:
+def _open(name: str, offload: bool, more_flags: int = 0) -> tuple[int, str, bool]:
     """The descriptor, the name that the kernel gave, and whether offload was granted."""
     try:
         fd = os.open(_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise OSError(error.errno, _why_no_device(error.errno)) from error
     try:
-        return fd, _attach(fd, name, offload), offload
+        return fd, _attach(fd, name, offload, more_flags), offload
     except OSError as error:
         os.close(fd)
         if offload and error.errno == errno.EINVAL:
-            return _open(name, False)
+            return _open(name, False, more_flags)
         raise OSError(error.errno, _why_no_interface(error, name)) from error
 
 
-def _attach(fd: int, name: str, offload: bool) -> str:
+def _attach(fd: int, name: str, offload: bool, more_flags: int) -> str:
     """Make the interface, or take an existing one; its name."""
     from fcntl import ioctl
 
-    flags = _IFF_TUN | _IFF_NO_PI | (_IFF_VNET_HDR if offload else 0)
+    flags = _IFF_TUN | _IFF_NO_PI | (_IFF_VNET_HDR if offload else 0) | more_flags
     answer = ioctl(fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
     if offload:
         ioctl(fd, _TUNSETVNETHDRSZ, struct.pack("i", VNET_LEN))

@@ -26,6 +26,7 @@ from synfin.stack.addresses import (
 from synfin.stack.destinations import Destinations
 from synfin.stack.memory import Memory
 from synfin.stack.ports import EphemeralPorts
+from synfin.stack.team import Team
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
 from synfin.tcp import errors, time_wait
@@ -58,6 +59,7 @@ class Connections:
         destinations: Destinations,
         timers: TimerQueue,
         memory: Memory,
+        team: Team | None = None,
     ) -> None:
         self.by_key: dict[bytes, Connection] = {}
         self.accepting: deque[Listener] = deque()  # have something to accept
@@ -69,6 +71,7 @@ class Connections:
         self._destinations: Destinations = destinations
         self._timers: TimerQueue = timers
         self._memory: Memory = memory
+        self._team: Team | None = team
 
     # ---- segments ----
 
@@ -260,11 +263,16 @@ class Connections:
         return connection
 
     def _is_free(self, here: bytes, there: bytes, port: int, candidate: int) -> bool:
-        """Nobody on this side may be the other end: no listener (as Linux), nor the connection itself."""
+        """Nobody on this side may be the other end: no listener (as Linux), nor the connection itself.
+
+        In a team it has to be a connection of this member's: so no member asks another which ports are taken.
+        """
         if self._listener(here, candidate) is not None or (candidate == port and here == there):
             return False
         key = make_key(there, here, port, candidate)
-        return key not in self.by_key and key not in self.time_wait
+        if key in self.by_key or key in self.time_wait:
+            return False
+        return self._team is None or self._team.is_mine(key)
 
     def listen(self, local: bytes, port: int, backlog: int) -> Listener:
         """Passive OPEN; see Stack.listen. local b"": any address, 0.0.0.0 or :: any of its family."""

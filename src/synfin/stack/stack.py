@@ -22,6 +22,7 @@ from synfin.stack.icmp_input import IcmpInput
 from synfin.stack.icmp_limits import IcmpLimits
 from synfin.stack.memory import Memory
 from synfin.stack.ports import EphemeralPorts
+from synfin.stack.team import Team
 from synfin.stack.timers import TimerQueue
 from synfin.tcp.challenge import ChallengeBudget
 from synfin.tcp.config import Config
@@ -35,6 +36,7 @@ from synfin.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 from synfin.tcp.syn_cookies import SynCookies
 from synfin.tcp.trace import Trace, Tracer
 from synfin.wire import ip as ip_layer
+from synfin.wire import udp
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.icmp import IcmpMessage
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, FragmentError, IpHeader
@@ -46,7 +48,8 @@ class Stack:
     """One host: its addresses, listeners and connections.
 
     addresses: str, bytes or ipaddress objects. entropy: n -> n random bytes (os.urandom), used at construction only.
-    isn: (key, now) -> 32-bit number, default RFC 6528. Raises ValueError for an address that is none.
+    isn: (key, now) -> 32-bit number, default RFC 6528. team: other stacks with the same addresses.
+    Raises ValueError for an address that is none.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Stack:
         name: str = "host",
         isn: IsnFunction | None = None,
         trace: Trace | None = None,
+        team: Team | None = None,
     ) -> None:
         self.config: Config = config if config is not None else Config()
         self.name = name
@@ -83,8 +87,9 @@ class Stack:
         self._timers: TimerQueue = TimerQueue()
         self._destinations: Destinations = Destinations(self.config.mtu, self.counters)
         self._memory: Memory = Memory(self.config.tcp_mem, self._env.pressure, self.counters)
+        self._team: Team | None = team
         self._connections: Connections = Connections(
-            self.addresses, self._env, ports, self._destinations, self._timers, self._memory
+            self.addresses, self._env, ports, self._destinations, self._timers, self._memory, team
         )
         self._datagrams: Datagrams = Datagrams(self.addresses, self._output, self.counters, ports, self.config.mtu)
         self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters, limits)
@@ -141,32 +146,48 @@ class Stack:
         if connection is None or connection.state == CLOSED or connection.state == TIME_WAIT:
             if connection is not None:
                 self._connections.retire(connection, now)
+            elif self._team is not None and self._handed(seg.key, packet, start, checksum_ok, gso_size):
+                return
             connection = self._connections.on_stray(seg, now)
             if connection is None:
                 return
         connection.on_segment(seg, now)
 
+    def _handed(self, key: bytes, packet: bytes, start: i64, checksum_ok: bool, gso_size: i64) -> bool:
+        """No table here knows what receives under `key`; True: it is another member's, which has the packet now."""
+        team = self._team
+        if team is None:
+            return False
+        owner = team.owner(key)
+        if owner == team.index:
+            return False
+        team.hand_over(owner, packet, start, checksum_ok, gso_size)
+        return True
+
     def _receive_other(self, packet: bytes, ip: IpHeader, now: i64, checksum_ok: bool) -> None:
         """UDP and ICMP; other protocols are counted."""
         if ip.protocol == PROTO_UDP:
             if not self._datagrams.on_packet(packet, ip, checksum_ok):
-                self._icmp.port_unreachable(packet, ip, now)
+                if self._team is None or not self._handed(udp.key_of(packet, ip), packet, 0, checksum_ok, 0):
+                    self._icmp.port_unreachable(packet, ip, now)
         elif ip.protocol == PROTO_ICMP or ip.protocol == PROTO_ICMPV6:
             message = self._icmp.on_packet(packet, ip, checksum_ok)
             if message is not None:
-                self._on_icmp_error(message, now)
+                self._on_icmp_error(message, packet, checksum_ok, now)
         else:
             self.counters.InUnknownProtos += 1
 
-    def _on_icmp_error(self, message: IcmpMessage, now: i64) -> None:
-        """It quotes a packet that this stack may have sent."""
+    def _on_icmp_error(self, message: IcmpMessage, packet: bytes, checksum_ok: bool, now: i64) -> None:
+        """It quotes a packet that this stack, or another member of its team, may have sent."""
         code, hard = icmp_input.icmp_errors(message.version, message.type, message.code)
         if message.quoted_protocol == PROTO_UDP:
             if code:
                 self._datagrams.on_unreachable(message.quoted_key, code)
             return
-        connection = self._connections.by_key.get(reverse_key(message.quoted_key))
+        key = reverse_key(message.quoted_key)
+        connection = self._connections.by_key.get(key)
         if connection is None:
+            self._handed(key, packet, 0, checksum_ok, 0)
             return
         self.counters.InDestUnreachs += 1
         snd_una = connection.sender.snd_una

@@ -32,15 +32,21 @@ def parse_untrusted(packet: bytes, ip: IpHeader, checksum_ok: bool) -> Datagram:
     length = read_u16(packet, start + 4)
     if length < HEADER_LEN or start + length > end:
         raise WireError("UDP length outside the packet")
-    addresses = packet[12:20] if ip.version == 4 else packet[8:40]
+    key = key_of(packet, ip)
     if read_u16(packet, start + 6) == 0:
         if ip.version == 6:
             raise ChecksumError("UDP over IPv6 without a checksum")  # RFC 8200 8.1
     elif not checksum_ok:
-        total = pseudo_sum(addresses, PROTO_UDP, length) + span_sum(packet, start, start + length)
+        total = pseudo_sum(key[:-4], PROTO_UDP, length) + span_sum(packet, start, start + length)
         if fold(total) != 0xFFFF:
             raise ChecksumError("UDP checksum")
-    return Datagram(addresses + packet[start : start + 4], packet[start + HEADER_LEN : start + length])
+    return Datagram(key, packet[start + HEADER_LEN : start + length])
+
+
+def key_of(packet: bytes, ip: IpHeader) -> bytes:
+    """The key (see wire.key) of the datagram that `ip` found in `packet`."""
+    start = ip.header_len
+    return (packet[12:20] if ip.version == 4 else packet[8:40]) + packet[start : start + 4]
 
 
 def build(key: bytes, payload: bytes) -> bytes:

@@ -372,7 +372,7 @@ def test_an_interface_that_cannot_be_had_says_what_to_do(
 
 
 def test_where_the_kernel_refuses_offload_the_link_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    def attach(fd: int, name: str, offload: bool) -> str:
+    def attach(fd: int, name: str, offload: bool, more_flags: int) -> str:
         if offload:
             raise OSError(errno.EINVAL, "what is that?")
         return "tun7"
