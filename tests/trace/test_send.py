@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 from synfin.tcp import errors
-from synfin.tcp.congestion.newreno import NewReno
 from synfin.tcp.states import CLOSED, ESTABLISHED
 from synfin.tcp.turn import FAILED, GONE, WRITABLE
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
@@ -356,25 +355,6 @@ def test_what_only_looks_like_a_duplicate_ack_is_none(stage: Stage, kind: str) -
     host.counted(TCPFastRetrans=0)
     if kind != "nothing out":
         peer.sends(ACK)
-
-
-def test_a_partial_ack_retransmits_the_next_hole_whatever_duplicates_have_told_before(stage: Stage) -> None:
-    # RFC 6582 3.2 step 3: "retransmit the first unacknowledged segment". By RFC 9937 nothing is due: more has been
-    # told to have arrived than the ACK covers.
-    scene, host, peer = stage.opened(plain(congestion_control=NewReno, initial_window=5))
-    host.writes(5000)
-    for number in range(5):
-        host.emits(ACK if number < 4 else DATA, 1000)
-    scene.tick(RTT)
-    for _ in range(3):
-        peer.sends(ACK, ack=1)
-    host.emits(ACK, 1000, seq=1)
-    scene.tick(RTT)
-    peer.sends(ACK, ack=1001)
-    host.emits(ACK, 1000, seq=1001)
-    host.is_silent()
-    peer.sends(ACK, ack=5001)
-    host.counted(TCPTimeouts=0, RetransSegs=2)
 
 
 def test_a_partial_ack_retransmits_the_next_hole_and_recovery_ends_at_its_point(stage: Stage) -> None:

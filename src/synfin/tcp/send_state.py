@@ -287,8 +287,6 @@ class SendState:
             if found:
                 self.follow(path)
                 result |= found
-        if result & PARTIAL_ACK and flight is not None and flight.board.lost:
-            self._must_send = True  # RFC 6582 3.2 step 3: the first segment not acknowledged goes again, at once
         if result & (FAST_RETRANSMIT | UNDONE):
             self.retries = 0
             # A window takes a round trip to mend (RFC 6675 6; Linux does so too).
