@@ -246,17 +246,19 @@ class Stack:
                     head = burst.head
                     key = head[12:24] if burst.csum_start == 20 else head[8:44]
                     tracer.packet(now, True, reverse_key(key), burst)
-        own = [burst for burst in packets if self._is_own(burst.head)]
+        addresses = self.addresses
+        own: list[Burst] = []
+        for burst in packets:
+            head = burst.head
+            if (head[16:20] if head[0] < 0x60 else head[24:40]) in addresses:
+                own.append(burst)
         if not own:
             return packets
-        outside = [burst for burst in packets if not self._is_own(burst.head)]
+        mine = set(own)
+        outside = [burst for burst in packets if burst not in mine]
         for burst in own:
             self.receive(finish(burst), now, True, burst.gso_size)
         return outside
-
-    def _is_own(self, head: bytes) -> bool:
-        """It goes to an address of this stack's."""
-        return (head[16:20] if head[0] < 0x60 else head[24:40]) in self.addresses
 
     def has_output(self) -> bool:
         """poll() stopped at its budget, or something has happened since."""

@@ -250,7 +250,7 @@ class Connection(Opening):
     def read(self, now: i64, limit: i64 = -1) -> list[bytes]:
         """What is ready, as it came, at most `limit` bytes (-1: all). Empty: nothing yet, or the end (see events)."""
         receiver = self.receiver
-        taken = receiver.read(now) if limit < 0 else receiver.read_some(limit, now)
+        taken = receiver.read_some(receiver.ready_bytes if limit < 0 else limit, now)
         if taken:
             self._after_read()
         return taken

@@ -189,7 +189,7 @@ class Receiver:
 
     def read(self, now: i64) -> list[bytes]:
         """All that is ready, as it came; the window grows with the reader's speed."""
-        return self.read_some(self.ready_bytes, now)
+        return self.read_some(self.ready_bytes, now) if self.ready_bytes else []
 
     def read_some(self, limit: i64, now: i64) -> list[bytes]:
         """At most `limit` bytes of what is ready."""

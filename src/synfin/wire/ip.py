@@ -67,13 +67,12 @@ def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0) -> None:
             raise ChecksumError("IPv4 header checksum")
         if word & 0x3FFF != 0:  # RFC 791 3.1: more fragments, or an offset
             raise FragmentError("IPv4 fragment")
-        lifetime = read_u16(packet, start + 8)
         into.version = 4
         into.start = start
         into.header_len = header_len
         into.total_len = total_len
-        into.protocol = lifetime & 0xFF
-        into.ttl = lifetime >> 8
+        into.protocol = packet[start + 9]
+        into.ttl = packet[start + 8]
         into.traffic_class = (word >> 48) & 0xFF
         into.dont_fragment = word & 0x4000 != 0
     elif version == 6:

@@ -26,7 +26,7 @@ from synfin.wire.endian import (
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import PROTO_TCP, IpHeader
 from synfin.wire.options import NO_ECN_OPTION, TS_BLOCK, Options
-from synfin.wire.pieces import Piece, part_of
+from synfin.wire.pieces import VIEW_FROM, Piece, part_of
 from synfin.wire.tcp_header import CWR, FIN, HEADER_LEN, PSH, SYN, flag_names
 
 _MASK32: Final = 0xFFFFFFFF
@@ -234,7 +234,7 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
         into.payload = b""
         into.gso_size = 0
     else:
-        into.payload = part_of(packet, data, end)
+        into.payload = packet[data:end] if end - data < VIEW_FROM else part_of(packet, data, end)
         into.gso_size = gso_size if 0 < gso_size < end - data else 0
 
 
