@@ -124,6 +124,19 @@ def test_an_address_that_another_host_has_is_refused_when_the_host_opens(address
     in_network(body)
 
 
+def test_nothing_is_sent_from_an_address_that_is_not_verified() -> None:
+    def body() -> None:
+        link = PacketLink(MINE, OURS)
+        assert link.send([Burst(_ipv4(0, 100), [], 0)]) is True
+        assert (link.refused, link.neighbours.table) == (1, {})
+        for now in range(0, 2_000_000, 100_000):
+            link.on_timer(Sink(), now)
+        link.send([Burst(_ipv4(0, 100), [], 0)])
+        assert (link.refused, len(link.neighbours.table)) == (1, 1)
+
+    in_network(body)
+
+
 def test_an_address_of_the_kernels_own_is_refused_at_the_call() -> None:
     def body() -> None:
         for address in KERNELS:

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address
-from typing import Final
+from typing import Any, Final
 
 from synfin.links.ethernet import (
     ANSWER,
@@ -26,6 +26,7 @@ from synfin.links.ethernet import (
     mac_text,
     question,
 )
+from synfin.wire import icmp
 
 TABLE_LIMIT: Final = 1024  # neighbours (Linux's gc_thresh3)
 QUEUE_LIMIT: Final = 16  # packets that wait for one neighbour
@@ -130,6 +131,15 @@ class Neighbours:
         if len(target) == 16 and address.is_link_local:
             return target
         return self.gateways.get(len(target), b"")
+
+    def are_near(self, np: Any, addresses: Any) -> Any:
+        """Which of the rows of bytes are addresses in one of the networks. np: numpy."""
+        near = np.zeros(len(addresses), bool)
+        for network, own in self.networks:
+            if len(own) == addresses.shape[1]:
+                mask, base = (np.frombuffer(one.packed, np.uint8) for one in (network.netmask, network.network_address))
+                near |= (addresses & mask == base).all(axis=1)
+        return near
 
     def way(self, hop: bytes, packet: bytes) -> bytes:
         """The Ethernet header to a neighbour; b"": the packet waits for it here, or is lost and counted.
@@ -415,3 +425,12 @@ def duplicate(address: bytes, mac: bytes) -> Duplicate:
         errno.EADDRINUSE,
         f"the address {ip_address(address)} is in use{who} on this network: choose another (RFC 5227, RFC 4862 5.4)",
     )
+
+
+def unreachable_error(packet: bytes) -> bytes:
+    """What tells its own sender that the next hop does not answer (RFC 1122 3.3.2.2, RFC 4861 7.2.2)."""
+    if packet[0] >> 4 == 4:
+        own = packet[12:16]
+        return icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_HOST_UNREACHABLE, own, own, packet)
+    own = packet[8:24]
+    return icmp.build_error(6, icmp.V6_UNREACHABLE, icmp.V6_ADDRESS_UNREACHABLE, own, own, packet)

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from synfin.links import ethernet, packet_filter
 from synfin.links.link import PacketSink, check_mtu
-from synfin.links.neighbours import NEVER, Interface, Neighbours
+from synfin.links.neighbours import NEVER, Interface, Neighbours, unreachable_error
 from synfin.links.packet_interface import HOW_TO_BE_ALLOWED, check_not_the_kernels, look_up, parse_interfaces
 from synfin.links.packet_ring import (
     CAPTURED,
@@ -39,7 +39,6 @@ from synfin.links.packet_ring import (
 )  # fmt: skip
 from synfin.links.vnet import CHECKSUM_KNOWN, complete, counts_by_cwr, framed, partial
 from synfin.stack.flood import LEAST, ROW, Flood
-from synfin.wire import icmp
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, finish, split
 
@@ -103,6 +102,7 @@ class PacketLink:
         self.last_error: OSError | None = None  # why, for the last one refused
         self._ways: dict[bytes, bytes] = {}  # the Ethernet header by destination; what is there needs no thought
         self._queue: deque[list[Piece]] = deque()  # vnet header and frame, in pieces; not empty only while it is full
+        self._unverified = verify
         self._closed = False
         self._gone = False  # the interface was deleted, and each call says so
         self._open(interface, interfaces, bypass_queue)
@@ -157,6 +157,7 @@ class PacketLink:
         return 0 if self._closed else self._small.count() + self._large.count()
 
     def fileno(self) -> int:
+        """The descriptor to poll; -1 once closed."""
         return -1 if self._closed else self._small.fileno()
 
     def close(self) -> None:
@@ -260,6 +261,9 @@ class PacketLink:
     def send(self, bursts: list[Burst]) -> bool:
         """Send all bursts; False if some wait for flush(). OSError once the interface is gone."""
         self._check_there()
+        if self._unverified and not self._is_verified():
+            self.refused += len(bursts)
+            return True
         if self._queue:
             self.flush()
         ways = self._ways
@@ -271,6 +275,13 @@ class PacketLink:
             else:
                 self._send_first(burst)
         return self._flush_ring() and not self._queue
+
+    def _is_verified(self) -> bool:
+        """RFC 4862 5.4: nothing is sent from an address that may be somebody else's."""
+        self._unverified = self.neighbours.is_tentative()
+        if self._unverified:
+            self.last_error = OSError(errno.EADDRNOTAVAIL, "the addresses are still being verified")
+        return not self._unverified
 
     def _send_first(self, burst: Burst) -> None:
         """To somebody who is not known to be reachable."""
@@ -311,12 +322,7 @@ class PacketLink:
     def _send_rows(self, np: Any, packets: Any) -> None:
         """Packets of equal length, a row each: those by the gateway together, those to neighbours one by one."""
         start, size = (16, 4) if packets[0, 0] < 0x60 else (24, 16)
-        near = np.zeros(len(packets), bool)
-        for network, _ in self.neighbours.networks:
-            if len(network.network_address.packed) == size:
-                mask = np.frombuffer(network.netmask.packed, np.uint8)
-                base = np.frombuffer(network.network_address.packed, np.uint8)
-                near |= (packets[:, start : start + size] & mask == base).all(axis=1)
+        near = self.neighbours.are_near(np, packets[:, start : start + size])
         if near.any():
             self.send([Burst(row.tobytes(), [], 0) for row in packets[near]])
             packets = packets[~near]
@@ -403,7 +409,7 @@ class PacketLink:
             neighbours.on_timer(now)
         self._act()
         for packet in neighbours.unreachable:
-            stack.receive(_unreachable(packet), now, True, 0)
+            stack.receive(unreachable_error(packet), now, True, 0)
         neighbours.unreachable.clear()
 
     def is_tentative(self) -> bool:
@@ -442,12 +448,3 @@ class PacketLink:
         self.last_error = error
         self._gone = error.errno in _GONE or not self._small.is_bound()
         self._check_there()
-
-
-def _unreachable(packet: bytes) -> bytes:
-    """What tells its own sender that the next hop does not answer (RFC 1122 3.3.2.2, RFC 4861 7.2.2)."""
-    if packet[0] >> 4 == 4:
-        own = packet[12:16]
-        return icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_HOST_UNREACHABLE, own, own, packet)
-    own = packet[8:24]
-    return icmp.build_error(6, icmp.V6_UNREACHABLE, icmp.V6_ADDRESS_UNREACHABLE, own, own, packet)

@@ -90,6 +90,7 @@ class PacketSocket:
         self.sent = SendRing(self.socket, self._memory, sizes[0], sum(sizes), send_slot) if send else None
 
     def fileno(self) -> int:
+        """The socket's."""
         return self.socket.fileno()
 
     def filter(self, program: list[tuple[int, int, int, int]]) -> None:
@@ -172,6 +173,7 @@ class ReceiveRing:
         return slots[first : first + (len(ready) if ready.all() else int(ready.argmin()))]
 
     def release(self) -> None:
+        """Let go of the memory, so that it can be closed."""
         self.words.release()
 
 
@@ -302,4 +304,5 @@ class SendRing:
         return at if at != self._end else self._begin
 
     def release(self) -> None:
+        """Let go of the memory, so that it can be closed."""
         self._words.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from ipaddress import ip_address, ip_interface
 
 import pytest
@@ -22,6 +23,7 @@ from synfin.links.neighbours import (
     Duplicate,
     Neighbours,
 )
+from tests.conftest import need_library
 
 ME, YOU, OTHER = (bytes.fromhex(f"0200000000{last}") for last in ("0a", "0b", "0c"))
 NETWORKS = {4: "10.9.0.2/24", 6: "fd00:9::2/64"}
@@ -253,6 +255,14 @@ def test_the_gateway_is_asked_for_before_it_is_needed(version: int) -> None:
 
 def test_without_a_gateway_there_is_no_way(net: Net) -> None:
     assert net.table.next_hop(packed(FAR[net.version])) == b""
+
+
+def test_of_many_addresses_those_in_its_networks_are_near(net: Net) -> None:
+    need_library("numpy")
+    np = import_module("numpy")
+    texts = [NEAR[net.version], GATEWAYS[net.version], FAR[net.version], str(ip_address(net.own))]
+    rows = np.frombuffer(b"".join(map(packed, texts)), np.uint8).reshape(len(texts), -1)
+    assert net.table.are_near(np, rows).tolist() == [True, True, False, True]
 
 
 def test_a_gateway_is_in_one_of_the_networks() -> None:
