@@ -46,14 +46,15 @@ export function showStates(place, result, at, hosts) {
   return all;
 }
 
-/** The place of states in the state diagram, by the names that its boxes bear. @param {Element} svg @param {{host: string, state: string}[]} states @param {string[]} hosts */
+/**
+ * The place of states in the state diagram.
+ * @param {Element} svg @param {{host: string, state: string}[]} states @param {string[]} hosts
+ */
 export function light(svg, states, hosts) {
-  for (const text of svg.querySelectorAll("text.bold")) {
-    const box = text.previousElementSibling;
-    if (!box) continue;
+  for (const group of svg.querySelectorAll("[data-state]")) {
     hosts.forEach((host, number) => {
-      const here = states.some((each) => each.host === host && each.state === text.textContent);
-      box.classList.toggle(`here-${number}`, here);
+      const here = states.some((each) => each.host === host && each.state === group.getAttribute("data-state"));
+      group.querySelector("rect")?.classList.toggle(`here-${number}`, here);
     });
   }
 }

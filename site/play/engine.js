@@ -82,8 +82,4 @@ export class Engine {
     this.ready = this.current.ready;
     this.ready.then(() => this.warm(), () => undefined);
   }
-
-  isBusy() {
-    return this.current.waiting.size > 0;
-  }
 }

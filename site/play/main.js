@@ -30,7 +30,10 @@ let chosen = null;
 /** @type {number[]} */
 let moments = [0];
 let moment = 0;
+/** The width of the diagram that is shown; 0: none is. */
+let drawnFor = 0;
 let runs = 0;
+let running = false;
 /** @type {Element | null} */
 let states = null;
 /** @type {Engine} */
@@ -98,8 +101,10 @@ async function perform() {
     say(t("status.running"));
   }, SLOW_MS);
   try {
-    if (engine.isBusy()) engine.stop();
-    const found = JSON.parse(await engine.call("ran", text(wanted), before ? text(before) : "", width()));
+    if (running) engine.stop();
+    running = true;
+    drawnFor = width();
+    const found = JSON.parse(await engine.call("ran", text(wanted), before ? text(before) : "", drawnFor));
     if (number !== runs) return;
     if (found.error) complain(t("error.scenario", { why: found.error }));
     else show(wanted, found);
@@ -109,7 +114,10 @@ async function perform() {
     else complain(t("error.python", { why: String(error) }));
   } finally {
     clearTimeout(slow);
-    if (number === runs) stop.hidden = true;
+    if (number === runs) {
+      stop.hidden = true;
+      running = false;
+    }
   }
 }
 
@@ -196,8 +204,9 @@ function showChanges(result) {
 async function plot() {
   if (!scenario) return;
   const wanted = scenario;
-  const found = JSON.parse(await engine.call("plotted", text(wanted), place.plots.clientWidth || 800));
-  if (wanted !== scenario) return;
+  const answer = await engine.call("plotted", text(wanted), place.plots.clientWidth || 800).catch(() => null);
+  if (!answer || wanted !== scenario) return;
+  const found = JSON.parse(answer);
   place.plots.replaceChildren(...(found.figures ?? []).map(drawing));
   if (!place.plots.children.length) place.plots.append(h("p", { class: "hint", text: t("plots.none") }));
 }
@@ -265,12 +274,9 @@ function listen() {
   addEventListener("hashchange", () => {
     if (location.hash.slice(1) !== drawn?.fragment) fromAddress();
   });
-  let last = width();
-  addEventListener("resize", () => {
-    if (Math.abs(width() - last) < 24) return;
-    last = width();
-    perform();
-  });
+  new ResizeObserver(() => {
+    if (drawnFor && Math.abs(width() - drawnFor) >= 24) perform();
+  }).observe(place.diagram);
   const other = /** @type {HTMLAnchorElement} */ (byId("other-language"));
   other.addEventListener("click", () => {
     other.href = `${other.href.split("#")[0]}${location.hash}`;
@@ -314,6 +320,7 @@ async function begin() {
   await fromAddress();
   document.body.dataset.ready = "true";
   const svg = await engine.call("state_diagram").catch(() => "");
+  byId("machine").hidden = !svg;
   if (svg) {
     states = showStateDiagram(place.stateDiagram, svg);
     showMoment();

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from synfin.scenario import from_fragment, run, to_fragment
+from synfin.scenario import Host, Scenario, Settings, Step, from_fragment, run, to_fragment
 from synfin.scenario.examples import EXAMPLES
 from tests.conftest import ROOT, find_program, need
 
@@ -318,6 +318,19 @@ def test_the_slider_shows_the_states_at_a_time(play: Playground) -> None:
     assert "0.110 s" in str(slider.get_attribute("aria-valuetext"))
 
 
+def test_a_state_is_shown_at_its_place_in_the_state_diagram(play: Playground) -> None:
+    need((ROOT / "site" / "synfin_site" / "state_diagram.py").exists(), "the site's own drawings are not there")
+    play.open("figure-13")
+    play.page.evaluate("document.getElementById('machine').open = true")
+    diagram = play.page.locator("#state-diagram svg")
+    diagram.wait_for()
+    play.page.locator("#time").focus()
+    play.page.keyboard.press("ArrowLeft")
+    here = diagram.locator("[data-state]:has(.here-0)").all()
+    assert [group.get_attribute("data-state") for group in here] == ["TIME-WAIT"]
+    assert diagram.locator(".here-0.here-1").count() == 1
+
+
 def test_a_segment_opens_to_its_fields_and_bytes_and_why(play: Playground) -> None:
     play.open()
     play.choose("s2")
@@ -337,16 +350,16 @@ def test_cwnd_and_windows_are_plotted(play: Playground) -> None:
 
 def test_a_long_run_is_stopped_and_the_next_one_works(play: Playground) -> None:
     play.open()
-    play.page.wait_for_timeout(500)
-    write = play.page.locator("input[data-focus='bytes 1']")
-    write.fill("1900000")
-    play.page.keyboard.press("Enter")
+    small = Settings(mtu=576)
+    steps = (Step(host="client", do="open", to="server"), Step(host="client", do="write", bytes=1_900_000))
+    listening = tuple(Step(host="server", do=each) for each in ("listen", "accept", "read"))
+    long = Scenario(hosts=(Host(name="client", settings=small), Host(name="server")), steps=(*steps, *listening))
+    play.page.evaluate("fragment => { location.hash = fragment; }", to_fragment(long))
     stop = "() => { const stop = document.getElementById('stop'); return !stop.hidden && (stop.click(), true); }"
     play.until(lambda: bool(play.page.evaluate(stop)))
     play.until(lambda: "Stopped" in play.page.inner_text("#status"))
-    write = play.page.locator("input[data-focus='bytes 1']")
-    play.changes(lambda: (write.fill("200"), play.page.keyboard.press("Enter")))
-    assert play.digest() == play.result().digest()
+    play.open("figure-12")
+    assert play.digest() == run(EXAMPLES["figure-12"]).digest()
 
 
 def test_it_goes_on_without_a_network(play: Playground) -> None:
