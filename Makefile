@@ -21,6 +21,8 @@ BUILD_FILES := pyproject.toml setup.py build_backend.py
 MADE := .venv/.made-$(HERE)
 WITH_CLI := .venv/.cli-$(HERE)
 WITH_DEV := .venv/.dev-$(HERE)
+SITE_MADE := .venv-site/.made-$(HERE)
+WITH_SITE := .venv-site/.site-$(HERE)
 COMPILED_MADE := .venv-compiled/.made-$(HERE)
 COMPILED := .venv-compiled/.installed-$(LISTED)
 WHEEL_TOOLS := .venv-wheel/.made-$(HERE)
@@ -36,7 +38,7 @@ WHEELS ?= 3.11 $(PYTHONS)
 FIND_VERSION = for p in "python$$version" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version*/bin/python; do \
 	"$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1 && { command -v "$$p"; exit; }; done
 
-.PHONY: help demo test check format bench compiled test-compiled test-nolibrt test-pythons wheel test-wheel clean
+.PHONY: help demo test check format bench compiled test-compiled test-nolibrt test-pythons wheel test-wheel site test-site clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
@@ -116,12 +118,19 @@ test-wheel: ## install each wheel of `make wheel` into a bare Python and run the
 		SYNFIN_EXPECT=compiled $$venv/bin/python -m pytest tests/unit $(ARGS) || exit 1; \
 	done
 
+site: $(WITH_SITE) ## build the documentation site into build/site; `synfin site` serves it
+	.venv-site/bin/python site/build.py $(ARGS)
+
+test-site: $(WITH_SITE) ## build the site, and try it in a browser (Debian: chromium, fonts-noto-cjk)
+	.venv-site/bin/python site/build.py
+	SYNFIN_EXPECT=interpreted SYNFIN_SITE=1 .venv-site/bin/python -m pytest tests/site $(ARGS)
+
 clean: ## remove all that make has made
-	rm -rf .venv .venv-compiled .venv-wheel $(PYTHONS:%=.venv-%) $(WHEELS:%=.venv-wheel-%) build dist src/*.egg-info *.pcapng
+	rm -rf .venv .venv-compiled .venv-wheel .venv-site $(PYTHONS:%=.venv-%) $(WHEELS:%=.venv-wheel-%) build dist src/*.egg-info *.pcapng
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests $(wildcard bench) -name __pycache__ -prune -exec rm -rf {} +
 
-# One virtual environment for interpreted work, one for the compiled package.
+# One virtual environment for interpreted work, one for the compiled package, one for the site.
 define make_venv
 	@python="$(PYTHON)"; \
 	if [ -z "$$python" ]; then \
@@ -133,7 +142,7 @@ define make_venv
 	@touch $@
 endef
 
-$(MADE) $(COMPILED_MADE):
+$(MADE) $(COMPILED_MADE) $(SITE_MADE):
 	$(make_venv)
 
 $(WHEEL_TOOLS):
@@ -147,6 +156,10 @@ $(WITH_CLI): $(MADE) $(BUILD_FILES)
 $(WITH_DEV): $(MADE) $(BUILD_FILES)
 	SYNFIN_PURE=1 .venv/bin/python $(PIP) -e '.[dev]'
 	@touch $@ $(WITH_CLI)
+
+$(WITH_SITE): $(SITE_MADE) $(BUILD_FILES) site/requirements.txt
+	SYNFIN_PURE=1 .venv-site/bin/python $(PIP) -e '.[test]' -r site/requirements.txt
+	@touch $@
 
 $(COMPILED): $(COMPILED_MADE) $(BUILD_FILES) $(MODULES)
 	@echo "compiling the core with mypyc (a minute or two of one core)"

@@ -21,7 +21,7 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def blocks(*languages: str) -> list[object]:
     """(file, text) of every fenced block in one of the languages, named by file and line."""
     found: list[object] = []
-    for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]:
+    for file in [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").glob("**/*.md"))]:
         text = file.read_text(encoding="utf-8")
         for match in FENCE.finditer(text):
             if match[1] in languages:
@@ -91,3 +91,9 @@ def check_command(command: str) -> None:
 def test_the_commands_shown_exist(source: str) -> None:
     for command in commands(source):
         check_command(command)
+
+
+def test_the_readme_in_chinese_leads_nowhere_else_and_names_no_other_code() -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
+    for pattern in (r"\]\(((?!README)[^)]+)\)", r"`[^`\n]+`"):
+        assert set(re.findall(pattern, chinese)) <= set(re.findall(pattern, english))

@@ -249,6 +249,22 @@ def plot(
 
 
 @app.command()
+def site(
+    folder: Annotated[Path, typer.Option("--folder", "-f", metavar="DIR", help="Where `make site` has put it.")] = Path(
+        "build/site"
+    ),
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="Of 127.0.0.1; 0: any.")] = 8000,
+) -> None:
+    """Serve the documentation, the textbook, the lab and the playground to a browser on this machine.
+
+    `make site` builds them. The pages can also be opened as files, but for the search and the playground.
+    """
+    from synfin.cli.pages import run
+
+    raise typer.Exit(run(folder, port))
+
+
+@app.command()
 def ss(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only hosts whose socket begins so.")] = None,
     watch: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import h11
@@ -22,13 +22,18 @@ Log = Callable[[str, str, int], None]
 class HttpServer:
     """serve(reader, writer) is a callback for start_server. log(peer, request, status) hears of each request.
 
-    before_close: awaited between the client's last word and our own FIN.
+    before_close: awaited between the client's last word and our own FIN. more: fields that every answer has.
     """
 
     def __init__(
-        self, site: Site, log: Log | None = None, before_close: Callable[[], Awaitable[None]] | None = None
+        self,
+        site: Site,
+        log: Log | None = None,
+        before_close: Callable[[], Awaitable[None]] | None = None,
+        more: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._site = site
+        self._more = more
         self._log = log
         self._before_close = before_close
 
@@ -76,7 +81,8 @@ class HttpServer:
                 connection.receive_data(await reader.read(CHUNK))
 
     async def _send(self, connection: h11.Connection, writer: asyncio.StreamWriter, response: Answer) -> None:
-        head = h11.Response(status_code=response.status, headers=response.fields, reason=response.reason)
+        fields = [*response.fields, *self._more]
+        head = h11.Response(status_code=response.status, headers=fields, reason=response.reason)
         writer.write(connection.send(head) or b"")
         for chunk in response.body:
             for piece in connection.send_with_data_passthrough(h11.Data(data=chunk)) or ():

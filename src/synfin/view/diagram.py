@@ -1,4 +1,4 @@
-"""The sequence diagram of a trace: live, line by line, while the connections run, or of a list of events.
+r"""The sequence diagram of a trace: live, line by line, while the connections run, or of a list of events.
 
     stack = Stack(..., trace=Diagram(print))                     # one host's trace: the peer's states are inferred
     print("\n".join(draw(events)))                               # the traces of both hosts, if they are there
