@@ -25,6 +25,8 @@ from setuptools.command.build_py import build_py
 from build_backend import why_no_compiler, why_pure
 
 CORE = ("wire", "tcp", "stack")
+# Beyond the core: what else each packet passes, here or in a simulation.
+CARRIERS = ("links/memory", "aio/driver", "aio/engine", "sim/link", "sim/traffic")
 SOURCE = Path("src")
 GROUP = "synfin._core"
 INLINING = ["-O3", "-fvisibility=hidden", "-flto=auto"]
@@ -48,6 +50,7 @@ WORK = work_folder()
 def core_modules() -> list[str]:
     """The modules that mypyc compiles; the __init__ files hold names only and stay as they are."""
     found = [file for part in CORE for file in (SOURCE / "synfin" / part).rglob("*.py") if file.name != "__init__.py"]
+    found += [SOURCE / "synfin" / f"{name}.py" for name in CARRIERS]
     return sorted(str(file) for file in found)
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 MARKER: Final = (
     "synfin(seeds=N, seed=N, **options): run a test of `network` with N seeds (or a list), beginning with seed; "
-    "options (shuffle, delay, time_limit, keep_events) are those of synfin.sim.Network"
+    "options (shuffle, delay, time_limit, turn_limit, keep_events) are those of synfin.sim.Network"
 )
-OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "keep_events"})
+OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "turn_limit", "keep_events"})
 PROPERTY: Final = "synfin_seeds"  # of a report: how many seeds its test has
 
 only_faults: pytest.StashKey[Faults] = pytest.StashKey()

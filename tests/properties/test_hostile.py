@@ -8,7 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.stack.stack import Stack
 from synfin.tcp import states
 from synfin.tcp.config import Config

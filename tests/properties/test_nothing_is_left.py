@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.tcp import states
 from tests.properties.world import End, World
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.stack.destinations import MIN_PATH_MTU_IPV4
 from synfin.stack.stack import Stack
 from synfin.tcp.config import Config

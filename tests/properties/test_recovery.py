@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.tcp.config import Config
 from synfin.tcp.congestion import BY_NAME
 from synfin.tcp.congestion.base import FAST, LOSS, NONE

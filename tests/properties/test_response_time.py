@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.tcp.config import Config
 from tests.properties.world import End, World
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.stack.stack import Stack
 from synfin.tcp import states
 from synfin.tcp.config import Config

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from synfin.links.memory import Faults, MemoryLink
+from synfin.links.faults import Faults
+from synfin.links.memory import MemoryLink
 from synfin.stack.stack import Stack
 from synfin.tcp import states
 from synfin.tcp import turn as tcp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from synfin.tcp.states import CLOSED, CLOSING, ESTABLISHED, LAST_ACK, SYN_RCVD, TIME_WAIT

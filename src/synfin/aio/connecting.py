@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, NamedTuple, cast
 
-from synfin.aio.engine import Engine, User
+from synfin.aio.engine import Engine
 from synfin.aio.held import HeldConnection
 from synfin.aio.names import Wanted, Where, interleave, pair, resolve
 from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.aio.tls import TlsTerms
 from synfin.aio.transport import Transport
+from synfin.aio.users import User
 from synfin.stack.addresses import check_port, is_any
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection

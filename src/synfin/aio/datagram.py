@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from synfin.aio.engine import Engine, User
+from synfin.aio.engine import Engine
 from synfin.aio.names import Wanted, Where, pair, resolve
 from synfin.aio.socket_face import DatagramFace, socket_name
+from synfin.aio.users import User
 from synfin.stack.addresses import check_port, packed
 from synfin.stack.datagrams import DatagramPort
 from synfin.tcp import errors

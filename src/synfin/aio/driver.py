@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from synfin.links.link import Link, Timed
 from synfin.links.tunnel import TunnelLink
@@ -136,13 +136,21 @@ class Driver:
         self.stack.receive(packet, self.clock(), self._trusted)
         self.schedule_serve()
 
-    def deliver(self, packets: list[bytes]) -> None:
-        """A batch of packets at the top of the loop, in no user's call: its users are served at once."""
+    def deliver(self, packets: list[bytes], gso_sizes: Sequence[int] = ()) -> None:
+        """A batch of packets at the top of the loop, in no user's call: its users are served at once.
+
+        gso_sizes: one for each packet, or none if none of them is a burst.
+        """
         if self.closed:
             return
         now = self.clock()
-        for packet in packets:
-            self.stack.receive(packet, now, self._trusted)
+        receive, trusted = self.stack.receive, self._trusted
+        if gso_sizes:
+            for packet, size in zip(packets, gso_sizes, strict=True):
+                receive(packet, now, trusted, size)
+        else:
+            for packet in packets:
+                receive(packet, now, trusted)
         self._serve_and_flush()
 
     async def outgoing(self) -> list[bytes]:

@@ -1,18 +1,18 @@
 """A Stack with what runs it, and its users served: what everything else of a Host stands on.
 
-It knows its users by two small classes, and no more of them: a `User` holds a connection or a datagram port, a `Door`
-stands behind a listener. Rule for the next editor: nothing here knows a transport, a server or a Host.
+It knows its users by two small classes (`users`), and no more of them. Rule for the next editor: nothing here knows a
+transport, a server or a Host.
 """
 
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from ipaddress import ip_address
 from threading import get_ident
 
 from synfin.aio.driver import Driver
+from synfin.aio.users import Door, User
 from synfin.links.link import Link
 from synfin.links.tunnel import TunnelLink
 from synfin.stack.datagrams import DatagramPort
@@ -21,42 +21,6 @@ from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
 from synfin.tcp.states import CLOSED
-
-
-class User:
-    """Whoever a connection, or a datagram port, has for its `user`.
-
-    No ABC: at every turn somebody is asked whether he is one, and an ABC answers six times slower.
-    """
-
-    __slots__ = ()
-
-    def serve(self, events: int) -> bool:
-        """Take one thing of what there is; True: there is more, for the turn after those who were woken by it.
-
-        events: as of Connection.take_events(), 0 of a datagram port.
-        """
-        raise NotImplementedError
-
-    def is_closing(self) -> bool:
-        """What it holds is given up, and may still have something to deliver."""
-        raise NotImplementedError
-
-    def end(self, error: BaseException | None) -> None:
-        """It ends under its user's hands, by `error`."""
-        raise NotImplementedError
-
-
-class Door(ABC):
-    """Whoever takes the connections that a listener accepts."""
-
-    @abstractmethod
-    def serve(self, listener: Listener) -> None:
-        """Handshakes with `listener` are complete; what it accepts is the door's from then on."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Take no more, and give the listener back by `Engine.close_listener`."""
 
 
 class Engine:

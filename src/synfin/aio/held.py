@@ -13,8 +13,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
-from synfin.aio.engine import Door, Engine, User
+from synfin.aio.engine import Engine
 from synfin.aio.socket_face import Face, ListeningFace, SocketFace
+from synfin.aio.users import Door, User
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener

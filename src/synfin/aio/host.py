@@ -11,7 +11,8 @@ import asyncio
 import dataclasses
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -217,9 +218,12 @@ class Host:
         self._engine.check_thread()
         driver.receive(packet)
 
-    def deliver(self, packets: list[bytes]) -> None:
-        """A batch of IP packets, as the loop itself gives it: users are served in this call. Nothing once closed."""
-        self._engine.driver.deliver(packets)
+    def deliver(self, packets: list[bytes], gso_sizes: Sequence[int] = ()) -> None:
+        """A batch of IP packets, as the loop itself gives it: users are served in this call. Nothing once closed.
+
+        gso_sizes: of each packet, the bytes of text in a segment if it is a burst of many, else 0.
+        """
+        self._engine.driver.deliver(packets, gso_sizes)
 
     async def outgoing(self) -> list[bytes]:
         """The next batch of outgoing IP packets, one an element, of a host without `link` and `send`.
@@ -453,4 +457,8 @@ def _check_factory(factory: object, name: str = "protocol_factory") -> None:
 def _interface(address: str) -> IPv4Interface | IPv6Interface:
     if not isinstance(address, str):
         raise TypeError(f"an address is a str such as '10.0.0.2' or 'fd00::2/64', not {type(address).__name__}")
-    return ip_interface(address)
+    return _parsed(address)
+
+
+_parsed = lru_cache(maxsize=1024)(ip_interface)
+"""A simulation makes hosts of the same addresses again and again."""

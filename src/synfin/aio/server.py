@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context
 
-from synfin.aio.engine import Door, Engine
+from synfin.aio.engine import Engine
 from synfin.aio.socket_face import ListeningFace
 from synfin.aio.transport import Transport
+from synfin.aio.users import Door
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
-from synfin.aio.engine import Engine, User
+from synfin.aio.engine import Engine
 from synfin.aio.socket_face import SocketFace, socket_name
+from synfin.aio.users import User
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.turn import WRITABLE

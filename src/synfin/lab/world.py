@@ -8,7 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from synfin.links.memory import Faults, MemoryLink
+from synfin.links.faults import Faults
+from synfin.links.memory import MemoryLink
 from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection

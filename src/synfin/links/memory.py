@@ -8,43 +8,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from synfin.links.faults import Faults
 from synfin.stack.stack import Stack
-from synfin.tcp.config import LONGEST_US
 from synfin.wire.ip import marked
 from synfin.wire.segment import finish, split
 
 Tap = Callable[[int, Stack, bytes], None]
 User = Callable[[Stack, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Faults:
-    """What happens to packets. Probabilities are per packet, times in microseconds."""
-
-    delay_us: int = 1000
-    jitter_us: int = 0
-    """Added to the delay, uniform; packets may overtake each other by it."""
-    loss: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    """Probability that a packet is held back by `reorder_us` more."""
-    reorder_us: int = 5000
-    mark: float = 0.0
-    """Probability that a packet is marked "congestion experienced", if it is capable of ECN."""
-
-    def __post_init__(self) -> None:
-        for name in ("loss", "duplicate", "reorder", "mark"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"Faults.{name} is a probability, not {getattr(self, name)}")
-        for name in ("delay_us", "jitter_us", "reorder_us"):
-            time = getattr(self, name)
-            if isinstance(time, bool) or not isinstance(time, int):
-                raise TypeError(f"Faults.{name} is a number of microseconds, not {type(time).__name__}")
-            if not 0 <= time <= LONGEST_US:
-                raise ValueError(f"Faults.{name} must be within 0 and {LONGEST_US}, not {time}")
 
 
 class MemoryLink:
@@ -69,11 +41,11 @@ class MemoryLink:
         self._offload = offload
         self._random = random.Random(seed)
         self._serial = 0
-        self._in_flight: list[tuple[int, int, Stack, bytes, int]] = []
+        self._in_flight: list[tuple[int, int, Stack, list[bytes], int]] = []  # the packets of a burst lie together
 
     def in_flight(self) -> int:
         """Packets under way."""
-        return len(self._in_flight)
+        return sum([len(packets) for _, _, _, packets, _ in self._in_flight])
 
     def flush(self) -> None:
         """Send what both stacks have to send now."""
@@ -83,11 +55,8 @@ class MemoryLink:
                 if not bursts:
                     break
                 for burst in bursts:
-                    if self._offload:
-                        self._send(stack, finish(burst), burst.gso_size)
-                    else:
-                        for packet in split(burst):
-                            self._send(stack, packet, 0)
+                    packets = [finish(burst)] if self._offload else split(burst)
+                    self._send(stack, packets, burst.gso_size if self._offload else 0)
 
     def step(self) -> bool:
         """Send, then go on to the next event: arrivals or a timer. False: nothing will ever happen again."""
@@ -100,9 +69,10 @@ class MemoryLink:
             self.now = upcoming
         heap = self._in_flight
         while heap and heap[0][0] <= self.now:
-            _, _, stack, packet, gso_size = heappop(heap)
-            self.delivered += 1
-            stack.receive(packet, self.now, False, gso_size)
+            _, _, stack, packets, gso_size = heappop(heap)
+            self.delivered += len(packets)
+            for packet in packets:
+                stack.receive(packet, self.now, False, gso_size)
         for stack in (self.left, self.right):
             deadline = stack.next_deadline()
             if deadline is not None and deadline <= self.now:
@@ -147,9 +117,19 @@ class MemoryLink:
         for stack, user in self.users.items():
             user(stack, self.now)
 
-    def _send(self, sender: Stack, packet: bytes, gso_size: int) -> None:
+    def _send(self, sender: Stack, packets: list[bytes], gso_size: int) -> None:
+        """The packets of a burst leave."""
         if self.tap is not None:
-            self.tap(self.now, sender, packet)
+            for packet in packets:
+                self.tap(self.now, sender, packet)
+        target = self.right if sender is self.left else self.left
+        if self.drop is None and self.faults.is_none():
+            self._put(self.now + self.faults.delay_us, target, packets, gso_size)
+            return
+        for packet in packets:
+            self._send_through_faults(sender, target, packet, gso_size)
+
+    def _send_through_faults(self, sender: Stack, target: Stack, packet: bytes, gso_size: int) -> None:
         faults = self.faults
         draw = self._random.random
         copies = 1
@@ -163,12 +143,14 @@ class MemoryLink:
             self.lost += 1
         if faults.mark and draw() < faults.mark:
             packet = marked(packet)
-        target = self.right if sender is self.left else self.left
         for _ in range(copies):
             arrival = self.now + faults.delay_us
             if faults.jitter_us:
                 arrival += int(draw() * faults.jitter_us)
             if faults.reorder and draw() < faults.reorder:
                 arrival += faults.reorder_us
-            self._serial += 1
-            heappush(self._in_flight, (arrival, self._serial, target, packet, gso_size))
+            self._put(arrival, target, [packet], gso_size)
+
+    def _put(self, arrival: int, target: Stack, packets: list[bytes], gso_size: int) -> None:
+        self._serial += 1
+        heappush(self._in_flight, (arrival, self._serial, target, packets, gso_size))

@@ -22,7 +22,6 @@ from synfin.stack.addresses import packed
 from synfin.tcp.connection import Connection
 from synfin.wire.ip import marked
 from synfin.wire.key import key_dst_port, key_src_port, make_key
-from synfin.wire.segment import split
 
 MAX_SEGMENTS: Final = 5_000
 MAX_TURNS: Final = 200_000
@@ -73,7 +72,7 @@ class _Run:
                 self._ledger.record,
             )
             station.deliver = self._door(host.name)
-            self._traffic.join(station, [addresses[host.name]])
+            self._traffic.join(station, [packed(addresses[host.name])])
         self._lay_links()
 
     def _lay_links(self) -> None:
@@ -135,7 +134,7 @@ class _Run:
         station = self._stations[machine.name]
         for burst in bursts:
             self._ledger.sends(burst, machine.causes)
-            self._traffic.carry(station, split(burst), self)
+            self._traffic.carry(station, [burst], self)
         machine.causes.clear()
         return bool(bursts)
 
@@ -167,10 +166,10 @@ class _Run:
         self._ledger.sent(packet, data, "" if fate is None else fate.do, self.now_us)
         return verdict
 
-    def _door(self, name: str) -> Callable[[list[bytes]], None]:
+    def _door(self, name: str) -> Callable[[list[bytes], list[int]], None]:
         machine = self._machines[name]
 
-        def deliver(packets: list[bytes]) -> None:
+        def deliver(packets: list[bytes], _: list[int]) -> None:
             for packet in packets:
                 if machine.life is None:
                     self._ledger.missed(packet, "the host is down")

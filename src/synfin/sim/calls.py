@@ -42,9 +42,9 @@ class SimLoop(HostCalls, VirtualLoop):
         """The name of the host that has the address, if any."""
         return self._names.name_of(sockaddr, flags)
 
-    def next_arrival(self) -> float | None:
-        """When the first of the packets on their way arrives."""
-        return self._traffic.next_arrival()
+    def expect(self) -> None:
+        """Packets are on their way."""
+        self.arrival = self._traffic.next_arrival()
 
     def arrive(self) -> None:
         """Deliver those that are due."""

@@ -15,5 +15,9 @@ class TimeLimit(SimulationError):
     """The simulation has lasted longer than its time_limit; the message names each task and where it waits."""
 
 
+class Livelock(SimulationError):
+    """The program waits busily: the loop turns and turns, and no time passes; the message names who keeps it busy."""
+
+
 class SimulationEscape(SimulationError):
     """Code in the simulation reached for the real network, or for a host while on none."""

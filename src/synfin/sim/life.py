@@ -19,33 +19,32 @@ from synfin.sim.errors import SimulationEscape
 from synfin.sim.loop import VirtualLoop
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Trace
-from synfin.wire.segment import Burst, split
+from synfin.wire.segment import Burst
 
 HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
 
 
 class Uplink(TunnelLink):
-    """What a host sends goes to `carry`, burst by burst, as the packets it stands for."""
+    """What a host sends goes to `carry`, in bursts."""
 
-    def __init__(self, carry: Callable[[list[bytes]], None], mtu: int) -> None:
+    def __init__(self, carry: Callable[[list[Burst]], None], mtu: int) -> None:
         super().__init__(lambda _: None, mtu)
         self._carry = carry
 
     def send(self, bursts: list[Burst]) -> None:
-        """Cut each burst, and have it carried."""
-        for burst in bursts:
-            self._carry(split(burst))
+        """Have them carried."""
+        self._carry(bursts)
 
 
 class Life:
-    """name, addresses, config, trace, entropy: of its Host; carry: takes the packets it sends, all to one address."""
+    """name, addresses, config, trace, entropy: of its Host; carry: takes what it sends."""
 
     def __init__(
         self,
         name: str,
         addresses: list[str],
         loop: VirtualLoop,
-        carry: Callable[[list[bytes]], None],
+        carry: Callable[[list[Burst]], None],
         *,
         config: Config | None,
         trace: Trace | None,
@@ -57,7 +56,7 @@ class Life:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._loop = loop
         self._held: list[events.Handle] = []  # callbacks that wait while it is paused
-        self._packets: list[bytes] = []  # packets that do
+        self._held_packets: list[tuple[bytes, int]] = []  # what arrives while it is
         self.context: Context = copy_context()
         self.context.run(_current.set, self)
         if config is None:
@@ -65,16 +64,19 @@ class Life:
         self.host = Host(
             addresses, link=Uplink(carry, config.mtu), config=config, name=name, trace=trace, entropy=entropy
         )
-        self.context.run(self.host.open, loop)
+        self._run = self.context.run
+        self._deliver = self.host.engine.driver.deliver
+        self._run(self.host.open, loop)
 
-    def deliver(self, packets: list[bytes]) -> None:
-        """Packets arrive, in nobody's context but the host's."""
+    def deliver(self, packets: list[bytes], gso_sizes: list[int]) -> None:
+        """Packets arrive, in nobody's context but the host's. gso_sizes: of those that are bursts, else 0."""
         if not self.alive:
             return
         if self.paused:
-            self._packets += packets[: HELD_PACKETS - len(self._packets)]
+            room = HELD_PACKETS - len(self._held_packets)
+            self._held_packets += list(zip(packets, gso_sizes, strict=True))[:room]
             return
-        self.context.run(self.host.deliver, packets)
+        self._run(self._deliver, packets, gso_sizes)
 
     def freeze(self) -> None:
         """Nothing of it runs, and packets wait, until thaw()."""
@@ -90,14 +92,15 @@ class Life:
         self._loop.holds.remove(self._hold)
         handles, self._held = self._held, []
         self._loop.release(handles)
-        packets, self._packets = self._packets, []
-        if packets:  # at the top of the loop, as all packets arrive, and not in the context of who calls this
-            self._loop.call_soon(self.deliver, packets, context=Context())
+        held, self._held_packets = self._held_packets, []
+        if held:  # at the top of the loop, as all packets arrive, and not in the context of who calls this
+            packets, sizes = [packet for packet, _ in held], [size for _, size in held]
+            self._loop.call_soon(self.deliver, packets, sizes, context=Context())
 
     def end(self) -> None:
         """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told."""
         self.alive = False
-        self._packets.clear()
+        self._held_packets.clear()
         self.thaw()
         self._loop.cancel_handles(self._owns)
         for task in sorted(self.tasks, key=hash):

@@ -98,6 +98,8 @@ class Direction:
             or settings.mark
             or settings.jitter
         )
+        self.whole = not self.has_chance and not settings.bandwidth
+        """Nothing here looks at the packets of a burst one by one."""
 
     def part(self, parted: bool) -> None:
         """Begin or end a partition."""

@@ -1,7 +1,7 @@
 """An event loop whose clock jumps to the next event: an hour of waiting costs nothing.
 
 async-solipsism would fit but is under the GPL, looptime keeps a real selector underneath and cannot tell that nothing
-will ever happen; so this is asyncio's own BaseEventLoop with a selector that waits by moving the clock.
+will ever happen; so this is asyncio's own BaseEventLoop with turns of its own, which wait by moving the clock.
 
 Determinism: tasks and futures have sequential hashes (sets of them iterate by hash), executors run inline, and with a
 seed the order of ready tasks is shuffled, to find races. Callbacks that are no tasks keep their order, as asyncio
@@ -11,93 +11,32 @@ promises.
 from __future__ import annotations
 
 import asyncio
-import heapq
 import random
 from asyncio import base_events, events
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from math import inf
-from types import FrameType
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
-from synfin.sim.errors import Deadlock, SimulationEscape, TimeLimit
+from synfin.sim.errors import Deadlock, Livelock, SimulationEscape, TimeLimit
+from synfin.sim.handles import SimHandle, SimTimer, Timers
+from synfin.sim.tasks import SimFuture, SimTask, describe, describe_waiting, task_of, where
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
-START = 1_000_000.0  # loop.time() at the beginning; far from 0, so that nobody takes 0 for a time
+START: Final = 1_000_000.0  # loop.time() at the beginning; far from 0, so that nobody takes 0 for a time
+RESOLUTION: Final = 1e-6  # what is due so soon is due now
+TURNS: Final = 200_000  # of the loop in one moment: a program that needs more waits busily
+MOMENT: Final = 1e-3  # seconds
 
 
-class SimTask(asyncio.Task):  # type: ignore[type-arg]
-    """A task with a sequential hash."""
-
-    def __init__(self, coro: Any, *, loop: VirtualLoop, **options: Any) -> None:
-        self._serial = loop.next_serial()
-        if options.get("name") is None:
-            options["name"] = f"Task-{self._serial}"  # asyncio counts through all loops of a process
-        super().__init__(coro, loop=loop, **options)
-
-    def __hash__(self) -> int:
-        return self._serial
-
-
-class SimFuture(asyncio.Future):  # type: ignore[type-arg]
-    """A future with a sequential hash."""
-
-    def __init__(self, *, loop: VirtualLoop) -> None:
-        self._serial = loop.next_serial()
-        super().__init__(loop=loop)
-
-    def __hash__(self) -> int:
-        return self._serial
-
-
-class _Handle(events.Handle):
-    """A callback that its host's being paused holds back."""
-
-    __slots__ = ()
-
-    def _run(self) -> None:
-        holds = self._loop.holds  # type: ignore[attr-defined]
-        if not holds or not any(hold(self) for hold in holds):
-            super()._run()
-
-
-class _TimerHandle(events.TimerHandle):
-    """The same, at a time."""
-
-    __slots__ = ()
-
-    def _run(self) -> None:
-        holds = self._loop.holds  # type: ignore[attr-defined]
-        if not holds or not any(hold(self) for hold in holds):
-            super()._run()
-
-
-class _Selector:
-    """Waits by moving the clock."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[Any]:
-        """Called by asyncio before each round, with the time until the next timer. Packets are what it finds."""
-        loop = self._loop
-        arrival = loop.next_arrival()
-        if arrival is not None and (timeout is None or arrival <= loop.time() + timeout):
-            loop.move_to(arrival)
-            found = [arrival]
-        else:
-            found = []
-            if timeout is None:
-                raise Deadlock(describe_waiting(loop, "nothing can ever happen any more, and these tasks wait:"))
-            if timeout > 0:
-                loop.jump(timeout)
-        loop.shuffle_ready()
-        return found
+class _Nothing:
+    """The selector that BaseEventLoop closes; there are no descriptors to select from."""
 
     def get_map(self) -> dict[int, Any]:
-        """There are no descriptors."""
+        """For debuggers of asyncio programs."""
         return {}
 
     def close(self) -> None:
@@ -107,19 +46,31 @@ class _Selector:
 class VirtualLoop(base_events.BaseEventLoop):
     """time() is virtual. shuffle: a seed, or None for asyncio's own order."""
 
+    _ready: deque[Any]
+    _closed: bool
+    _debug: bool
+    _stopping: bool
+
     def __init__(self, shuffle: int | None = None) -> None:
         super().__init__()
         self._now = START
         self.now_us = 0
         """Microseconds since the beginning, as packets count them."""
-        self._serial = 0
-        self._clock_resolution = 1e-6
-        self._selector = _Selector(self)
-        self._shuffle = None if shuffle is None else random.Random(shuffle)
-        self.holds: list[Callable[[events.Handle], bool]] = []
-        """Asked before each callback runs: True if it was taken, to be run later by `release()`."""
+        self.arrival = inf
+        """The time() of the next arrival of packets, as whoever carries them says; they are fetched by `arrive()`."""
         self.limit = inf
         """The time() that is not passed."""
+        self.turns = TURNS
+        """How many turns may pass in one moment."""
+        self.holds: list[Callable[[events.Handle], bool]] = []
+        """Asked before each callback runs: True if it was taken, to be run later by `release()`."""
+        self._serial = 0
+        self._moment = START  # when it began
+        self._turn = 0  # of this moment
+        self._timers = Timers()
+        self._clock_resolution = RESOLUTION
+        self._selector = _Nothing()
+        self._shuffle = None if shuffle is None else random.Random(shuffle)
         self.set_task_factory(_make_task)
 
     # ---- time ----
@@ -134,26 +85,75 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def move_to(self, when: float) -> None:
         """Let time pass until `when`, unless it has come already. Raises TimeLimit."""
-        if when > self.limit:
-            limit = f"the limit of {self.limit - START:g} s of virtual time is reached, and these tasks run:"
-            raise TimeLimit(describe_waiting(self, limit))
         if when > self._now:
+            if when > self.limit:
+                limit = f"the limit of {self.limit - START:g} s of virtual time is reached, and these tasks run:"
+                raise TimeLimit(describe_waiting(self, limit))
             self._now = when
             self.now_us = round((when - START) * 1_000_000)
+            if when - self._moment >= MOMENT:
+                self._moment = when
+                self._turn = 0
+
+    def wind_up(self) -> None:
+        """What is left to do is done without a limit of time, and in a moment of its own."""
+        self.limit = inf
+        self._turn = 0
 
     def is_idle_until(self, when: float) -> bool:
         """Nothing but what comes from outside can happen before `when`."""
-        if self._ready:  # type: ignore[attr-defined]
-            return False
-        timers: list[events.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        return not timers or timers[0].when() >= when
-
-    def next_arrival(self) -> float | None:
-        """When the next packet arrives; for subclasses."""
-        return None
+        return not self._ready and self._timers.first() >= when
 
     def arrive(self) -> None:
         """Deliver the packets that are due; for subclasses."""
+
+    # ---- turns ----
+
+    def _run_once(self) -> None:
+        """One turn: what arrives now, or next if nothing is ready; then what is due; then all that is ready so far."""
+        ready = self._ready
+        self._turn += 1
+        if ready or self._stopping:
+            if self._shuffle is not None:
+                self._shuffle_ready(self._shuffle)
+            if self.arrival <= self._now:
+                self.arrive()
+        else:
+            due = self._timers.first()
+            if self.arrival <= due:
+                if self.arrival == inf:
+                    raise Deadlock(describe_waiting(self, "nothing can ever happen any more, and these tasks wait:"))
+                self.move_to(self.arrival)
+                self.arrive()
+            else:
+                self.move_to(due)
+        ready.extend(self._timers.take(self._now + RESOLUTION))
+        if self._turn > self.turns:
+            raise Livelock(self._describe_turns())
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if handle._cancelled or (self.holds and any(hold(handle) for hold in self.holds)):
+                continue
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self._report(handle, error)
+
+    def _report(self, handle: Any, error: BaseException) -> None:
+        """A callback has failed."""
+        message = f"Exception in callback {_describe_handle(handle)}"
+        self.call_exception_handler({"message": message, "exception": error, "handle": handle})
+
+    def _describe_turns(self) -> str:
+        """Who keeps the loop busy."""
+        title = f"{self.turns} turns of the loop in one moment: at {self._now - START:g} s these wait busily:"
+        lines = []
+        for handle in self._ready:
+            task = task_of(handle)
+            lines.append(_describe_handle(handle) if task is None else f"{task.get_name()}: {where(task)}")
+        return describe(title, dict.fromkeys(lines))
 
     # ---- determinism ----
 
@@ -166,15 +166,13 @@ class VirtualLoop(base_events.BaseEventLoop):
         """With a sequential hash."""
         return SimFuture(loop=self)
 
-    def shuffle_ready(self) -> None:
-        """With a seed: exchange the places of the tasks that are ready to run."""
-        if self._shuffle is None:
-            return
-        ready: Any = self._ready  # type: ignore[attr-defined]
-        places = [place for place, handle in enumerate(ready) if _task_of(handle) is not None]
+    def _shuffle_ready(self, chance: random.Random) -> None:
+        """Exchange the places of the tasks that are ready to run."""
+        ready = self._ready
+        places = [place for place, handle in enumerate(ready) if task_of(handle) is not None]
         if len(places) > 1:
             handles = [ready[place] for place in places]
-            self._shuffle.shuffle(handles)
+            chance.shuffle(handles)
             for place, handle in zip(places, handles, strict=True):
                 ready[place] = handle
 
@@ -192,40 +190,67 @@ class VirtualLoop(base_events.BaseEventLoop):
             future.set_exception(error)
         return future
 
-    # ---- what BaseEventLoop wants of its subclass ----
+    # ---- what BaseEventLoop wants of its subclass, and what it does slowly ----
 
-    def _call_soon(self, callback: Any, args: Any, context: Context | None) -> events.Handle:
-        handle = _Handle(callback, args, self, context)
-        self._ready.append(handle)  # type: ignore[attr-defined]
+    def call_soon(
+        self, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
+    ) -> events.Handle:
+        """As asyncio's."""
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
+        if self._debug:
+            self._check_callback(callback, "call_soon")  # type: ignore[attr-defined]
+        handle = SimHandle(callback, args, self, context)
+        self._ready.append(handle)
         return handle
 
     def call_at(
         self, when: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
     ) -> events.TimerHandle:
         """As asyncio's."""
-        self._check_closed()  # type: ignore[attr-defined]
-        timer = _TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
-        timer._scheduled = True  # type: ignore[attr-defined]
+        if when is None:
+            raise TypeError("when cannot be None")
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
+        if self._debug:
+            self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
+        timer = SimTimer(when, callback, args, self, context)
+        self._timers.add(timer)
         return timer
+
+    def call_later(
+        self, delay: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
+    ) -> events.TimerHandle:
+        """As asyncio's."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
+        if handle._scheduled:  # type: ignore[attr-defined]
+            self._timers.note_cancelled()
 
     def release(self, handles: list[events.Handle]) -> None:
         """Run callbacks that a hold had taken."""
-        self._ready.extend(handles)  # type: ignore[attr-defined]
+        self._ready.extend(handles)
 
     def cancel_handles(self, wanted: Callable[[events.Handle], bool]) -> None:
         """Cancel all scheduled callbacks for which `wanted` says so.
 
         Tasks and what waits for a future are told anyway: nobody who is to hear of a cancellation is cut off from it.
         """
-        for handle in [*self._ready, *self._scheduled]:  # type: ignore[attr-defined]
-            if _task_of(handle) is None and not (handle._args and isinstance(handle._args[0], asyncio.Future)):
+        for handle in [*self._ready, *self._timers.waiting()]:
+            if task_of(handle) is None and not (handle._args and isinstance(handle._args[0], asyncio.Future)):
                 if not handle.cancelled() and wanted(handle):
                     handle.cancel()
 
+    def close(self) -> None:
+        """As asyncio's."""
+        super().close()
+        self._timers.clear()
+
     def _process_events(self, event_list: list[Any]) -> None:
-        if event_list:
-            self.arrive()
+        pass
 
     def _write_to_self(self) -> None:
         pass
@@ -251,10 +276,9 @@ for _name in (
     setattr(VirtualLoop, _name, VirtualLoop._escape)
 
 
-def _task_of(handle: Any) -> asyncio.Task[Any] | None:
-    """The task whose next step the callback is."""
-    task = getattr(handle._callback, "__self__", None)
-    return task if isinstance(task, asyncio.Task) else None
+def _describe_handle(handle: Any) -> str:
+    """What a callback is, and where it was written."""
+    return str(events.format_helpers._format_callback_source(handle._callback, handle._args))  # type: ignore[attr-defined]
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
@@ -262,27 +286,3 @@ def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> An
     task = SimTask(coro, loop=loop, **options)
     loop.on_task(task, options.get("context"))
     return task
-
-
-def describe_waiting(loop: asyncio.AbstractEventLoop, title: str) -> str:
-    """Where each task waits, under the title."""
-    lines = [title]
-    lines += [f"  {task.get_name()}: {_where(task)}" for task in sorted(asyncio.all_tasks(loop), key=hash)]
-    if len(lines) == 1:
-        lines.append("  (none: the future that is run belongs to nobody)")
-    return "\n".join(lines)
-
-
-def _where(task: asyncio.Task[Any]) -> str:
-    """The innermost frame that a task stands in, with the outermost one's name."""
-    coro: Any = task.get_coro()
-    name = getattr(coro, "__qualname__", repr(coro))
-    frame: FrameType | None = None
-    while coro is not None:
-        inner = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
-        if inner is not None:
-            frame = inner
-        coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
-    if frame is None:
-        return name
-    return f"{name}, at {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}"

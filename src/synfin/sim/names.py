@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -12,6 +13,10 @@ from synfin.stack.addresses import packed
 _EAI_ADDRFAMILY: Final[int] = getattr(socket, "EAI_ADDRFAMILY", socket.EAI_NONAME)
 
 
+_packed = lru_cache(maxsize=1024)(packed)
+"""A simulation makes hosts of the same addresses again and again."""
+
+
 class Names:
     """The hosts' addresses, by name and the other way round."""
 
@@ -19,16 +24,20 @@ class Names:
         self._addresses: dict[str, list[str]] = {}
         self._owners: dict[bytes, str] = {}  # by packed address
 
-    def add(self, name: str, addresses: list[str]) -> None:
-        """A host is called so. Raises ValueError for a name or address that is none, SimulationError for one taken."""
+    def add(self, name: str, addresses: list[str]) -> list[bytes]:
+        """A host is called so; its addresses, packed.
+
+        Raises ValueError for a name or address that is none, SimulationError for one that is taken.
+        """
         if not name or any(character.isspace() for character in name):
             raise ValueError(f"a host's name is a word, not {name!r}")
-        wanted = [packed(address) for address in addresses]
+        wanted = [_packed(address) for address in addresses]
         for address, key in zip(addresses, wanted, strict=True):
             if key in self._owners:
                 raise SimulationError(f"{address} is the address of {self._owners[key]}")
         self._addresses[name] = addresses
         self._owners.update(dict.fromkeys(wanted, name))
+        return wanted
 
     def by_address(self) -> dict[str, str]:
         """Each address, as text, with its host's name."""

@@ -7,24 +7,25 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from synfin.sim.calls import SimLoop
-from synfin.sim.errors import SimulationError
+from synfin.sim.errors import Livelock, SimulationError
 from synfin.sim.host import SimHost
 from synfin.sim.life import Life
 from synfin.sim.link import Direction, LinkSettings
-from synfin.sim.loop import START
+from synfin.sim.loop import START, TURNS
 from synfin.sim.names import Names
 from synfin.sim.report import save_capture, text_of
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
+from synfin.sim.tasks import abandon
 from synfin.sim.traffic import Station, Traffic
 from synfin.sim.units import microseconds
 from synfin.sim.world import supplied
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Event, Trace
+from synfin.wire.segment import Burst
 
 KEPT_EVENTS: Final = 20_000
 
@@ -34,7 +35,8 @@ class Network:
 
     shuffle: also let the seed decide the order in which ready tasks run, to find races. keep_events: how many trace
     events are kept for reports (0: none, which is faster). delay: of links that nobody has declared. time_limit:
-    virtual time after which `run` raises TimeLimit. keep_faults: remember in `faults` what chance does to which packet.
+    virtual time after which `run` raises TimeLimit. turn_limit: turns of the loop in one moment, after which it raises
+    Livelock. keep_faults: remember in `faults` what chance does to which packet.
     only_faults: instead of chance, do just these (the same as `calm()` and `rule(only_faults)`).
     """
 
@@ -46,31 +48,31 @@ class Network:
         keep_events: int = KEPT_EVENTS,
         delay: str | float = "1ms",
         time_limit: str | float = "1d",
+        turn_limit: int = TURNS,
         keep_faults: bool = False,
         only_faults: Faults | None = None,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"a seed is an int, not {type(seed).__name__}")
-        if isinstance(keep_events, bool) or not isinstance(keep_events, int):
-            raise TypeError(f"keep_events is an int, not {type(keep_events).__name__}")
-        if keep_events < 0:
-            raise ValueError(f"keep_events is at least 0, not {keep_events}")
+        _check_int(keep_events, "keep_events", 0)
+        _check_int(turn_limit, "turn_limit", 1)
         self.seed = seed
         self.hosts: dict[str, SimHost] = {}
         self.events: deque[Event] = deque(maxlen=keep_events)
         """The last trace events of all hosts."""
-        self.trace: Trace | None = self._record if keep_events else None
+        self.trace: Trace | None = self.events.append if keep_events else None
         self.incidents: list[tuple[float, str]] = []
         """Crashes, partitions and the like, with their virtual time."""
         self._names = Names()
         self._stations: dict[str, Station] = {}
         self._rules = Rulebook(self._on_rule_failure)
-        self._traffic = Traffic(LinkSettings().changed(delay=delay), seed, self._rules, keep_faults)
+        self._traffic = Traffic(LinkSettings().changed(delay=delay), seed, self._rules, keep_faults, whole=True)
         self._main: asyncio.Task[Any] | None = None
         self._broken: BaseException | None = None  # what a rule raised
         self._closed = False
         self.loop = SimLoop(self._names, self._traffic, seed if shuffle else None)
         self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
+        self.loop.turns = turn_limit
         self.loop.set_exception_handler(self._on_problem)
         if only_faults is not None:
             self.calm()
@@ -86,21 +88,26 @@ class Network:
             return self.hosts[name]
         number = len(self.hosts) + 1
         addresses = [f"10.77.{number >> 8}.{number & 255}" if address is None else address, f"fd77::{number:x}"]
-        self._names.add(name, addresses)
+        packed = self._names.add(name, addresses)
         station = self._stations[name] = Station(name)
         host = SimHost(name, addresses, config, self.loop, partial(self._begin, station), self.note_fault)
         self.hosts[name] = host
-        self._traffic.join(station, addresses)
+        self._traffic.join(station, packed)
         return host
 
     def _begin(self, station: Station, host: SimHost, number: int) -> Life:
         """The `number`-th life of a host begins, at its station."""
         loop, carry = self.loop, self._traffic.carry
+
+        def send(bursts: list[Burst]) -> None:
+            carry(station, bursts, loop)
+            loop.expect()
+
         life = Life(
             host.name,
             host.addresses,
             loop,
-            lambda packets: carry(station, packets, loop),
+            send,
             config=host.config,
             trace=self.trace,
             entropy=random.Random(f"{self.seed} {host.name} {number}").randbytes,
@@ -180,6 +187,7 @@ class Network:
         if not isinstance(packet, bytes):
             raise TypeError(f"a packet is bytes, not {type(packet).__name__}")
         self._traffic.inject(self._stations[name], packet, self.loop.now_us + microseconds(after, "after"))
+        self.loop.expect()
 
     def note_fault(self, what: str) -> None:
         """Keep what was done, for the report."""
@@ -240,7 +248,7 @@ class Network:
         """Cancel all that runs, let it end, and close the loop."""
         loop = self.loop
         # What follows is no part of the program's story.
-        loop.limit = inf
+        loop.wind_up()
         loop.set_exception_handler(lambda *_: None)
         self._traffic.clear()
         for host in self.hosts.values():
@@ -249,10 +257,15 @@ class Network:
         tasks = sorted(asyncio.all_tasks(loop), key=hash)
         for task in tasks:
             task.cancel()
-        if tasks:
-            loop.run_until_complete(asyncio.wait(tasks, timeout=10))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        try:
+            if tasks:
+                loop.run_until_complete(asyncio.wait(tasks, timeout=10))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        except Livelock:  # of a task that does not let itself be cancelled; what `run` tells came before
+            for task in asyncio.all_tasks(loop):
+                abandon(task)
+        finally:
+            loop.close()
 
     def _on_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What asyncio can tell nobody else: kept for the report, and logged as ever."""
@@ -268,9 +281,6 @@ class Network:
             self._broken = error
         if self._main is not None:
             self._main.cancel()
-
-    def _record(self, event: Event) -> None:
-        self.events.append(event)
 
     # ---- reports ----
 
@@ -291,3 +301,10 @@ class Network:
             if name not in self.hosts:
                 raise SimulationError(f"there is no host {name!r}; there are {', '.join(self.hosts) or 'none'}")
         return names
+
+
+def _check_int(value: int, name: str, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} is at least {least}, not {value}")

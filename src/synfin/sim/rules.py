@@ -56,8 +56,9 @@ Faults = Mapping[PacketName, Verdict]
 
 
 class SimPacket:
-    """One IP packet on its way. sender and receiver are host names, time is virtual seconds since the start.
+    """One IP packet on its way, as it stands on the wire: never a burst of several.
 
+    sender and receiver are host names, time is virtual seconds since the start.
     connection: the number of its connection among all between these two hosts, 0 for the first, -1: unknown or no TCP.
     flags such as "SYN,ACK" ("" if it is no TCP), seq and ack relative to the connection's first numbers (-1: unknown),
     length in bytes of text, ports; nth: how many packets with the same description went before it, since there is a

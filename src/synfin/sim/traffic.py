@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from math import inf
 from typing import Final, Protocol
 
 from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, MARKED, PASSED, Direction, LinkSettings, corrupted
 from synfin.sim.loop import START, VirtualLoop
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
-from synfin.stack.addresses import packed
 from synfin.wire import icmp
 from synfin.wire.ip import marked
+from synfin.wire.segment import Burst, finish, split
 
 NOTHING: Final = (PASSED, 0)
 ONCE: Final = (1,)
@@ -28,11 +29,14 @@ class Clock(Protocol):
 
 
 class Station:
-    """Where packets leave from and arrive at: a host's name, and its door, which whoever lives there sets."""
+    """Where packets leave from and arrive at: a host's name, and its door, which whoever lives there sets.
+
+    The door takes packets, and of each that is a whole burst the size of its segments' text, else 0.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.deliver: Callable[[list[bytes]], None]
+        self.deliver: Callable[[list[bytes], list[int]], object]
         self.routes: dict[bytes, Route] = {}  # by address, as far as they were asked for
 
 
@@ -43,10 +47,13 @@ class Traffic:
     """What all hosts send. Time is its callers' loop's.
 
     settings: of links that nobody has declared; seed: of their chance; rules: asked first; keep_faults: remember in
-    `faults` what chance does to which packet, as a rule takes it.
+    `faults` what chance does to which packet, as a rule takes it. whole: a burst stays whole on a link that treats all
+    its packets alike.
     """
 
-    def __init__(self, settings: LinkSettings, seed: int, rules: Rulebook, keep_faults: bool) -> None:
+    def __init__(
+        self, settings: LinkSettings, seed: int, rules: Rulebook, keep_faults: bool, whole: bool = False
+    ) -> None:
         self.packets = 0
         self.faults: dict[PacketName, Verdict] = {}
         self.calm = False
@@ -56,14 +63,15 @@ class Traffic:
         self._seed = seed
         self._rules = rules
         self._keep_faults = keep_faults
+        self._whole = whole
         self._stations: dict[bytes, Station] = {}  # by address
-        self._in_flight: list[tuple[int, int, Station, bytes]] = []
+        self._in_flight: list[tuple[int, int, Station, bytes, int]] = []
         self._serial = 0
 
-    def join(self, station: Station, addresses: list[str]) -> None:
+    def join(self, station: Station, addresses: list[bytes]) -> None:
         """Packets to these addresses arrive there."""
         for address in addresses:
-            self._stations[packed(address)] = station
+            self._stations[address] = station
 
     def direction(self, sender: str, receiver: str) -> Direction:
         """What carries packets from one host to another."""
@@ -79,54 +87,74 @@ class Traffic:
 
     def under_way(self) -> list[bytes]:
         """The packets that have left and not arrived."""
-        return [data for _, _, _, data in self._in_flight]
+        return [data for _, _, _, data, _ in self._in_flight]
 
     # ---- departure ----
 
-    def carry(self, sender: Station, packets: list[bytes], clock: Clock) -> None:
-        """IP packets leave, all to the same address."""
-        first = packets[0]
-        address = first[16:20] if first[0] < 0x60 else first[24:40]
-        receiver, direction = sender.routes.get(address) or self._route(sender, address)
-        if direction is None:
-            return
-        self.packets += len(packets)
-        direction.sent += len(packets)
-        if self._rules or self._keep_faults:
-            for packet in packets:
-                self._carry_watched(sender, receiver, direction, packet, clock)
-            return
-        self._rules.note(sender.name, receiver.name, first)  # what opens a connection is alone
-        settings = direction.settings
-        has_chance = direction.has_chance and not self.calm
-        for packet in packets:
-            if not direction.open or len(packet) > settings.mtu:
-                self._turn_back(sender, direction, packet, clock.now_us)
+    def carry(self, sender: Station, bursts: list[Burst], clock: Clock) -> None:
+        """What a host sends leaves it."""
+        now = clock.now_us
+        watched = self._rules or self._keep_faults
+        for burst in bursts:
+            head = burst.head
+            address = head[16:20] if head[0] < 0x60 else head[24:40]
+            receiver, direction = sender.routes.get(address) or self._route(sender, address)
+            if direction is None:
                 continue
-            kind, extra = direction.draw() if has_chance else NOTHING
-            self._fly(receiver, direction, packet, kind, extra, settings.reorder, clock.now_us)
+            size = burst.gso_size
+            count = (burst.payload_len + size - 1) // size if size else 1
+            self.packets += count
+            direction.sent += count
+            if watched:
+                self._carry_watched(sender, receiver, direction, burst, now)
+                continue
+            self._rules.note(sender.name, receiver.name, head)  # what opens a connection is alone
+            if (
+                count > 1
+                and self._whole
+                and direction.whole
+                and direction.open
+                and len(head) + size <= direction.settings.mtu
+            ):
+                self._put(direction.arrival(0, now, 0, False), receiver, finish(burst), size)
+                continue
+            has_chance = direction.has_chance and not self.calm
+            overtake = direction.settings.reorder
+            for data in split(burst):
+                if not direction.open or len(data) > direction.settings.mtu:
+                    self._turn_back(sender, direction, data, now)
+                    continue
+                kind, extra = direction.draw() if has_chance else NOTHING
+                self._fly(receiver, direction, data, kind, extra, overtake, now)
 
-    def _carry_watched(
-        self, sender: Station, receiver: Station, direction: Direction, data: bytes, clock: Clock
-    ) -> None:
-        """The same for one packet that somebody asks about."""
-        packet = self._rules.read(sender.name, receiver.name, data, clock.now_us / 1_000_000)
-        verdict = self._rules.judge(packet)
-        if not direction.open or len(data) > direction.settings.mtu:
-            self._turn_back(sender, direction, data, clock.now_us)
+    def _carry_watched(self, sender: Station, receiver: Station, direction: Direction, burst: Burst, now: int) -> None:
+        """The same where somebody asks about each packet; as long as nothing happens to one, that changes nothing."""
+        fates: list[tuple[bytes, str, int, bool]] = []
+        whole = self._whole and direction.whole
+        for data in split(burst):
+            packet = self._rules.read(sender.name, receiver.name, data, now / 1_000_000)
+            verdict = self._rules.judge(packet)
+            if not direction.open or len(data) > direction.settings.mtu:
+                self._turn_back(sender, direction, data, now)
+                continue
+            kind, extra, overtake = PASSED, 0, direction.settings.reorder
+            if isinstance(verdict, Delay):
+                extra, overtake = verdict.microseconds(), verdict.overtake or overtake
+            elif isinstance(verdict, Change):
+                data = bytes(verdict.packet)
+            elif verdict != PASS:
+                kind = str(verdict)
+            elif not self.calm:
+                kind, extra = direction.draw()
+                if self._keep_faults and (kind or extra):
+                    self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
+            whole = whole and verdict == PASS
+            fates.append((data, kind, extra, overtake))
+        if whole and len(fates) > 1:
+            self._put(direction.arrival(0, now, 0, False), receiver, finish(burst), burst.gso_size)
             return
-        kind, extra, overtake = PASSED, 0, direction.settings.reorder
-        if isinstance(verdict, Delay):
-            extra, overtake = verdict.microseconds(), verdict.overtake or overtake
-        elif isinstance(verdict, Change):
-            data = bytes(verdict.packet)
-        elif verdict != PASS:
-            kind = str(verdict)
-        elif not self.calm:
-            kind, extra = direction.draw()
-            if self._keep_faults and (kind or extra):
-                self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
-        self._fly(receiver, direction, data, kind, extra, overtake, clock.now_us)
+        for data, kind, extra, overtake in fates:
+            self._fly(receiver, direction, data, kind, extra, overtake, now)
 
     def _fly(
         self, receiver: Station, direction: Direction, data: bytes, kind: str, extra: int, overtake: bool, now: int
@@ -144,8 +172,12 @@ class Traffic:
             if arrives < 0:
                 direction.lost += 1
                 return
-            self._serial += 1
-            heappush(self._in_flight, (arrives, self._serial, receiver, data))
+            self._put(arrives, receiver, data, 0)
+
+    def _put(self, arrives: int, receiver: Station, data: bytes, gso_size: int) -> None:
+        """It arrives then; gso_size: of a burst that is carried whole."""
+        self._serial += 1
+        heappush(self._in_flight, (arrives, self._serial, receiver, data, gso_size))
 
     def _route(self, sender: Station, address: bytes) -> Route:
         """Who has the address, and what leads there; nothing for an address that nobody has: its packets vanish."""
@@ -165,42 +197,39 @@ class Traffic:
             error = icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_FRAG_NEEDED, data[16:20], data[12:16], data, mtu)
         else:
             error = icmp.build_error(6, icmp.V6_PACKET_TOO_BIG, 0, data[24:40], data[8:24], data, mtu)
-        self._serial += 1
-        heappush(self._in_flight, (now + 1, self._serial, sender, error))
+        self._put(now + 1, sender, error, 0)
 
     def inject(self, receiver: Station, data: bytes, at: int) -> None:
         """A packet that nobody sent arrives at `receiver` then, microseconds: no link and no rule sees it."""
-        self._serial += 1
-        heappush(self._in_flight, (at, self._serial, receiver, data))
+        self._put(at, receiver, data, 0)
 
     # ---- arrival ----
 
     def next_due(self) -> int | None:
-        """The same as `next_arrival` in microseconds since the beginning."""
+        """When the next packet arrives, in microseconds since the beginning."""
         return self._in_flight[0][0] if self._in_flight else None
+
+    def next_arrival(self) -> float:
+        """The same as the loop's time; inf: none is on its way."""
+        return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else inf
 
     def deliver_due(self, now: int) -> None:
         """Deliver the packets that are due, each station's in one batch as far as they come together."""
         flying = self._in_flight
         while flying and flying[0][0] <= now:
-            _, _, receiver, data = heappop(flying)
-            batch = [data]
+            _, _, receiver, data, size = heappop(flying)
+            packets, sizes = [data], [size]
             while flying and flying[0][0] <= now and flying[0][2] is receiver:
-                batch.append(heappop(flying)[3])
-            receiver.deliver(batch)
-
-    def next_arrival(self) -> float | None:
-        """Loop time of the next packet's arrival."""
-        return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else None
+                _, _, _, data, size = heappop(flying)
+                packets.append(data)
+                sizes.append(size)
+            receiver.deliver(packets, sizes)
 
     def arrive(self, loop: VirtualLoop) -> None:
         """Deliver what is due, then what comes next, as long as nothing else can happen before."""
-        flying = self._in_flight
         while True:
             self.deliver_due(loop.now_us)
-            if not flying:
-                return
-            arrival = START + flying[0][0] / 1_000_000
-            if not loop.is_idle_until(arrival):
+            loop.arrival = arrival = self.next_arrival()
+            if arrival == inf or not loop.is_idle_until(arrival):
                 return
             loop.move_to(arrival)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 
 
 @pytest.mark.parametrize("name", ["delay_us", "jitter_us", "reorder_us"])

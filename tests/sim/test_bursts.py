@@ -1,0 +1,105 @@
+"""A burst stays whole on a link that treats all its packets alike, and whoever watches changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from synfin.sim import DROP, PASS, RECORD, Delay, Network, SimPacket
+from synfin.sim.rules import Verdict
+from synfin.tcp.trace import PacketEvent
+from tests.sim.programs import collect, noise, send, two
+
+TEXT = noise(300_000)
+Happened = list[tuple[int, str, bool, bytes, int]]
+
+
+def upload(
+    rule: Callable[[SimPacket], Verdict] | None = None, network: Network | None = None, **settings: Any
+) -> tuple[Network, Happened]:
+    """Sends TEXT to the server; each packet that left or arrived, whole bursts with the size of their segments."""
+    network = network or Network()
+    server, client = two(network, delay="10ms", **settings)
+    if rule is not None:
+        network.rule(rule)
+    got = bytearray()
+
+    async def main() -> None:
+        server.start(lambda: collect(got))
+        await network.after("1ms")
+        await client.start(send("server", TEXT))
+        await network.after("1s")
+
+    network.run(main())
+    assert got == TEXT
+    happened = [
+        (event.at, event.host, event.outgoing, event.burst.head, event.burst.gso_size)
+        for event in network.events
+        if isinstance(event, PacketEvent)
+    ]
+    return network, happened
+
+
+def bursts_that_arrived(happened: Happened) -> int:
+    return sum(size > 0 for _, host, outgoing, _, size in happened if host == "server" and not outgoing)
+
+
+def test_a_burst_arrives_whole_and_all_its_packets_count() -> None:
+    network, happened = upload()
+    assert bursts_that_arrived(happened) > 5
+    sent = network.direction("client", "server").sent
+    assert sent == network.hosts["client"].host.stack.counters.OutSegs
+    assert sent == network.hosts["server"].host.stack.counters.InSegs > len(TEXT) // 1460
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"loss": 1e-9}, {"jitter": "1us"}, {"duplicate": 1e-9}, {"bandwidth": "10Gbit/s"}, {"burst_enter": 1e-9}],
+    ids=lambda settings: str(*settings),
+)
+def test_a_link_that_looks_at_each_packet_takes_bursts_apart(settings: dict[str, Any]) -> None:
+    _, happened = upload(**settings)
+    assert bursts_that_arrived(happened) == 0
+
+
+def test_a_burst_of_packets_too_big_for_a_narrow_link_is_turned_back_packet_by_packet() -> None:
+    network, happened = upload(mtu=1000)
+    assert network.hosts["client"].host.stack.counters.RetransSegs > 0
+    assert all(len(head) <= 1000 or size for _, host, outgoing, head, size in happened if host == "server")
+
+
+@pytest.mark.parametrize("verdict", [PASS, None, RECORD])
+def test_a_rule_that_only_looks_changes_nothing(verdict: Verdict) -> None:
+    seen: list[SimPacket] = []
+
+    def look(packet: SimPacket) -> Verdict:
+        seen.append(packet)
+        return verdict
+
+    network, watched = upload(look)
+    assert watched == upload()[1]
+    assert len(seen) == network.packets
+    assert max(len(packet.data) for packet in seen) <= 1500  # packets, never bursts
+
+
+def test_keeping_what_chance_does_changes_nothing() -> None:
+    for settings in ({}, {"loss": 0.02}):
+        assert upload(None, Network(5, keep_faults=True), **settings)[1] == upload(None, Network(5), **settings)[1]
+
+
+@pytest.mark.parametrize("verdict", [DROP, Delay("1ms")])
+def test_a_rule_that_touches_one_packet_of_a_burst_touches_no_other(verdict: Verdict) -> None:
+    touched: list[SimPacket] = []
+
+    def touch(packet: SimPacket) -> Verdict:
+        if packet.sender == "client" and packet.seq == 1 + 20 * 1448 and not touched:
+            touched.append(packet)
+            return verdict
+        return PASS
+
+    network, _ = upload(touch)
+    assert len(touched) == 1
+    assert network.direction("client", "server").lost == (verdict == DROP)
+    assert network.hosts["client"].host.stack.counters.RetransSegs == (verdict == DROP)
