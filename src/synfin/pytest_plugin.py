@@ -11,25 +11,29 @@ from __future__ import annotations
 import inspect
 import os
 import shlex
+import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from synfin.sim.network import Network
+    from synfin.sim.order import Swap
     from synfin.sim.rules import Faults
 
 MARKER: Final = (
     "synfin(seeds=N, seed=N, **options): run a test of `network` with N seeds (or a list), beginning with seed; "
-    "options (shuffle, delay, time_limit, turn_limit, keep_events) are those of synfin.sim.Network"
+    "options (shuffle, delay, time_limit, turn_limit, patience, keep_events, check) are those of synfin.sim.Network"
 )
-OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "turn_limit", "keep_events"})
+OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "turn_limit", "patience", "keep_events", "check"})
 PROPERTY: Final = "synfin_seeds"  # of a report: how many seeds its test has
 
 only_faults: pytest.StashKey[Faults] = pytest.StashKey()
 """Of the config, set by `synfin shrink`: every network does just these faults."""
+only_swaps: pytest.StashKey[Collection[Swap]] = pytest.StashKey()
+"""Likewise: with just these swaps of tasks."""
 keep_faults: pytest.StashKey[bool] = pytest.StashKey()
 """Of the config, set by `synfin shrink`: every network remembers its faults."""
 the_network: pytest.StashKey[Network] = pytest.StashKey()
@@ -104,11 +108,23 @@ def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Networ
         synfin_seed,
         keep_faults=stash.get(keep_faults, False),
         only_faults=stash.get(only_faults, None),
+        only_swaps=stash.get(only_swaps, None),
         **chosen,
     )
+    if chosen.get("check"):
+        made.again = _again(request.node, synfin_seed), 0
     request.node.stash[the_network] = made
     yield made
     made.close()
+
+
+def _again(item: pytest.Item, seed: int) -> list[str]:
+    """The command that runs a test again by itself, in this folder."""
+    has_plugin = item.config.pluginmanager.has_plugin
+    apart = ["-n0"] if has_plugin("xdist") else []
+    test = [_from_here(item), "--synfin-seed", str(seed), "-p", "no:cacheprovider"]
+    loaded = [] if has_plugin("synfin") else ["-p", "synfin.pytest_plugin"]
+    return [sys.executable, "-m", "pytest", *test, *loaded, *apart]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -243,6 +243,51 @@ def test_shrink_stops_after_as_many_runs_as_it_may(inner: Pytest) -> None:
     assert "stopped after 5 runs" in said, said
 
 
+RACE = """
+async def race(network):
+    balance, ready = 100, asyncio.Event()
+
+    async def first():
+        nonlocal balance
+        await ready.wait()
+        balance -= 90
+
+    async def second():
+        nonlocal balance
+        await ready.wait()
+        balance -= 20 if balance >= 20 else 0
+
+    async def idle():
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+
+    tasks = asyncio.gather(first(), second(), *(idle() for _ in range(10)))
+    await network.after("1s")
+    ready.set()
+    await tasks
+    assert balance == 10
+"""
+
+
+def test_shrink_finds_the_swap_of_tasks_that_matters(inner: Pytest) -> None:
+    inner.write(
+        RACE + "\n@pytest.mark.synfin(seeds=50, shuffle=True)\nasync def test_it(network):\n    await race(network)\n"
+    )
+    seed = failing_seed(inner)
+    said = inner.shrink("test_it.py::test_it", seed)
+    assert inner.status == 0, said
+    assert re.search(r"chance did 0 faults and \d\d+ swaps of tasks", said)
+    assert "1 swap of tasks is enough" in said
+    assert re.search(r"  race\.\S+( #\d+)? \(step \d\) and race\.\S+( #\d+)? \(step \d\) exchange places: ", said)
+    assert re.search(r"places: race\.\S+, at \S+test_it\.py:\d+ in race", said)
+    code = re.search(r"with seed \d+:\n\n(.*)", said, re.DOTALL)
+    assert code is not None
+    for calm, outcome in ((code[1], "1 failed"), ("    network.calm()", "1 passed")):
+        mark = "@pytest.mark.synfin(shuffle=True)\n"
+        inner.write(f"{RACE}\n{mark}async def test_it(network):\n{calm}\n    await race(network)\n")
+        assert outcome in inner.run("--synfin-seed", seed)
+
+
 @pytest.mark.parametrize(
     ("test", "seed", "status", "what"),
     [

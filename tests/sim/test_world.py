@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
+import multiprocessing
 import os
 import random
 import secrets
+import socket
+import ssl
+import subprocess
 import threading
 import time
 import uuid
+import warnings
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
-from synfin.sim import Network
+from synfin.sim import Network, SimulationEscape
+from tests.conftest import need
 
 
 def seen_by_a_program(seed: int) -> list[object]:
@@ -60,18 +71,20 @@ def test_a_sleep_of_time_takes_no_time() -> None:
     assert time.perf_counter() - begun < 60
 
 
-def test_executor_jobs_run_inline() -> None:
-    async def job() -> tuple[int, str]:
-        loop = asyncio.get_running_loop()
-        with pytest.raises(ZeroDivisionError):
-            await loop.run_in_executor(None, lambda: 1 // 0)
-        return await asyncio.to_thread(threading.get_ident), str(await loop.run_in_executor(None, str, 5))
-
-    assert Network().run(job()) == (threading.get_ident(), "5")
-
-
 def test_afterwards_everything_is_as_it_was() -> None:
-    names = [(time, "time"), (time, "sleep"), (os, "urandom"), (random, "_urandom"), (uuid, "_node")]
+    names: list[tuple[Any, str]] = [
+        (time, "time"),
+        (time, "sleep"),
+        (os, "urandom"),
+        (random, "_urandom"),
+        (uuid, "_node"),
+    ]
+    names += [
+        (threading, "Lock"),
+        (threading.Thread, "start"),
+        (subprocess.Popen, "__init__"),
+        (socket.socket, "connect"),
+    ]
     before = [getattr(module, name) for module, name in names]
     methods = dict(vars(random.Random))
     random.seed(5)
@@ -101,3 +114,90 @@ def test_tasks_and_futures_have_sequential_hashes() -> None:
         return [task.result() for task in done]
 
     assert Network(1).run(order()) == Network(2).run(order())
+
+
+taken_before = datetime.now, datetime.utcnow, date.today, time.time, time.localtime, time.gmtime
+
+
+def test_wall_clocks_are_virtual_for_who_had_taken_them_before() -> None:
+    need(find_spec("time_machine"), "time-machine is not installed (pip install -e '.[sim]')")
+    now, utcnow, today, time_, localtime, gmtime = taken_before
+
+    async def look() -> None:
+        await asyncio.sleep(3600.5)
+        assert time_() == time.time() == 1_700_003_600.5
+        assert now().timestamp() == now(UTC).timestamp() == 1_700_003_600.5
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            assert utcnow() == datetime(2023, 11, 14, 23, 13, 20, 500_000)
+        assert today() == datetime.fromtimestamp(1_700_003_600).date()
+        assert calendar.timegm(gmtime()) == time.mktime(localtime()) == 1_700_003_600
+
+    Network().run(look())
+    assert now().year >= 2025
+
+
+def test_every_clock_of_the_time_module_is_virtual() -> None:
+    async def look() -> list[object]:
+        seen: list[object] = [time.localtime(), time.gmtime(), time.ctime(), time.asctime(), time.strftime("%T %D")]
+        seen += [time.clock_gettime(getattr(time, name)) for name in dir(time) if name.startswith("CLOCK_")]
+        seen += [time.clock_gettime_ns(time.CLOCK_REALTIME), time.process_time_ns(), time.thread_time(), time.time_ns()]
+        clocks = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+        seen += [getattr(time, f"{name}{unit}")() for name in clocks for unit in ("", "_ns")]
+        assert time.strftime("%F %T", time.gmtime(0)) == "1970-01-01 00:00:00"
+        assert time.ctime(0) == time.asctime(time.localtime(0))
+        return seen
+
+    first = Network().run(look())
+    assert first == Network(2).run(look())
+    assert first[4] == time.strftime("%T %D", time.localtime(1_700_000_000))
+
+
+def test_all_functions_that_a_clock_or_chance_is_read_by_are_known() -> None:
+    """One that a new Python brings is either supplied, or tells no time."""
+    harmless = {"get_clock_info", "mktime", "pthread_getcpuclockid", "strptime", "struct_time", "tzset", "sleep"}
+    harmless |= {"clock_settime", "clock_settime_ns", "clock_getres"}
+    functions = {name for name in dir(time) if callable(getattr(time, name)) and name[0] != "_"}
+    before = {name: getattr(time, name) for name in functions - harmless}
+
+    async def unchanged() -> list[str]:
+        return [name for name, value in before.items() if getattr(time, name) is value]
+
+    assert Network().run(unchanged()) == []
+
+
+def test_bytes_of_the_system_and_of_openssl_come_from_the_seed() -> None:
+    async def look() -> list[bytes]:
+        return [os.getrandom(8), os.urandom(8), ssl.RAND_bytes(8)]
+
+    assert Network(1).run(look()) == Network(1).run(look()) != Network(2).run(look())
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        lambda: subprocess.run(["true"], check=False),
+        lambda: subprocess.Popen(["true"]),
+        lambda: os.system("true"),
+        lambda: os.fork(),  # noqa: PLW0108
+        lambda: os.posix_spawn("/bin/true", ["true"], {}),
+        lambda: os.popen("true"),
+        lambda: os.kill(os.getppid(), 0),
+        lambda: socket.socketpair(),  # noqa: PLW0108
+        lambda: multiprocessing.get_context("spawn").Process(target=print).start(),
+        lambda: multiprocessing.get_context("fork").Process(target=print).start(),
+    ],
+)
+def test_what_reaches_another_process_is_an_escape(reach: Callable[[], object]) -> None:
+    async def program() -> None:
+        with pytest.raises(SimulationEscape, match="in a simulation"):
+            reach()
+
+    async def main() -> None:
+        await network.host("h").start(program())
+        with pytest.raises(SimulationEscape):
+            await network.host("h").start(asyncio.to_thread(reach))
+
+    network = Network()
+    network.run(main())
+    assert subprocess.run(["true"], check=False).returncode == 0

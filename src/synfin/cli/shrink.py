@@ -1,6 +1,6 @@
-"""`synfin shrink`: which of the packets that a failing simulation lost or delayed matter.
+"""`synfin shrink`: which of the packets that a failing simulation lost or delayed matter, and which swaps of tasks.
 
-pytest runs the test again and again inside this process, each time with a part of the faults that chance had made.
+pytest runs the test again and again inside this process, each time with a part of what chance had done.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -18,10 +18,12 @@ from typing import TextIO
 import pytest
 from _pytest.runner import runtestprotocol
 
+from synfin.sim.order import Swap
 from synfin.sim.rules import DROP, PacketName, Verdict
-from synfin.sim.shrink import as_code, in_words, smallest
+from synfin.sim.shrink import as_code, in_words, smallest, swap_in_words
 
 Fault = tuple[PacketName, Verdict]
+Swapped = tuple[Swap, str]
 
 
 class CannotShrink(Exception):
@@ -73,6 +75,7 @@ class Shrinker:
         self._out = out
         self._began = time.perf_counter()
         self._best: Sequence[Fault] = ()
+        self._swaps: Sequence[Swapped] = ()
         self._failure = ""
         self._wanted = ""
         self._line = 0
@@ -118,51 +121,66 @@ class Shrinker:
             what = "is skipped" if any(report.skipped for report in reports) else "passes"
             raise CannotShrink(f"{item.nodeid} {what} with seed {self._seed}: there is nothing to shrink")
         self._wanted = self._failure
-        found = list(made.faults.items())
+        self._best, self._swaps = list(made.faults.items()), list(made.swaps.items())
         del stash[pytest_plugin.keep_faults]
-        self._say(f"{item.nodeid} fails with seed {self._seed} ({self._wanted}); chance did {len(found)} faults\n")
+        done = f"{len(self._best)} faults" + (f" and {len(self._swaps)} swaps of tasks" if self._swaps else "")
+        self._say(f"{item.nodeid} fails with seed {self._seed} ({self._wanted}); chance did {done}\n")
 
-        def fails(faults: Sequence[Fault]) -> bool:
+        def fails(faults: Sequence[Fault], swaps: Sequence[Swapped]) -> bool:
             if self._runs_left <= 0:
                 raise OutOfRuns
             self._runs_left -= 1
             self._runs += 1
             self._failure = ""
             stash[pytest_plugin.only_faults] = dict(faults)
+            stash[pytest_plugin.only_swaps] = [swap for swap, _ in swaps]
             runtestprotocol(item, log=False, nextitem=None)
             if failed := self._failure == self._wanted:
-                self._best = faults
+                self._best, self._swaps = faults, swaps
             self._progress()
             return failed
 
-        self._best = found
-        if not fails(found):
+        if not fails(self._best, self._swaps):
             raise CannotShrink(
-                f"{item.nodeid} does not fail again by its {len(found)} faults alone: it depends on something that the "
+                f"{item.nodeid} does not fail again by its {done} alone: it depends on something that the "
                 f"seed does not decide (docs/simulation.md lists what that may be)"
             )
         try:
-            if found and fails([]):
-                return self._report([])
-            losses = [fault for fault in found if fault[1] == DROP]
-            smallest(losses if 0 < len(losses) < len(found) and fails(losses) else found, fails)
+            self._shrink_faults(fails)
+            if self._swaps and not fails(self._best, []):
+                smallest(self._swaps, lambda part: fails(self._best, part))
+                self._shrink_faults(fails)
         except OutOfRuns:
             self._say(f"stopped after {self._runs} runs (--runs allows more): this may not be the smallest set\n")
-        return self._report(self._best)
+        return self._report(self._best, self._swaps)
 
-    def _report(self, faults: Sequence[Fault]) -> str:
+    def _shrink_faults(self, fails: Callable[[Sequence[Fault], Sequence[Swapped]], bool]) -> None:
+        """The fewest faults, with the swaps that there are."""
+        found = self._best
+        if not found or fails([], self._swaps):
+            return
+        losses = [fault for fault in found if fault[1] == DROP]
+        alone = 0 < len(losses) < len(found) and fails(losses, self._swaps)
+        smallest(losses if alone else found, lambda part: fails(part, self._swaps))
+
+    def _report(self, faults: Sequence[Fault], swaps: Sequence[Swapped]) -> str:
         seconds = time.perf_counter() - self._began
-        enough = "1 fault is enough" if len(faults) == 1 else f"{len(faults)} faults are enough"
-        lines = [f"{enough} ({self._runs} runs, {seconds:.1f} s):"]
-        if not faults:
+        counts = [_counted(len(faults), "fault")] if faults or not swaps else []
+        counts += [_counted(len(swaps), "swap") + " of tasks"] if swaps else []
+        enough = "is" if len(faults) + len(swaps) == 1 else "are"
+        lines = [f"{' and '.join(counts)} {enough} enough ({self._runs} runs, {seconds:.1f} s):"]
+        if not faults and not swaps:
             lines = [f"It fails without any fault of the network ({self._runs} runs, {seconds:.1f} s)."]
         lines += [f"  {in_words(name, verdict)}" for name, verdict in faults]
+        lines += [f"  {swap_in_words(swap, places)}" for swap, places in swaps]
         lines += ["", f"For the beginning of the test, which fails the same way with seed {self._seed}:", ""]
-        lines += [f"    {line}".rstrip() for line in as_code(dict(faults)).splitlines()]
+        code = as_code(dict(faults), [swap for swap, _ in swaps])
+        lines += [f"    {line}".rstrip() for line in code.splitlines()]
         return "\n".join(lines)
 
     def _progress(self) -> None:
         line = f"{self._runs} runs, {len(self._best)} faults left"
+        line += f", {len(self._swaps)} swaps" if self._swaps else ""
         if self._out.isatty():
             self._out.write(f"\r{line:<{self._line}}")
             self._line = len(line)
@@ -178,3 +196,7 @@ class Shrinker:
     def _say(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synfin.sim.errors import Deadlock, Livelock, SimulationError, SimulationEscape, TimeLimit
+    from synfin.sim.errors import Deadlock, Hung, Livelock, Nondeterminism, SimulationError, SimulationEscape, TimeLimit
     from synfin.sim.host import SimHost
     from synfin.sim.network import Network
     from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, PASS, RECORD, Change, Delay, Rule, SimPacket
@@ -27,8 +27,10 @@ __all__ = [
     "Change",
     "Deadlock",
     "Delay",
+    "Hung",
     "Livelock",
     "Network",
+    "Nondeterminism",
     "Rule",
     "SimHost",
     "SimPacket",
@@ -40,7 +42,8 @@ __all__ = [
 _HOMES = {
     "Network": "synfin.sim.network",
     "SimHost": "synfin.sim.host",
-    **dict.fromkeys(("Deadlock", "Livelock", "SimulationError", "SimulationEscape", "TimeLimit"), "synfin.sim.errors"),
+    **dict.fromkeys(("Deadlock", "Hung", "Livelock", "Nondeterminism", "TimeLimit"), "synfin.sim.errors"),
+    **dict.fromkeys(("SimulationError", "SimulationEscape"), "synfin.sim.errors"),
 }
 
 # Hidden from type checkers, to whom a module with __getattr__ would seem to have every name.

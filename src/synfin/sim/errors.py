@@ -19,5 +19,17 @@ class Livelock(SimulationError):
     """The program waits busily: the loop turns and turns, and no time passes; the message names who keeps it busy."""
 
 
+class Nondeterminism(SimulationError):
+    """The same seed did something else in another process; the message shows the first difference and its place."""
+
+
+class Hung(SimulationError):
+    """One callback has computed, or waited in C, for so long in real time that it may never end.
+
+    The message names the place, and shows what each thread was doing. It is no failure of the program's in virtual
+    time: a slow machine, or a patience too short, looks the same.
+    """
+
+
 class SimulationEscape(SimulationError):
     """Code in the simulation reached for the real network, or for a host while on none."""

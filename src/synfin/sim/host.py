@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from signal import SIG_DFL
 from typing import Any, Final
 
 from synfin.aio.host import Host
 from synfin.sim.errors import SimulationError
 from synfin.sim.life import Life
 from synfin.sim.loop import VirtualLoop
+from synfin.sim.signals import IGNORED, Handler, number_of
 from synfin.tcp.config import Config
 
 SURVIVAL_SECONDS: Final = 0.001  # after a crash: a cancelled task that still runs then is reported
@@ -46,7 +48,9 @@ class SimHost:
         self._started: list[asyncio.Task[Any]] = []
         self.survivors: list[str] = []
         """Tasks of former lives that did not end when they were cancelled."""
-        self.life = begin(self, 1)
+        self.afterlife: list[str] = []
+        """What cancelled code of former lives did to what outlives the host, with its place."""
+        self.life = self._begin_life()
 
     def __repr__(self) -> str:
         return f"<SimHost {self.name} {self.addresses[0]} {'up' if self.is_up() else 'down'}>"
@@ -89,6 +93,17 @@ class SimHost:
         """Call a plain function in this host's context."""
         return self.life.context.run(call, *args)
 
+    def _begin_life(self) -> Life:
+        life = self._begin(self, self._lives)
+        life.signalled = self.signal
+        life.haunts = self._haunted
+        return life
+
+    def _haunted(self, what: str) -> None:
+        if what not in self.afterlife:
+            self.afterlife.append(what)
+            self._note(f"{self.name} has crashed, and its code still {what}")
+
     def _launch(self, program: Any) -> asyncio.Task[Any]:
         context = self.life.context.copy()
         coro = program if asyncio.iscoroutine(program) else context.run(program)
@@ -103,9 +118,27 @@ class SimHost:
         """The host is gone at once: no FIN, no RST, its memory lost. Its tasks are cancelled, without any network."""
         if not self.life.alive:
             raise SimulationError(f"{self.name} is down already")
-        self._note(f"{self.name} crashes")
-        self.life.end()
+        self._end(f"{self.name} crashes", orderly=False)
+
+    def _end(self, what: str, orderly: bool) -> None:
+        self._note(what)
+        self.life.end(orderly)
         self._loop.call_later(SURVIVAL_SECONDS, self._report_survivors, self.life, context=Context())
+
+    def signal(self, what: str | int) -> None:
+        """The process gets a signal: "SIGTERM", "INT" or a number. Its handler runs at the loop's next turn.
+
+        By default a signal ends the process: its connections are reset, and it is down until restart().
+        """
+        if not self.life.alive:
+            raise SimulationError(f"{self.name} is down: only a living host gets signals")
+        number = number_of(what)
+        handler = self.life.signals.get(number, SIG_DFL)
+        if isinstance(handler, Handler):
+            self._note(f"{self.name} gets {number.name}")
+            self._loop.call_soon(handler.callback, *handler.args, context=handler.context)
+        elif handler is SIG_DFL and number not in IGNORED:
+            self._end(f"{number.name} ends {self.name}, which has no handler for it", orderly=True)
 
     def restart(self) -> None:
         """Live again: a new stack on the same addresses, and the programs that were given as functions."""
@@ -113,7 +146,7 @@ class SimHost:
             raise SimulationError(f"{self.name} is up: crash() comes before restart()")
         self._note(f"{self.name} restarts")
         self._lives += 1
-        self.life = self._begin(self, self._lives)
+        self.life = self._begin_life()
         for program in self._programs:
             self._started.append(self._launch(program))
 

@@ -17,6 +17,7 @@ from synfin.aio.host import Host
 from synfin.links.tunnel import TunnelLink
 from synfin.sim.errors import SimulationEscape
 from synfin.sim.loop import VirtualLoop
+from synfin.sim.tasks import caller
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Trace
 from synfin.wire.segment import Burst
@@ -53,6 +54,9 @@ class Life:
         self.name = name
         self.alive = True
         self.paused = False
+        self.signals: dict[int, Any] = {}  # what it does about each, by number
+        self.signalled: Callable[[int], None]  # who is to be told of those that it sends itself
+        self.haunts: Callable[[str], None]  # who is to be told of what its code does after its end
         self.tasks: set[asyncio.Task[Any]] = set()
         self._loop = loop
         self._held: list[events.Handle] = []  # callbacks that wait while it is paused
@@ -97,12 +101,19 @@ class Life:
             packets, sizes = [packet for packet, _ in held], [size for _, size in held]
             self._loop.call_soon(self.deliver, packets, sizes, context=Context())
 
-    def end(self) -> None:
-        """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told."""
+    def end(self, orderly: bool = False) -> None:
+        """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told.
+
+        orderly: before that connections are reset, as a kernel does for a process that ends.
+        """
+        if orderly:
+            self._run(self.host.engine.close)
         self.alive = False
         self._held_packets.clear()
         self.thaw()
+        self._loop.on_death()
         self._loop.cancel_handles(self._owns)
+        self._loop.threads.end(lambda context: life_of(context) is self)
         for task in sorted(self.tasks, key=hash):
             task.cancel()
         self.context.run(self.host.detach)
@@ -132,11 +143,19 @@ def current_life() -> Life | None:
     return _current.get()
 
 
+def bare_context() -> Context:
+    """A context that names the running code's life, and nothing else."""
+    context = Context()
+    context.run(_current.set, _current.get())
+    return context
+
+
 def living(what: str) -> Host:
     """The Host that the running code is on. Raises SimulationEscape on none, OSError(ENETDOWN) on one that crashed."""
     life = current_life()
     if life is None:
         raise SimulationEscape(f"{what}: this code runs on no host; run it by host.start(...)")
     if not life.alive:
+        life.haunts(f"calls {what}(){caller()}")
         raise OSError(errno.ENETDOWN, f"{life.name} has crashed")
     return life.host

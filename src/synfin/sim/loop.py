@@ -3,7 +3,7 @@
 async-solipsism would fit but is under the GPL, looptime keeps a real selector underneath and cannot tell that nothing
 will ever happen; so this is asyncio's own BaseEventLoop with turns of its own, which wait by moving the clock.
 
-Determinism: tasks and futures have sequential hashes (sets of them iterate by hash), executors run inline, and with a
+Determinism: tasks and futures have sequential hashes (sets of them iterate by hash), threads take turns, and with a
 seed the order of ready tasks is shuffled, to find races. Callbacks that are no tasks keep their order, as asyncio
 promises.
 """
@@ -11,17 +11,19 @@ promises.
 from __future__ import annotations
 
 import asyncio
-import random
 from asyncio import base_events, events
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from math import inf
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from synfin.sim.errors import Deadlock, Livelock, SimulationEscape, TimeLimit
 from synfin.sim.handles import SimHandle, SimTimer, Timers
+from synfin.sim.order import Order
 from synfin.sim.tasks import SimFuture, SimTask, describe, describe_waiting, task_of, where
+from synfin.sim.threads import Crew, ThreadEnds, Threads
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -44,14 +46,14 @@ class _Nothing:
 
 
 class VirtualLoop(base_events.BaseEventLoop):
-    """time() is virtual. shuffle: a seed, or None for asyncio's own order."""
+    """time() is virtual. order: of tasks that are ready at the same time; None: asyncio's own."""
 
     _ready: deque[Any]
     _closed: bool
     _debug: bool
     _stopping: bool
 
-    def __init__(self, shuffle: int | None = None) -> None:
+    def __init__(self, order: Order | None = None) -> None:
         super().__init__()
         self._now = START
         self.now_us = 0
@@ -64,13 +66,17 @@ class VirtualLoop(base_events.BaseEventLoop):
         """How many turns may pass in one moment."""
         self.holds: list[Callable[[events.Handle], bool]] = []
         """Asked before each callback runs: True if it was taken, to be run later by `release()`."""
+        self.order = order
+        self.journal: Callable[[events.Handle], Callable[[], None]] | None = None
+        """Told of each callback that is to run; what it returns is called when that has run."""
         self._serial = 0
         self._moment = START  # when it began
         self._turn = 0  # of this moment
         self._timers = Timers()
+        self.threads = Threads(self)
+        self._crews: dict[Any, Crew] = {}  # by executor
         self._clock_resolution = RESOLUTION
         self._selector = _Nothing()
-        self._shuffle = None if shuffle is None else random.Random(shuffle)
         self.set_task_factory(_make_task)
 
     # ---- time ----
@@ -100,6 +106,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.limit = inf
         self._turn = 0
 
+    def pulse(self) -> object:
+        """It changes as long as anything happens."""
+        return self._turn, self.now_us, self._serial
+
     def is_idle_until(self, when: float) -> bool:
         """Nothing but what comes from outside can happen before `when`."""
         return not self._ready and self._timers.first() >= when
@@ -113,16 +123,19 @@ class VirtualLoop(base_events.BaseEventLoop):
         """One turn: what arrives now, or next if nothing is ready; then what is due; then all that is ready so far."""
         ready = self._ready
         self._turn += 1
+        if self.threads.waiting:
+            self.threads.look()
         if ready or self._stopping:
-            if self._shuffle is not None:
-                self._shuffle_ready(self._shuffle)
+            if self.order is not None:
+                self.order.arrange(ready)
             if self.arrival <= self._now:
                 self.arrive()
         else:
             due = self._timers.first()
             if self.arrival <= due:
                 if self.arrival == inf:
-                    raise Deadlock(describe_waiting(self, "nothing can ever happen any more, and these tasks wait:"))
+                    waiting = describe_waiting(self, "nothing can ever happen any more, and these tasks wait:")
+                    raise Deadlock(describe(waiting, self.threads.places()) if self.threads.waiting else waiting)
                 self.move_to(self.arrival)
                 self.arrive()
             else:
@@ -134,12 +147,15 @@ class VirtualLoop(base_events.BaseEventLoop):
             handle = ready.popleft()
             if handle._cancelled or (self.holds and any(hold(handle) for hold in self.holds)):
                 continue
+            has_run = None if self.journal is None else self.journal(handle)
             try:
                 handle._context.run(handle._callback, *handle._args)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:
                 self._report(handle, error)
+            if has_run is not None:
+                has_run()
 
     def _report(self, handle: Any, error: BaseException) -> None:
         """A callback has failed."""
@@ -166,29 +182,46 @@ class VirtualLoop(base_events.BaseEventLoop):
         """With a sequential hash."""
         return SimFuture(loop=self)
 
-    def _shuffle_ready(self, chance: random.Random) -> None:
-        """Exchange the places of the tasks that are ready to run."""
-        ready = self._ready
-        places = [place for place, handle in enumerate(ready) if task_of(handle) is not None]
-        if len(places) > 1:
-            handles = [ready[place] for place in places]
-            chance.shuffle(handles)
-            for place, handle in zip(places, handles, strict=True):
-                ready[place] = handle
-
     def on_task(self, task: asyncio.Task[Any], context: Context | None) -> None:
         """A task begins; for subclasses."""
 
+    # ---- threads ----
+
+    def thread_context(self) -> Context:
+        """What a new thread sees; for subclasses."""
+        return Context()
+
+    def on_death(self) -> None:
+        """A host has crashed; for subclasses."""
+
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts) -> asyncio.Future[_T]:
-        """Inline: there are no threads in a simulation."""
+        """In a thread of the simulation, of which an executor has as many as it was made for; the default one, any."""
+        if self._closed:
+            self._check_closed()  # type: ignore[attr-defined]
         future: asyncio.Future[_T] = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            future.set_exception(error)
+        job = partial(_do, future, func, args)
+        size = getattr(executor, "_max_workers", None)
+        if size is None:
+            self.threads.start(job)
+        else:
+            crew = self._crews.get(executor)
+            if crew is None:
+                crew = self._crews[executor] = Crew(self.threads, size)
+            crew.do(job)
         return future
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
+    ) -> events.Handle:
+        """The same as call_soon, for threads of the simulation; what others do is not of its time."""
+        if not self.threads.here():
+            raise SimulationEscape("a thread that the simulation has not begun calls call_soon_threadsafe()")
+        return self.call_soon(callback, *args, context=context)
+
+    def run_forever(self) -> None:
+        """As asyncio's."""
+        self.threads.begin()
+        super().run_forever()
 
     # ---- what BaseEventLoop wants of its subclass, and what it does slowly ----
 
@@ -255,12 +288,6 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _write_to_self(self) -> None:
         pass
 
-    def call_soon_threadsafe(
-        self, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
-    ) -> events.Handle:
-        """The same as call_soon: there is only this thread."""
-        return self.call_soon(callback, *args, context=context)
-
     def _escape(self, *_: Any, **__: Any) -> Any:
         raise SimulationEscape(
             "this call would reach the real network or another process; inside a simulation only its hosts exist"
@@ -271,9 +298,24 @@ for _name in (
     "add_reader remove_reader add_writer remove_writer sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into "
     "sock_sendall sock_sendto sock_accept sock_connect sock_sendfile create_connection create_server "
     "create_datagram_endpoint create_unix_connection create_unix_server connect_accepted_socket connect_read_pipe "
-    "connect_write_pipe subprocess_shell subprocess_exec add_signal_handler"
+    "connect_write_pipe subprocess_shell subprocess_exec"
 ).split():
     setattr(VirtualLoop, _name, VirtualLoop._escape)
+
+
+def _do(future: asyncio.Future[Any], func: Callable[..., Any], args: Any) -> None:
+    """The job of a thread: its result is the future's."""
+    try:
+        result = func(*args)
+    except ThreadEnds:
+        raise
+    except BaseException as error:
+        if not future.done():
+            unfit = isinstance(error, StopIteration)  # which a future does not take
+            future.set_exception(RuntimeError(f"{error!r} in a thread") if unfit else error)
+    else:
+        if not future.done():
+            future.set_result(result)
 
 
 def _describe_handle(handle: Any) -> str:
@@ -284,5 +326,7 @@ def _describe_handle(handle: Any) -> str:
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
     assert isinstance(loop, VirtualLoop)
     task = SimTask(coro, loop=loop, **options)
+    if loop.order is not None:
+        loop.order.name(task)
     loop.on_task(task, options.get("context"))
     return task

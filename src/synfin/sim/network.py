@@ -7,27 +7,33 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
+from synfin.sim.again import compare, hand_in, is_again, next_number
 from synfin.sim.calls import SimLoop
 from synfin.sim.errors import Livelock, SimulationError
 from synfin.sim.host import SimHost
+from synfin.sim.journal import Journal
 from synfin.sim.life import Life
 from synfin.sim.link import Direction, LinkSettings
 from synfin.sim.loop import START, TURNS
 from synfin.sim.names import Names
+from synfin.sim.order import ByChance, Swap
 from synfin.sim.report import save_capture, text_of
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
 from synfin.sim.tasks import abandon
 from synfin.sim.traffic import Station, Traffic
 from synfin.sim.units import microseconds
+from synfin.sim.watchdog import watched
 from synfin.sim.world import supplied
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Event, Trace
 from synfin.wire.segment import Burst
 
 KEPT_EVENTS: Final = 20_000
+PATIENCE: Final = "60s"
 
 
 class Network:
@@ -36,8 +42,11 @@ class Network:
     shuffle: also let the seed decide the order in which ready tasks run, to find races. keep_events: how many trace
     events are kept for reports (0: none, which is faster). delay: of links that nobody has declared. time_limit:
     virtual time after which `run` raises TimeLimit. turn_limit: turns of the loop in one moment, after which it raises
-    Livelock. keep_faults: remember in `faults` what chance does to which packet.
-    only_faults: instead of chance, do just these (the same as `calm()` and `rule(only_faults)`).
+    Livelock. patience: real time that one callback may take, after which it raises Hung; None: for ever.
+    keep_faults: remember in `faults` what chance does to which packet, and in `swaps` which tasks it exchanges.
+    only_faults, only_swaps: instead of chance, do just these (the same as `calm()`, `rule(only_faults)` and
+    `swap(only_swaps)`). check: `run` runs the same command once more in another process, under another hash seed, and
+    raises Nondeterminism if anything else happens there.
     """
 
     def __init__(
@@ -49,8 +58,11 @@ class Network:
         delay: str | float = "1ms",
         time_limit: str | float = "1d",
         turn_limit: int = TURNS,
+        patience: str | float | None = PATIENCE,
         keep_faults: bool = False,
         only_faults: Faults | None = None,
+        only_swaps: Collection[Swap] | None = None,
+        check: bool = False,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"a seed is an int, not {type(seed).__name__}")
@@ -70,13 +82,23 @@ class Network:
         self._main: asyncio.Task[Any] | None = None
         self._broken: BaseException | None = None  # what a rule raised
         self._closed = False
-        self.loop = SimLoop(self._names, self._traffic, seed if shuffle else None)
+        self._patience = inf if patience is None else microseconds(patience, "patience") / 1_000_000
+        self.loop = SimLoop(self._names, self._traffic, ByChance(seed, keep_faults) if shuffle else None)
         self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
         self.loop.turns = turn_limit
         self.loop.set_exception_handler(self._on_problem)
-        if only_faults is not None:
+        self.again: tuple[list[str], int] | None = None
+        """With check, how to run it again: a command, and which of its networks that are checked this one is."""
+        self._journal: Journal | None = None
+        if check:
+            self._number = next_number()
+            self._journal = Journal(lambda: self.now)
+            self.loop.journal = self._journal.step
+            self.rule(self._journal.packet)
+        if only_faults is not None or only_swaps is not None:
             self.calm()
-            self.rule(only_faults)
+            self.rule(only_faults or {})
+            self.swap(only_swaps or ())
 
     # ---- building ----
 
@@ -142,6 +164,11 @@ class Network:
         """With keep_faults: what chance did to which packet, as `rule` takes it."""
         return self._traffic.faults
 
+    @property
+    def swaps(self) -> dict[Swap, str]:
+        """With keep_faults and shuffle: which steps of tasks were exchanged, as `swap` takes it, and their places."""
+        return {} if self.loop.order is None else self.loop.order.swaps
+
     # ---- faults ----
 
     def partition(self, a: str | Collection[str], b: str | Collection[str] | None = None) -> None:
@@ -166,8 +193,17 @@ class Network:
         self.note_fault("all partitions heal")
 
     def calm(self) -> None:
-        """No chance from now on: links lose, duplicate, corrupt and delay by jitter nothing; rules still do."""
+        """No chance from now on: links lose, duplicate, corrupt and delay nothing by it, and tasks keep their order.
+
+        What rules say, and `swap`, still happens.
+        """
         self._traffic.calm = True
+        self.swap(())
+
+    def swap(self, swaps: Collection[Swap]) -> None:
+        """Instead of chance, exchange just these steps of tasks that are ready at the same time; see `swaps`."""
+        if self.loop.order is not None:
+            self.loop.order = self.loop.order.replaced(swaps)
 
     def rule(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
         """Ask `decide` of every packet from now on: PASS (or None), DROP, DUPLICATE, CORRUPT, MARK,
@@ -212,11 +248,29 @@ class Network:
         Raises what it raises; Deadlock if nothing can happen any more; ExceptionGroup if a program on a host failed and
         nobody awaited it.
         """
+        journal = self._journal
+        if journal is None:
+            return self._run(program)
+        failure: BaseException | None = None
+        try:
+            return self._run(program)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            journal.outcome(failure)
+            if is_again():
+                hand_in(self._number, journal.lines)
+            else:
+                command, number = self.again or (None, self._number)
+                compare(journal.lines, self.seed, number, command)
+
+    def _run(self, program: Coroutine[Any, Any, Any]) -> Any:
         if self._closed:
             program.close()
             raise SimulationError("a Network runs once; make a new one")
         self._closed = True
-        with supplied(self.loop, self._names, self.seed):
+        with watched(self.loop.pulse, self._patience), supplied(self.loop, self._names, self.seed):
             try:
                 self._main = self.loop.create_task(program)
                 result = self.loop.run_until_complete(self._main)
@@ -258,6 +312,7 @@ class Network:
         for task in tasks:
             task.cancel()
         try:
+            loop.threads.end(lambda _: True)
             if tasks:
                 loop.run_until_complete(asyncio.wait(tasks, timeout=10))
             loop.run_until_complete(loop.shutdown_asyncgens())

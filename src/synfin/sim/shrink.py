@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
+from synfin.sim.order import Swap
 from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, Delay, PacketName, Verdict
 
 T = TypeVar("T")
@@ -59,8 +60,14 @@ def in_words(name: PacketName, verdict: Verdict) -> str:
     return f"{sender} -> {receiver}, connection {connection}: {what}{again}: {done}"
 
 
-def as_code(faults: Mapping[PacketName, Verdict]) -> str:
-    """Python that makes just these faults, for the beginning of a test of `network`."""
+def swap_in_words(swap: Swap, places: str) -> str:
+    """A swap of two tasks as a sentence. places: where they stood."""
+    one, step, other, its = swap
+    return f"{one} (step {step}) and {other} (step {its}) exchange places: {places}"
+
+
+def as_code(faults: Mapping[PacketName, Verdict], swaps: Collection[Swap] = ()) -> str:
+    """Python that makes just these faults and swaps, for the beginning of a test of `network`."""
     verdicts = {name: _verdict(verdict) for name, verdict in faults.items()}
     needed = sorted({code.partition("(")[0] for code in verdicts.values()})
     lines = [f"from synfin.sim import {', '.join(needed)}", ""] if needed else []
@@ -69,6 +76,10 @@ def as_code(faults: Mapping[PacketName, Verdict]) -> str:
         lines.append("network.rule(\n    {")
         lines += [f"        ({', '.join(map(json.dumps, name))}): {code}," for name, code in verdicts.items()]
         lines.append("    }\n)")
+    if swaps:
+        lines.append("network.swap(\n    [")
+        lines += [f"        ({', '.join(map(json.dumps, swap))})," for swap in swaps]
+        lines.append("    ]\n)")
     return "\n".join(lines)
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Final
 
 _ASYNCIO: Final = os.path.dirname(asyncio.__file__)
+_SYNFIN: Final = os.path.dirname(os.path.dirname(__file__))
 
 
 class SimTask(asyncio.Task):  # type: ignore[type-arg]
@@ -20,6 +22,8 @@ class SimTask(asyncio.Task):  # type: ignore[type-arg]
 
     def __init__(self, coro: Any, *, loop: Any, **options: Any) -> None:
         self._serial: int = loop.next_serial()
+        self.label = ""  # its name where the order of tasks is chance's, the same in another run
+        self.step = 0  # how often it was ready, there
         if options.get("name") is None:
             options["name"] = f"Task-{self._serial}"  # asyncio counts through all loops of a process
         super().__init__(coro, loop=loop, **options)
@@ -58,16 +62,26 @@ def describe(title: str, lines: Iterable[str]) -> str:
 
 
 def where(task: asyncio.Task[Any]) -> str:
-    """The innermost frame that a task stands in, outside of asyncio if there is one, with the outermost one's name."""
+    """The outermost frame's name of a task, and where it stands: innermost, but outside of asyncio and synfin."""
     coro: Any = task.get_coro()
     name = getattr(coro, "__qualname__", repr(coro))
     frame: FrameType | None = None
     while coro is not None:
         inner = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
-        if inner is not None and (frame is None or not inner.f_code.co_filename.startswith(_ASYNCIO)):
+        if inner is not None and (frame is None or not inner.f_code.co_filename.startswith((_ASYNCIO, _SYNFIN))):
             frame = inner
         coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
     return name if frame is None else f"{name}, at {place(frame)}"
+
+
+def caller() -> str:
+    """Where the program is that has led here, outside of asyncio and of this package: ", at ..."; "": nowhere."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "_run_once":
+        if not frame.f_code.co_filename.startswith((_ASYNCIO, _SYNFIN)):
+            return f", at {place(frame)}"
+        frame = frame.f_back
+    return ""
 
 
 def abandon(task: asyncio.Task[Any]) -> None:

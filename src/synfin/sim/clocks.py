@@ -1,0 +1,81 @@
+"""The clocks of a simulation: all tell its loop's time, also to who had imported a wall clock by name before.
+
+time-machine (MIT) replaces the wall clocks of datetime and time where C has them, so that nobody's reference escapes;
+where it is not installed, datetime.now() and its kin are the machine's. The monotonic clocks are replaced by name.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from synfin.sim.loop import START, VirtualLoop
+
+EPOCH: Final = 1_700_000_000.0  # time.time() at the beginning of every simulation
+_STANDING: Final = ("CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID", "CLOCK_PROF", "CLOCK_VIRTUAL")
+
+
+def _wall_ns(loop: VirtualLoop) -> int:
+    return round((EPOCH + loop.time() - START) * 1_000_000_000)
+
+
+@contextmanager
+def wall_clock(loop: VirtualLoop) -> Iterator[bool]:
+    """While it lasts, the wall clocks in C are the loop's; False: time-machine is not there to do it."""
+    try:
+        from time_machine import travel
+    except ImportError:
+        yield False
+        return
+    journey = travel(0, tick=False)
+    traveller: Any = journey.start()
+    traveller.time_ns = lambda: _wall_ns(loop)
+    try:
+        yield True
+    finally:
+        journey.stop()
+
+
+def changes(loop: VirtualLoop) -> Iterator[tuple[Any, str, object]]:
+    """What is replaced by name: owner, name and value. Computing takes no time: clocks of the CPU stand still."""
+
+    def wall() -> float:
+        return EPOCH + loop.time() - START
+
+    def ns(clock: Callable[[], float]) -> Callable[[], int]:
+        return lambda: round(clock() * 1_000_000_000)
+
+    clocks = {"time": wall, "monotonic": loop.time, "perf_counter": loop.time}
+    for name in ("process_time", "thread_time"):
+        clocks[name] = float
+    for name, clock in clocks.items():
+        yield time, name, clock
+        yield time, f"{name}_ns", ns(clock)
+
+    for module, name in ((threading, "_time"), (queue, "time")):  # monotonic(), taken by name
+        yield module, name, loop.time
+
+    real_gmtime, real_localtime, real_strftime, real_asctime = time.gmtime, time.localtime, time.strftime, time.asctime
+
+    def localtime(seconds: float | None = None, /) -> time.struct_time:
+        return real_localtime(wall() if seconds is None else seconds)
+
+    yield time, "localtime", localtime
+    yield time, "gmtime", lambda seconds=None, /: real_gmtime(wall() if seconds is None else seconds)
+    yield time, "ctime", lambda seconds=None, /: real_asctime(localtime(seconds))
+    yield time, "asctime", lambda at=None, /: real_asctime(localtime() if at is None else at)
+    yield time, "strftime", lambda form, at=None, /: real_strftime(form, localtime() if at is None else at)
+
+    standing = {getattr(time, name, None) for name in _STANDING}
+
+    def clock_gettime(clock: int, /) -> float:
+        if clock == time.CLOCK_REALTIME:
+            return wall()
+        return 0.0 if clock in standing else loop.time()
+
+    yield time, "clock_gettime", clock_gettime
+    yield time, "clock_gettime_ns", lambda clock, /: round(clock_gettime(clock) * 1_000_000_000)
