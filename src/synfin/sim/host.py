@@ -122,6 +122,7 @@ class SimHost:
 
     def _end(self, what: str, orderly: bool) -> None:
         self._note(what)
+        self._loop.on_death()
         self.life.end(orderly)
         self._loop.call_later(SURVIVAL_SECONDS, self._report_survivors, self.life, context=Context())
 

@@ -111,7 +111,6 @@ class Life:
         self.alive = False
         self._held_packets.clear()
         self.thaw()
-        self._loop.on_death()
         self._loop.cancel_handles(self._owns)
         self._loop.threads.end(lambda context: life_of(context) is self)
         for task in sorted(self.tasks, key=hash):
