@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from synfin.links.memory import Faults
+from synfin.links.faults import Faults
 from synfin.tcp.config import LEAST_RECEIVE_BUFFER, LEAST_SEND_BUFFER, Config
 from tests.properties.world import End, World
 

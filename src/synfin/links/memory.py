@@ -15,6 +15,8 @@ from synfin.stack.stack import Stack
 from synfin.wire.ip import marked
 from synfin.wire.segment import finish, split
 
+__all__ = ["Faults", "MemoryLink", "Tap", "User"]
+
 Tap = Callable[[int, Stack, bytes], None]
 User = Callable[[Stack, int], None]
 
