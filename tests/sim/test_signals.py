@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from typing import Any
 
 import pytest
@@ -145,3 +146,27 @@ async def test_what_asyncio_refuses_is_refused(network: Network) -> None:
         host.signal("SIGNONE")
     with pytest.raises(TypeError, match="a signal is a name or a number, not float"):
         host.signal(1.5)  # type: ignore[arg-type]
+
+
+def test_a_thread_outside_may_send_real_signals() -> None:
+    asked, answered = threading.Event(), threading.Event()
+    errors: list[BaseException] = []
+
+    def outside() -> None:
+        asked.wait()
+        try:
+            os.kill(os.getpid(), 0)
+        except BaseException as error:
+            errors.append(error)
+        answered.set()
+
+    thread = threading.Thread(target=outside)
+    thread.start()
+
+    async def main() -> None:
+        asked.set()
+        thread.join()
+
+    Network().run(main())
+    assert errors == []
+    assert answered.is_set()

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from synfin.sim.errors import SimulationEscape
 from synfin.sim.life import Life, current_life
+from synfin.sim.threads import Threads
 
 IGNORED: Final = frozenset(
     getattr(signal, name) for name in ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH") if hasattr(signal, name)
@@ -53,9 +54,10 @@ def handle(life: Life, number: int, handler: Handler | signal.Handlers) -> Handl
     return before
 
 
-def changes() -> Iterator[tuple[Any, str, object]]:
-    """What is replaced: owner, name and value."""
+def changes(threads: Threads) -> Iterator[tuple[Any, str, object]]:
+    """What is replaced: owner, name and value. Threads that are not of the simulation keep the real thing."""
     real_signal, real_getsignal, real_raise = signal.signal, signal.getsignal, signal.raise_signal
+    real_kill = os.kill
 
     def signal_(number: int, handler: Any, /) -> Any:
         life = current_life()
@@ -80,6 +82,9 @@ def changes() -> Iterator[tuple[Any, str, object]]:
             life.signalled(number)
 
     def kill(process: int, number: int, /) -> None:
+        if not threads.here():
+            real_kill(process, number)
+            return
         life = current_life()
         if life is None or process != os.getpid():
             raise SimulationEscape("os.kill() would reach another process; in a simulation there is none")

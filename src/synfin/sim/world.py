@@ -50,7 +50,7 @@ def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -
     yield from clocks.changes(loop)
     yield from thread_calls.changes(loop.threads)
     yield from escapes.changes(loop.threads)
-    yield from signals.changes()
+    yield from signals.changes(loop.threads)
     yield from _chance(urandom)
 
     def gethostbyname(host: str) -> str:
