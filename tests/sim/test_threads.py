@@ -328,3 +328,15 @@ def test_the_same_seed_lets_threads_do_the_same() -> None:
         return said
 
     assert run() == run() == run()
+
+
+def test_a_lock_that_outlives_the_simulation_is_one_like_all_others() -> None:
+    async def make() -> tuple[Any, Any]:
+        return threading.Lock(), threading.Condition()
+
+    lock, condition = Network().run(make())
+    lock.acquire()
+    threading.Timer(0.05, lock.release).start()
+    assert lock.acquire(timeout=60)
+    with condition:
+        assert not condition.wait(0.01)

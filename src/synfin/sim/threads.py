@@ -97,11 +97,12 @@ class Threads:
         self._turn_back.acquire()
         self._running: SimThread | None = None
         self._apart = False
+        self._over = False
         self._numbers = count(1)
 
     def here(self) -> bool:
         """The code that asks runs in the simulation: in the loop's thread, or in one of these."""
-        if self._apart:
+        if self._apart or self._over:
             return False
         ident = threading.get_ident()
         return ident == self._home or (self._running is not None and self._running.ident == ident)
@@ -238,6 +239,10 @@ class Threads:
         return thread.until is not None and thread.until <= self._loop.time()
 
     # ---- the end ----
+
+    def close(self) -> None:
+        """The simulation is over: a lock that was made in it, and lives on, is one like all others."""
+        self._over = True
 
     def places(self) -> list[str]:
         """Where each of them stands."""

@@ -38,6 +38,7 @@ def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
         try:
             yield
         finally:
+            loop.threads.close()
             for owner, name, value in saved:
                 if value is _ABSENT:
                     delattr(owner, name)
