@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 import threading
 import time
+import weakref
 from _thread import allocate_lock
 from collections.abc import Callable
 
@@ -111,3 +113,18 @@ def test_who_sits_in_a_debugger_is_left_alone() -> None:
         return "debugged"
 
     assert Network(patience=0.5).run(main()) == "debugged"
+
+
+def test_who_has_ended_is_held_by_nobody() -> None:
+    real_sleep = time.sleep
+
+    async def main() -> None:
+        real_sleep(0.5)  # it is looked at
+
+    network = Network()
+    loop = weakref.ref(network.loop)
+    network.run(main())
+    real_sleep(0.5)  # and no more
+    del network
+    gc.collect()
+    assert loop() is None

@@ -115,13 +115,22 @@ def _look() -> None:
     idle = 0
     while idle < _IDLE_LOOKS:
         sleep(_LOOK)
-        with _lock:
-            watches = list(_watches)
-            idle = 0 if watches else idle + 1
-            if idle == _IDLE_LOOKS:
-                _looking.clear()
-        for watch in watches:
-            watch.look()
+        idle = 0 if _look_once() else idle + 1
+        if idle == _IDLE_LOOKS:
+            with _lock:
+                if _watches:
+                    idle = 0
+                else:
+                    _looking.clear()
+
+
+def _look_once() -> bool:
+    """False: there is nothing to watch. It holds no simulation between two looks: who has ended is free to go."""
+    with _lock:
+        watches = list(_watches)
+    for watch in watches:
+        watch.look()
+    return bool(watches)
 
 
 if hasattr(os, "register_at_fork"):
