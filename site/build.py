@@ -7,6 +7,7 @@ input gives the same bytes. English stands at the root, Chinese with the same pa
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -82,6 +83,8 @@ def index_words(site: Path) -> None:
     """The search index, by Pagefind, for each language by itself."""
     command = [sys.executable, "-m", "pagefind", "--site", str(site), "--output-subdir", "pagefind", "--quiet"]
     subprocess.run(command, check=True)
+    entry = site / "pagefind" / "pagefind-entry.json"  # whose languages come in any order
+    entry.write_text(json.dumps(json.loads(entry.read_text()), sort_keys=True, ensure_ascii=False))
 
 
 def build(out: Path, work: Path, draft: bool = False) -> None:

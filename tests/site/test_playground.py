@@ -48,17 +48,6 @@ def play_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = find_program("chromium")
-    need(path, "the program chromium is not installed")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Playground:
     """The page as a reader has it, and what it complained of."""
 
@@ -133,9 +122,9 @@ class Playground:
 
 
 @pytest.fixture(scope="module")
-def loaded(chromium: Any, play_address: str) -> Iterator[Playground]:
+def loaded(browser: Any, play_address: str) -> Iterator[Playground]:
     """One page for the tests that need no new one: an interpreter takes seconds to load."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
     found = Playground(context.new_page(), play_address)
     found.load()
     yield found
@@ -150,10 +139,10 @@ def play(loaded: Playground) -> Iterator[Playground]:
 
 
 @pytest.fixture
-def fresh(chromium: Any, play_address: str, request: pytest.FixtureRequest) -> Iterator[Playground]:
+def fresh(browser: Any, play_address: str, request: pytest.FixtureRequest) -> Iterator[Playground]:
     """A page of its own, not loaded yet."""
     options = {"viewport": {"width": 1440, "height": 1000}, **getattr(request, "param", {})}
-    context = chromium.new_context(**options)
+    context = browser.new_context(**options)
     found = Playground(context.new_page(), play_address)
     yield found
     context.close()

@@ -120,16 +120,17 @@ class MemoryLink:
             user(stack, self.now)
 
     def _send(self, sender: Stack, packets: list[bytes], gso_size: int) -> None:
-        """The packets of a burst leave."""
-        if self.tap is not None:
-            for packet in packets:
-                self.tap(self.now, sender, packet)
+        """The packets of a burst leave. Each is seen by `tap` before `drop` is asked about it."""
         target = self.right if sender is self.left else self.left
-        if self.drop is None and self.faults.is_none():
+        whole = self.drop is None and self.faults.is_none()
+        if self.tap is not None or not whole:
+            for packet in packets:
+                if self.tap is not None:
+                    self.tap(self.now, sender, packet)
+                if not whole:
+                    self._send_through_faults(sender, target, packet, gso_size)
+        if whole:
             self._put(self.now + self.faults.delay_us, target, packets, gso_size)
-            return
-        for packet in packets:
-            self._send_through_faults(sender, target, packet, gso_size)
 
     def _send_through_faults(self, sender: Stack, target: Stack, packet: bytes, gso_size: int) -> None:
         faults = self.faults
