@@ -343,9 +343,14 @@ def test_a_long_run_is_stopped_and_the_next_one_works(play: Playground) -> None:
     steps = (Step(host="client", do="open", to="server"), Step(host="client", do="write", bytes=1_900_000))
     listening = tuple(Step(host="server", do=each) for each in ("listen", "accept", "read"))
     long = Scenario(hosts=(Host(name="client", settings=small), Host(name="server")), steps=(*steps, *listening))
-    play.page.evaluate("fragment => { location.hash = fragment; }", to_fragment(long))
-    stop = "() => { const stop = document.getElementById('stop'); return !stop.hidden && (stop.click(), true); }"
-    play.until(lambda: bool(play.page.evaluate(stop)))
+    # Clicked by the page as soon as it is there: nobody outside is as fast as a run may be.
+    stop = """fragment => {
+        const stop = document.getElementById("stop");
+        const watch = new MutationObserver(() => { if (!stop.hidden) { watch.disconnect(); stop.click(); } });
+        watch.observe(stop, { attributes: true });
+        location.hash = fragment;
+    }"""
+    play.page.evaluate(stop, to_fragment(long))
     play.until(lambda: "Stopped" in play.page.inner_text("#status"))
     play.open("figure-12")
     assert play.digest() == run(EXAMPLES["figure-12"]).digest()
