@@ -93,15 +93,16 @@ class BuildExt(build_ext):
 
 
 class BuildPy(build_py):
-    """A work folder may outlive a build; deleted modules must not get into a wheel."""
+    """A work folder may outlive a build; what is deleted, or compiled no more, must not get into a wheel."""
 
     def run(self) -> None:
+        compiled = set(core_modules()) if translating else set()
         for built in Path(self.build_lib).glob("synfin/**/*"):
             suffix = next((suffix for suffix in (".py", *EXTENSION_SUFFIXES) if built.name.endswith(suffix)), None)
             if suffix is None or built.name.endswith("__mypyc" + suffix):
                 continue
             source = (SOURCE / built.relative_to(self.build_lib)).with_name(built.name.removesuffix(suffix) + ".py")
-            if not source.exists():
+            if not source.exists() or (suffix != ".py" and str(source) not in compiled):
                 built.unlink()
         super().run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import synfin
-from tests.conftest import EXPECT
+from tests.conftest import EXPECT, ROOT
 
 LAZY = ["Config", "Host", "Stack"]
 
@@ -44,6 +45,23 @@ def test_compiled_says_whether_the_core_is_an_extension_module() -> None:
     assert synfin.compiled() is (Path(seq.__file__).suffix in (".so", ".pyd"))
     if EXPECT:
         assert synfin.compiled() is (EXPECT == "compiled")
+
+
+def test_no_coroutine_is_compiled() -> None:
+    """Those of mypyc's are ended by throw() with three arguments, of which Python warns from 3.12 on."""
+    assigned = [node for node in ast.parse((ROOT / "setup.py").read_text()).body if isinstance(node, ast.Assign)]
+    named = {name.id: node.value for node in assigned for name in node.targets if isinstance(name, ast.Name)}
+    folder = ROOT / "src" / "synfin"
+    compiled = [file for part in ast.literal_eval(named["CORE"]) for file in (folder / part).rglob("*.py")]
+    compiled += [folder / f"{name}.py" for name in ast.literal_eval(named["CARRIERS"])]
+    asynchronous = [
+        (file.name, node.name)
+        for file in compiled
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.AsyncFunctionDef)
+    ]
+    assert len(compiled) > 80
+    assert asynchronous == []
 
 
 def test_types_and_sources_are_in_the_package() -> None:

@@ -57,13 +57,13 @@ class Driver:
         self._users_turn = False  # tasks woken by serving have not run yet; the flush is scheduled behind them
         self._serving = False
         self._writing = False  # the link is full: wait until it is writable
-        self._puller: asyncio.Future[None] | None = None  # outgoing() waits
+        self._puller: asyncio.Future[None] | None = None  # waits.outgoing() waits
         self._asked = False  # since `_patience` was armed
         self._ask_seconds = ASK_SECONDS
         self._patience: asyncio.TimerHandle | None = None  # while output waits for outgoing()
         self._abandoned = False  # nobody asks for what goes out
         self._after_run: Callable[[], None] | None = None
-        self._until_ready: asyncio.Future[None] | None = None  # ready() waits
+        self._until_ready: asyncio.Future[None] | None = None  # waits.ready() waits
         # one object each for all transports that keep them
         self.serve_soon = self.schedule_serve
         self.flush_soon = self.schedule_flush
@@ -84,11 +84,12 @@ class Driver:
         if self._timed is not None:
             self._arm_timer()
 
-    async def ready(self) -> None:
-        """Wait until the link can be used. Raises what takes it away before that."""
+    def until_ready(self) -> asyncio.Future[None] | None:
+        """Done when the link can be used, or with what takes it away before that; None: it can be used."""
         if self._timed is not None and self._loop is not None and self._timed.is_tentative():
             self._until_ready = self._loop.create_future()
-            await self._until_ready
+            return self._until_ready
+        return None
 
     def close(self) -> None:
         """Send what is left, stop, and close the link."""
@@ -153,8 +154,10 @@ class Driver:
                 receive(packet, now, trusted)
         self._serve_and_flush()
 
-    async def outgoing(self) -> list[bytes]:
-        """The packets of the next burst, one an element; waits until there are some. OSError once closed."""
+    # One user at a time pulls what goes out, by waits.outgoing().
+
+    def begin_to_pull(self) -> None:
+        """Somebody asks for what goes out. RuntimeError where it goes another way, or another is asking."""
         if self._link is not None or self._tunnel is not None:
             raise RuntimeError("this host has a link of its own: outgoing() is for hosts without link= and send=")
         if self._puller is not None:
@@ -162,21 +165,22 @@ class Driver:
         self._asked = True
         self._ask_seconds = ASK_AGAIN_SECONDS
         self._abandoned = False
-        while self._loop is not None:
-            # Closing leaves a last batch: what tells the peers.
-            bursts = self.stack.poll(self.clock(), SEND_BYTES)
-            if bursts:
-                self._after_poll()
-                return [packet for burst in bursts for packet in split(burst)]
-            if self.closed:
-                break
-            self._after_poll()
-            self._puller = self._loop.create_future()
-            try:
-                await self._puller
-            finally:
-                self._puller = None
-        raise errors.oserror(errors.NOT_CONNECTED, "the host is closed")
+
+    def pull(self) -> list[bytes]:
+        """The packets of the next burst, one an element; none: nothing is to go out now."""
+        bursts = self.stack.poll(self.clock(), SEND_BYTES)
+        self._after_poll()
+        return [packet for burst in bursts for packet in split(burst)]
+
+    def until_output(self) -> asyncio.Future[None]:
+        """Done when pull() may have something, or the host is closed; end_wait() has to follow."""
+        assert self._loop is not None
+        self._puller = self._loop.create_future()
+        return self._puller
+
+    def end_wait(self) -> None:
+        """Nobody waits for output any more."""
+        self._puller = None
 
     def _on_readable(self) -> None:
         link = self._link

@@ -20,7 +20,6 @@ from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
-from synfin.tcp.states import CLOSED
 
 
 class Engine:
@@ -145,27 +144,6 @@ class Engine:
             user = connection.user
             if not connection.closer.reader_gone and not (isinstance(user, User) and user.is_closing()):
                 self.abort(connection, self.closed_error())
-
-    async def deliver_rest(self, grace: float) -> None:
-        """Until no connection whose user is gone has anything left to send or to be acknowledged; `grace` seconds."""
-        done: asyncio.Future[None] = self.loop.create_future()
-        left = self.stack.connections()
-
-        def check() -> None:
-            """After every packet, so those that have delivered all are not looked at again, but once at the end."""
-            while left and (left[-1].state == CLOSED or left[-1].sender.idle()):
-                left.pop()
-            if not left and not done.done():
-                left.extend(connection for connection in self.stack.connections() if not connection.sender.idle())
-                if not left:
-                    done.set_result(None)
-
-        self.driver.after_each_run(check)
-        self.driver.schedule_flush()
-        try:
-            await asyncio.wait([done], timeout=grace)
-        finally:
-            self.driver.after_each_run(None)
 
     def close(self) -> None:
         """End at once: every connection is reset, the link is closed."""

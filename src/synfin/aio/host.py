@@ -17,7 +17,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from synfin.aio import connecting, datagram, foreign_loops, listening
+from synfin.aio import connecting, datagram, foreign_loops, listening, waits
 from synfin.aio.control import ControlSocket, control_path
 from synfin.aio.engine import Engine
 from synfin.aio.foreign_loops import loop_of_streams
@@ -109,7 +109,7 @@ class Host:
     async def __aenter__(self) -> Host:
         self.open()
         try:
-            await self._engine.driver.ready()
+            await waits.ready(self._engine.driver)
         except BaseException:
             self.close()
             raise
@@ -163,7 +163,7 @@ class Host:
         try:
             self._engine.close_doors()
             self._engine.abort_held()
-            await self._engine.deliver_rest(grace)
+            await waits.deliver_rest(self._engine, grace)
         finally:
             self.close()
             self._closing.set_result(None)
@@ -235,7 +235,7 @@ class Host:
         if not self._engine.driver.closed:
             self._engine.check_open()
             self._engine.check_thread()
-        return await self._engine.driver.outgoing()
+        return await waits.outgoing(self._engine.driver)
 
     def _on_link_lost(self, error: OSError) -> None:
         """The device is gone: so is this host."""
