@@ -16,9 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from synfin.sim import clocks, escapes, signals, thread_calls
+from synfin.sim.clocks import changes as clock_changes
+from synfin.sim.clocks import wall_clock
+from synfin.sim.escapes import changes as escape_changes
 from synfin.sim.loop import VirtualLoop
 from synfin.sim.names import Names
+from synfin.sim.signals import changes as signal_changes
+from synfin.sim.thread_calls import changes as thread_changes
 
 _ABSENT: Final = object()
 
@@ -29,7 +33,7 @@ def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
     loop.threads.begin()
     state = random.getstate()
     random.seed(f"random {seed}")
-    with clocks.wall_clock(loop):
+    with wall_clock(loop):
         saved: list[tuple[Any, str, object]] = []
         for owner, name, value in _changes(loop, names, random.Random(f"world {seed}").randbytes):
             if hasattr(owner, name):  # which of them there are depends on Python's version
@@ -48,10 +52,10 @@ def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
 
 
 def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -> Iterator[tuple[Any, str, object]]:
-    yield from clocks.changes(loop)
-    yield from thread_calls.changes(loop.threads)
-    yield from escapes.changes(loop.threads)
-    yield from signals.changes(loop.threads)
+    yield from clock_changes(loop)
+    yield from thread_changes(loop.threads)
+    yield from escape_changes(loop.threads)
+    yield from signal_changes(loop.threads)
     yield from _chance(urandom)
 
     def gethostbyname(host: str) -> str:
