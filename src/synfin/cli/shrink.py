@@ -104,7 +104,10 @@ class Shrinker:
         report = yield
         if report.failed and call.excinfo is not None:
             self._failure = call.excinfo.type.__qualname__
-            if call.excinfo.errisinstance(AssertionError):
+            statement = getattr(call.excinfo.value, "statement", "")
+            if statement:  # of a Violation
+                self._failure += f" of {statement}"
+            elif call.excinfo.errisinstance(AssertionError):
                 self._failure += f" at line {call.excinfo.traceback[-1].lineno + 1}"
         return report
 

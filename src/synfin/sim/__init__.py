@@ -12,9 +12,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from synfin.sim.errors import Deadlock, Hung, Livelock, Nondeterminism, SimulationError, SimulationEscape, TimeLimit
+    from synfin.sim.errors import (
+        Deadlock,
+        Hung,
+        Livelock,
+        Nondeterminism,
+        SimulationError,
+        SimulationEscape,
+        TimeLimit,
+        Violation,
+    )
     from synfin.sim.host import SimHost
     from synfin.sim.network import Network
+    from synfin.sim.points import point
     from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, PASS, RECORD, Change, Delay, Rule, SimPacket
 
 __all__ = [
@@ -37,13 +47,16 @@ __all__ = [
     "SimulationError",
     "SimulationEscape",
     "TimeLimit",
+    "Violation",
+    "point",
 ]
 
 _HOMES = {
     "Network": "synfin.sim.network",
     "SimHost": "synfin.sim.host",
     **dict.fromkeys(("Deadlock", "Hung", "Livelock", "Nondeterminism", "TimeLimit"), "synfin.sim.errors"),
-    **dict.fromkeys(("SimulationError", "SimulationEscape"), "synfin.sim.errors"),
+    **dict.fromkeys(("SimulationError", "SimulationEscape", "Violation"), "synfin.sim.errors"),
+    "point": "synfin.sim.points",
 }
 
 # Hidden from type checkers, to whom a module with __getattr__ would seem to have every name.

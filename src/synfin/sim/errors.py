@@ -15,6 +15,17 @@ class TimeLimit(SimulationError):
     """The simulation has lasted longer than its time_limit; the message names each task and where it waits."""
 
 
+class Violation(SimulationError, AssertionError):
+    """A statement about all times does not hold: see Network.always and Network.eventually.
+
+    statement: its name; place: the step of the program after which it was so; time: virtual seconds.
+    """
+
+    statement = ""
+    place = ""
+    time = 0.0
+
+
 class Livelock(SimulationError):
     """The program waits busily: the loop turns and turns, and no time passes; the message names who keeps it busy."""
 

@@ -69,6 +69,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.order = order
         self.journal: Callable[[events.Handle], Callable[[], None]] | None = None
         """Told of each callback that is to run; what it returns is called when that has run."""
+        self.witness: Callable[[events.Handle | None], Callable[[], None]] | None = None
+        """The same, and of arrivals too (None); what that returns may raise, which ends the run."""
         self._serial = 0
         self._moment = START  # when it began
         self._turn = 0  # of this moment
@@ -105,6 +107,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         """What is left to do is done without a limit of time, and in a moment of its own."""
         self.limit = inf
         self._turn = 0
+        self.witness = None
 
     def pulse(self) -> object:
         """It changes as long as anything happens."""
@@ -112,10 +115,20 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def is_idle_until(self, when: float) -> bool:
         """Nothing but what comes from outside can happen before `when`."""
-        return not self._ready and self._timers.first() >= when
+        return not self._ready and self._timers.first() >= when and self.witness is None
 
     def arrive(self) -> None:
         """Deliver the packets that are due; for subclasses."""
+
+    def _arrive(self) -> None:
+        """Packets are due, under the eyes of a witness."""
+        witness = self.witness
+        if witness is None:
+            self.arrive()
+        else:
+            has_run = witness(None)
+            self.arrive()
+            has_run()
 
     # ---- turns ----
 
@@ -129,7 +142,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             if self.order is not None:
                 self.order.arrange(ready)
             if self.arrival <= self._now:
-                self.arrive()
+                self._arrive()
         else:
             due = self._timers.first()
             if self.arrival <= due:
@@ -137,7 +150,7 @@ class VirtualLoop(base_events.BaseEventLoop):
                     waiting = describe_waiting(self, "nothing can ever happen any more, and these tasks wait:")
                     raise Deadlock(describe(waiting, self.threads.places()) if self.threads.waiting else waiting)
                 self.move_to(self.arrival)
-                self.arrive()
+                self._arrive()
             else:
                 self.move_to(due)
         ready.extend(self._timers.take(self._now + RESOLUTION))
@@ -148,6 +161,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             if handle._cancelled or (self.holds and any(hold(handle) for hold in self.holds)):
                 continue
             has_run = None if self.journal is None else self.journal(handle)
+            judge = None if self.witness is None else self.witness(handle)
             try:
                 handle._context.run(handle._callback, *handle._args)
             except (SystemExit, KeyboardInterrupt):
@@ -156,6 +170,8 @@ class VirtualLoop(base_events.BaseEventLoop):
                 self._report(handle, error)
             if has_run is not None:
                 has_run()
+            if judge is not None:
+                judge()
 
     def _report(self, handle: Any, error: BaseException) -> None:
         """A callback has failed."""

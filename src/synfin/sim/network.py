@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synfin.sim.again import compare, hand_in, is_again, next_number
+from synfin.sim.barriers import Barriers
 from synfin.sim.calls import SimLoop
 from synfin.sim.errors import Livelock, SimulationError
 from synfin.sim.host import SimHost
@@ -21,8 +22,10 @@ from synfin.sim.link import Direction, LinkSettings
 from synfin.sim.loop import START, TURNS
 from synfin.sim.names import Names
 from synfin.sim.order import ByChance, Swap
+from synfin.sim.points import noticed
 from synfin.sim.report import save_capture, text_of
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
+from synfin.sim.statements import Check, Promise, Statement, Statements
 from synfin.sim.tasks import abandon
 from synfin.sim.traffic import Station, Traffic
 from synfin.sim.units import microseconds
@@ -87,6 +90,8 @@ class Network:
         self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
         self.loop.turns = turn_limit
         self.loop.set_exception_handler(self._on_problem)
+        self._statements = Statements(self.loop)
+        self._barriers = Barriers(self.hosts, self.loop.create_future)
         self.again: tuple[list[str], int] | None = None
         """With check, how to run it again: a command, and which of its networks that are checked this one is."""
         self._journal: Journal | None = None
@@ -240,6 +245,40 @@ class Network:
         """Let this much virtual time pass: "3s", or seconds."""
         await asyncio.sleep(microseconds(time) / 1_000_000)
 
+    # ---- statements about all times ----
+
+    def always(self, check: Check) -> Statement:
+        """After each event from now on, `check()` must hold: raise no AssertionError, and return None or what is true.
+
+        An event is a callback of the loop or an arrival of packets. The first that breaks it ends the run by Violation,
+        which names the statement, the step of the program and the virtual time. Returns the statement, to end() it.
+        """
+        return self._statements.always(check)
+
+    def eventually(self, within: str | float, check: Check) -> Promise:
+        """`check()` must hold once within so much virtual time; else Violation.
+
+        It can be awaited. A program that ends before does not end the run: hosts go on until it is decided.
+        """
+        return self._statements.eventually(microseconds(within, "within"), check)
+
+    async def reached(self, point: str, *, host: str | None = None, hold: bool = False) -> SimHost | None:
+        """Wait until a program passes `sim.point(point)`, on `host` or on any; the host, or None if it is on none.
+
+        hold: the host pauses there, until its resume(): nothing of it runs and nothing leaves it any more, but the
+        step that the task is in, up to its next await.
+        """
+        if not point:
+            raise ValueError("a point has a name")
+        if host is not None:
+            self._known(host)
+        return await self._barriers.reached(point, host, hold)
+
+    @property
+    def points(self) -> dict[str, int]:
+        """How often each `sim.point` was passed."""
+        return self._barriers.passed
+
     # ---- running ----
 
     def run(self, program: Coroutine[Any, Any, Any]) -> Any:
@@ -270,10 +309,12 @@ class Network:
             program.close()
             raise SimulationError("a Network runs once; make a new one")
         self._closed = True
-        with watched(self.loop.pulse, self._patience), supplied(self.loop, self._names, self.seed):
+        world = supplied(self.loop, self._names, self.seed)
+        with watched(self.loop.pulse, self._patience), world, noticed(self._barriers.on_point):
             try:
                 self._main = self.loop.create_task(program)
                 result = self.loop.run_until_complete(self._main)
+                self.loop.run_until_complete(self._statements.settle())
             except BaseException as error:
                 if self._broken is not None:
                     raise self._broken from None
