@@ -13,7 +13,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -30,6 +31,19 @@ MARKER: Final = (
 OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "turn_limit", "patience", "keep_events", "check"})
 PROPERTY: Final = "synfin_seeds"  # of a report: how many seeds its test has
 
+
+@dataclass(frozen=True)
+class Given:
+    """A seed, and settings that go before the marker's options: what a campaign runs a test with."""
+
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    keep_journal: bool = False
+
+
+given: pytest.StashKey[Given] = pytest.StashKey()
+"""Of the config, set by a campaign before tests are collected, and before each is run: the marker's seeds do not count,
+and whoever runs the tests tells of failures."""
 only_faults: pytest.StashKey[Faults] = pytest.StashKey()
 """Of the config, set by `synfin shrink`: every network does just these faults."""
 only_swaps: pytest.StashKey[Collection[Swap]] = pytest.StashKey()
@@ -59,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("synfin")
-    if marker is None or "synfin_seed" not in metafunc.fixturenames:
+    if marker is None or "synfin_seed" not in metafunc.fixturenames or given in metafunc.config.stash:
         return
     seeds = _seeds(marker)
     forced = metafunc.config.getoption("--synfin-seed")
@@ -88,7 +102,9 @@ def _seeds(marker: pytest.Mark) -> list[int]:
 
 @pytest.fixture
 def synfin_seed(request: pytest.FixtureRequest) -> int:
-    """The seed of the test: of --synfin-seed, of the marker's seeds, or its seed, or 0."""
+    """The seed of the test: a campaign's, or of --synfin-seed, of the marker's seeds, or its seed, or 0."""
+    if given in request.config.stash:
+        return request.config.stash[given].seed
     if hasattr(request, "param"):
         return int(request.param)
     forced = request.config.getoption("--synfin-seed")
@@ -104,6 +120,9 @@ def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Networ
     marker = request.node.get_closest_marker("synfin")
     chosen = {} if marker is None else {name: marker.kwargs[name] for name in OPTIONS & marker.kwargs.keys()}
     stash = request.config.stash
+    if given in stash:
+        its = stash[given]
+        chosen = {**chosen, **its.settings, "check": False, "keep_journal": its.keep_journal}
     made = Network(
         synfin_seed,
         keep_faults=stash.get(keep_faults, False),
@@ -152,7 +171,8 @@ def pytest_runtest_makereport(
     seeds = _seeds(marker) if marker is not None else []
     if len(seeds) > 1 and item.config.getoption("--synfin-seed") is None:
         report.user_properties.append((PROPERTY, len(seeds)))
-    if report.failed and only_faults not in item.config.stash and keep_faults not in item.config.stash:
+    stash = item.config.stash
+    if report.failed and only_faults not in stash and keep_faults not in stash and given not in stash:
         report.sections.append(("synfin", _failure(item, made)))
     return report
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from synfin.sim import Network
 from synfin.sim.journal import first_difference
 
 PROGRAM = """
@@ -99,3 +101,38 @@ def test_what_ends_earlier_differs_there() -> None:
         "  here:  2 a: c\n  again: (it had ended)\n  before: 1 a: b -> c"
     )
     assert first_difference(["1 a"], ["1 a"]) == ""
+
+
+def story(seed: int) -> Network:
+    """One connection over a bad link; what it sends depends on the seed alone."""
+    network = Network(seed, keep_journal=True)
+    server, client = network.host("server"), network.host("client")
+    network.link("server", "client", delay="10ms", jitter="2ms", loss=0.1)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readline())
+        writer.close()
+
+    async def serve() -> None:
+        await (await asyncio.start_server(answer, port=7)).serve_forever()
+
+    async def ask() -> None:
+        reader, writer = await asyncio.open_connection("server", 7)
+        writer.write(b"line\n")
+        await reader.readline()
+        writer.close()
+
+    async def main() -> None:
+        server.start(serve)
+        await network.after("1s")
+        await client.start(ask())
+
+    network.run(main())
+    return network
+
+
+def test_runs_of_one_seed_have_one_digest_and_one_journal_and_other_seeds_have_others() -> None:
+    one, again, other = story(1), story(1), story(2)
+    assert one.digest == again.digest != other.digest
+    assert one.journal == again.journal != other.journal
+    assert one.journal[-1].endswith("the run ends")

@@ -48,8 +48,8 @@ class Network:
     Livelock. patience: real time that one callback may take, after which it raises Hung; None: for ever.
     keep_faults: remember in `faults` what chance does to which packet, and in `swaps` which tasks it exchanges.
     only_faults, only_swaps: instead of chance, do just these (the same as `calm()`, `rule(only_faults)` and
-    `swap(only_swaps)`). check: `run` runs the same command once more in another process, under another hash seed, and
-    raises Nondeterminism if anything else happens there.
+    `swap(only_swaps)`). keep_journal: remember in `journal` each step of the run. check: `run` runs the same command
+    once more in another process, under another hash seed, and raises Nondeterminism if anything else happens there.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Network:
         keep_faults: bool = False,
         only_faults: Faults | None = None,
         only_swaps: Collection[Swap] | None = None,
+        keep_journal: bool = False,
         check: bool = False,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
@@ -95,8 +96,10 @@ class Network:
         self.again: tuple[list[str], int] | None = None
         """With check, how to run it again: a command, and which of its networks that are checked this one is."""
         self._journal: Journal | None = None
+        self._check = check
         if check:
             self._number = next_number()
+        if check or keep_journal:
             self._journal = Journal(lambda: self.now)
             self.loop.journal = self._journal.step
             self.rule(self._journal.packet)
@@ -163,6 +166,16 @@ class Network:
     def packets(self) -> int:
         """How many packets were sent."""
         return self._traffic.packets
+
+    @property
+    def digest(self) -> int:
+        """Of all packets' headers and when they were sent: two runs of which it differs did not do the same."""
+        return self._traffic.digest
+
+    @property
+    def journal(self) -> list[str]:
+        """With keep_journal or check: what happened so far, in lines that are the same for runs that are."""
+        return [] if self._journal is None else self._journal.lines
 
     @property
     def faults(self) -> dict[PacketName, Verdict]:
@@ -298,9 +311,9 @@ class Network:
             raise
         finally:
             journal.outcome(failure)
-            if is_again():
+            if self._check and is_again():
                 hand_in(self._number, journal.lines)
-            else:
+            elif self._check:
                 command, number = self.again or (None, self._number)
                 compare(journal.lines, self.seed, number, command)
 

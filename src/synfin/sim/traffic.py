@@ -9,6 +9,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 from typing import Final, Protocol
+from zlib import crc32
 
 from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, MARKED, PASSED, Direction, LinkSettings, corrupted
 from synfin.sim.loop import START, VirtualLoop
@@ -55,6 +56,8 @@ class Traffic:
         self, settings: LinkSettings, seed: int, rules: Rulebook, keep_faults: bool, whole: bool = False
     ) -> None:
         self.packets = 0
+        self.digest = 0
+        """Of all headers sent and when: two runs of which it differs did not do the same."""
         self.faults: dict[PacketName, Verdict] = {}
         self.calm = False
         """No chance: links lose, duplicate, corrupt and delay by jitter nothing; rules still do."""
@@ -97,6 +100,7 @@ class Traffic:
         watched = self._rules or self._keep_faults
         for burst in bursts:
             head = burst.head
+            self.digest = crc32(head, (self.digest + now) & 0xFFFFFFFF)
             address = head[16:20] if head[0] < 0x60 else head[24:40]
             receiver, direction = sender.routes.get(address) or self._route(sender, address)
             if direction is None:
