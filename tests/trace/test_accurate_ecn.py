@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from synfin.stack.destinations import ECN_AGE_US, ECN_FAILURES
 from synfin.tcp.accurate_ecn import CONTINUOUS
 from synfin.tcp.config import COOKIES_ALWAYS
 from synfin.wire.ip import CE, ECT_0, ECT_1, NOT_ECT
@@ -128,6 +129,43 @@ def test_two_syns_ask_and_the_third_does_not_but_then_ect_may_be_set(stage: Stag
     host.emits(ACK | CWR, ack=1, accecn=(0, 1))
     host.writes(100)
     host.emits(DATA | ace(5), 100, ecn=ECT_0)
+
+
+def refused(scene: Scene) -> None:
+    """A connection whose host is reached only by a SYN that does not ask, as it goes after three seconds."""
+    host = scene.host
+    host.connects()
+    host.emits(ASKS, seq=0)
+    scene.tick(SECOND)
+    host.emits(ASKS, seq=0)
+    scene.tick(2 * SECOND)
+    host.emits(SYN, seq=0)
+    answered(scene)
+
+
+def answered(scene: Scene) -> None:
+    """The SYN is, without ECN; and the connection ends."""
+    host = scene.host
+    scene.peer.sends(SYN | ACK, seq=0, mss=MSS)
+    host.emits(ACK, ack=1)
+    host.aborts()
+    host.emits(RST | ACK)
+    scene.peer.seq = scene.peer.heard = 0
+
+
+def test_a_host_that_answers_no_syn_that_asks_is_not_asked_again_for_an_hour(stage: Stage) -> None:
+    # RFC 9768 3.1.4.1: remembered, but only what is no chance, and tried again now and then
+    scene = stage(plain(ecn="accurate"))
+    for _ in range(ECN_FAILURES):
+        refused(scene)
+    scene.host.connects()
+    scene.host.emits(SYN, seq=0)
+    answered(scene)
+    scene.tick(ECN_AGE_US)
+    refused(scene)
+    scene.host.connects()
+    scene.host.emits(SYN, seq=0)
+    answered(scene)
 
 
 def test_the_second_syn_ack_has_no_option_and_the_third_no_ecn_and_then_ect_is_not_set(stage: Stage) -> None:

@@ -258,21 +258,73 @@ def test_a_syn_ack_goes_again_after_1_2_4_8_16_s_and_the_entry_is_gone_at_63_s(s
     host.emits(RST, seq=1)
 
 
-def test_a_duplicate_syn_is_answered_but_neither_restarts_the_timer_nor_counts_as_a_retry(stage: Stage) -> None:
+def test_an_early_duplicate_syn_is_answered_but_neither_restarts_the_timer_nor_counts_as_a_retry(stage: Stage) -> None:
     scene = stage()
     host, peer = scene.host, scene.peer
     host.listens()
     peer.sends(SYN, seq=0, mss=1460)
     host.emits(SYN | ACK, seq=0, ack=1)
     for _ in range(10):
-        scene.tick(90 * MS)
+        scene.tick(49 * MS)
         peer.sends(SYN, seq=0, mss=1460)
         host.emits(SYN | ACK, seq=0, ack=1, mss=1460)
-    scene.tick(100 * MS - 1)
+    scene.tick(510 * MS - 1)
     host.is_silent()
     scene.tick(1)
     host.emits(SYN | ACK, seq=0, ack=1)
     host.has(half_open=1)
+
+
+def test_a_syn_that_comes_again_shortly_before_the_timer_gets_one_syn_ack_and_not_two(stage: Stage) -> None:
+    # RFC 6298 5.6: the answer takes the place of what the timer would send
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    scene.tick(SECOND - 1)
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    scene.tick(SECOND - 1)
+    host.is_silent()
+    scene.tick(1)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    host.counted(RetransSegs=2, TCPTimeouts=1)
+
+
+def test_what_acknowledges_a_syn_ack_that_went_again_for_a_syn_measures_no_round_trip(stage: Stage) -> None:
+    # Karn's, and RFC 6298 5.7: the first timeout is 3 s
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    scene.tick(SECOND - 1)
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    scene.tick(RTT)
+    peer.sends(ACK, seq=1, ack=1)
+    host.accepts()
+    assert (host.status().srtt_us, host.status().rto_us) == (0, 3 * SECOND)
+
+
+def test_syns_that_come_again_and_again_do_not_keep_a_half_open_entry_for_ever(stage: Stage) -> None:
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    waited = 0
+    while scene.stack.counters.AttemptFails == 0 and waited < 200 * SECOND:
+        scene.tick(400 * MS)
+        waited += 400 * MS
+        while scene.next_packet() is not None:
+            pass
+        if scene.stack.census()["half_open"]:
+            peer.sends(SYN, seq=0, mss=1460)
+            host.emits(SYN | ACK, seq=0, ack=1)
+    assert 63 * SECOND <= waited <= 97 * SECOND
+    host.has_forgotten_all()
 
 
 def test_another_syn_of_the_same_tuple_gets_an_ack_so_that_its_sender_resets_the_old_entry(stage: Stage) -> None:

@@ -33,7 +33,7 @@ from synfin.tcp import errors, time_wait
 from synfin.tcp.connection import Connection
 from synfin.tcp.environment import Environment
 from synfin.tcp.listener import Listener
-from synfin.tcp.path_probe import FOUND
+from synfin.tcp.path_probe import ASKED, ECN_ANSWERED, ECN_UNANSWERED, FOUND
 from synfin.tcp.pressure import FULL
 from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
@@ -223,16 +223,21 @@ class Connections:
             self._destinations.measured(host, sender.rto.srtt, sender.rto.rttvar, now)
 
     def share_path(self, connection: Connection, now: i64) -> None:
-        """Whether large packets vanish on the way to a host, its connections learn from each other."""
+        """Which packets vanish on the way to a host, its connections learn of each other: large, or asking for ECN."""
         host = key_src(connection.key)
         losses = connection.sender.losses
-        if losses.path_news == FOUND:
+        news = losses.path_news
+        if news & FOUND:
             low, high = connection.path_range()
             self._destinations.found(host, low, high, now)
-        else:
+        elif news & ASKED:
             known = self._destinations.known(host, now)
             if known is not None:
                 connection.on_path_shared(known[0], known[1], now)
+        if news & ECN_UNANSWERED and not self._env.config.no_metrics_save:
+            self._destinations.ecn_unanswered(host, now)
+        elif news & ECN_ANSWERED:
+            self._destinations.ecn_answered(host)
         losses.path_news = 0
 
     # ---- users ----
@@ -259,7 +264,7 @@ class Connections:
         key = make_key(there, here, port, local_port)
         connection = Connection(env, key, env.isn(key, now), self._destinations.to(there, now), now)
         self.by_key[key] = connection
-        connection.open(now, self._destinations.patience(there, now))
+        connection.open(now, self._destinations.patience(there, now), self._destinations.takes_ecn(there, now))
         return connection
 
     def _is_free(self, here: bytes, there: bytes, port: int, candidate: int) -> bool:

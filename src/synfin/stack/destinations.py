@@ -3,7 +3,8 @@
 How large a packet may be holds for ten minutes, as in Linux: a path may change for the better, and nobody says so.
 Connections made later try the link's size again, and so do those that exist, if they may probe. How long the round trip
 is holds for an hour (Linux: TCP_METRICS_TIMEOUT). ssthresh and cwnd are not kept, as is Linux's default
-(tcp_no_ssthresh_metrics_save): they tell of a queue as it was.
+(tcp_no_ssthresh_metrics_save): they tell of a queue as it was. That SYNs which ask for ECN vanish is remembered for an
+hour too (RFC 9768 3.1.4.1): each would cost a second, or three.
 
 A host is known by its address alone, and what its connections teach is told to others with that address only.
 """
@@ -25,6 +26,8 @@ MIN_PATH_MTU_IPV4: Final = 552  # Linux: min_pmtu
 MIN_PATH_MTU_IPV6: Final = 1280  # RFC 8200 5
 
 ROUND_TRIP_AGE_US: Final = 3_600_000_000
+ECN_AGE_US: Final = 3_600_000_000
+ECN_FAILURES: Final = 3  # connections in a row whose SYNs went unanswered as long as they asked: it is no chance
 WAIT_MOST_US: Final = 3_000_000  # RFC 6298 5.7: as long as without any knowledge; a peer's fancies cost no more
 
 
@@ -38,6 +41,8 @@ class Destination:
         self.srtt: i64 = 0  # 0: unknown
         self.rttvar: i64 = 0
         self.round_trip_at: i64 = 0
+        self.ecn_failures: i64 = 0  # in a row, and no more than count
+        self.ecn_failed_at: i64 = 0
 
 
 class Destinations:
@@ -64,7 +69,7 @@ class Destinations:
 
     def _forget(self, remote: bytes, found: Destination) -> None:
         """Part of it is not known any more; is there another?"""
-        if found.low == 0 and found.srtt == 0:
+        if found.low == 0 and found.srtt == 0 and found.ecn_failures == 0:
             del self._known[remote]
 
     # ---- the largest packet ----
@@ -140,3 +145,29 @@ class Destinations:
             return 0
         patience = found.srtt + 4 * found.rttvar
         return patience if patience < WAIT_MOST_US else WAIT_MOST_US
+
+    # ---- whether a SYN may ask for ECN ----
+
+    def ecn_unanswered(self, remote: bytes, now: i64) -> None:
+        """A SYN to `remote` that did not ask was answered, and none of those before it that did."""
+        entry = self._learn(remote)
+        if entry.ecn_failures < ECN_FAILURES:
+            entry.ecn_failures += 1
+        entry.ecn_failed_at = now
+
+    def ecn_answered(self, remote: bytes) -> None:
+        """One that asked was answered, whatever the answer: nothing on the way minds."""
+        found = self._known.get(remote)
+        if found is not None and found.ecn_failures:
+            found.ecn_failures = 0
+            self._forget(remote, found)
+
+    def takes_ecn(self, remote: bytes, now: i64) -> bool:
+        """A SYN to `remote` may ask. Where it may not, one in an hour does, to see whether that still holds."""
+        found = self._known.get(remote)
+        if found is None or found.ecn_failures < ECN_FAILURES:
+            return True
+        if now - found.ecn_failed_at < ECN_AGE_US:
+            return False
+        found.ecn_failed_at = now
+        return True

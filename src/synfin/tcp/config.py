@@ -153,7 +153,8 @@ class Config:
     """RFC 6298 2.5 wants at least 60 s; Linux uses 120 s."""
     no_metrics_save: bool = False
     """Do not tell new connections how long the round trip to a host was (Linux: tcp_no_metrics_save). By default the
-    first timeouts, of SYN and text, are no shorter than former connections to the same address would have needed."""
+    first timeouts, of SYN and text, are no shorter than former connections to the same address would have needed; nor
+    is ECN asked for where several SYNs in a row that did so went unanswered."""
     ack_delay_us: int = 40_000
     """Longest time an ACK waits for company (RFC 9293 3.8.6.3 allows 500 ms)."""
     syn_retries: int = 6

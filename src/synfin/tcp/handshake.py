@@ -11,7 +11,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp.ecn import CLASSIC, MODE, NO_ECT, syn_ack_flags, syn_flags, tries
+from synfin.tcp.ecn import CLASSIC, MODE, NO_ECT, OFF, syn_ack_flags, syn_flags, tries
+from synfin.tcp.path_probe import ECN_ANSWERED, ECN_UNANSWERED
 from synfin.tcp.syn_options import Negotiated, Offer, agree
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add
@@ -100,6 +101,10 @@ class Handshake:
         if self._without_ecn() and agreed.ecn & MODE == CLASSIC:
             agreed.ecn |= NO_ECT
         return agreed
+
+    def ecn_news(self, agreed: i64) -> i64:
+        """What is to be remembered of the host (RFC 9768 3.1.4.1), by the mode that its answer agreed on."""
+        return ECN_UNANSWERED if agreed == OFF and self._without_ecn() else ECN_ANSWERED
 
     def _without_ecn(self) -> bool:
         """A SYN that asks for ECN and is lost goes again without."""

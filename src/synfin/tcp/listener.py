@@ -322,13 +322,22 @@ class Listener(Timed):
         return connection
 
     def _on_another_syn(self, seg: Segment, entry: HalfOpen, now: i64) -> None:
-        """The same SYN: its SYN,ACK again. Another: an ACK, so that its sender resets this entry (RFC 9293 fig. 9)."""
+        """The same SYN: its SYN,ACK again. Another: an ACK, so that its sender resets this entry (RFC 9293 fig. 9).
+
+        Where a SYN,ACK was lost the peer's timer and ours end within a moment of each other, and one answer is enough:
+        a SYN in the second half of our wait gets what our timer would send, and the wait begins anew (RFC 6298 5.6),
+        as in Linux. But not for ever: after twice the wait since the first SYN,ACK it goes on, whatever comes.
+        """
         env = self._env
         if seg.seq == entry.irs and not seg.flags & ACK:
             env.counters.RetransSegs += 1
             self._note(now, seg.key, "retransmission: SYN,ACK for a SYN that came again")
             if entry.agreed.ecn and not self._keeps_ecn(seg, entry, now):
                 return
+            patience = self._patience(entry)
+            if entry.deadline - now <= patience // 2 and now < entry.sent_at + 2 * patience:
+                entry.answered = True
+                self._wait(seg.key, entry, now)
             self._send_syn_ack(seg.key, entry, 0, now)
             return
         if env.answers.challenge_half_open(seg.key, now):
@@ -399,11 +408,12 @@ class Listener(Timed):
         self._remove(key)
         if entry.retry >= TRIES_ACCURATE and agreed.ecn & MODE == ACCURATE:
             agreed.ecn |= NO_ECT  # RFC 9768 3.1.5: a SYN,ACK without ECN went out
-        rtt = now - entry.sent_at if entry.retry == 0 else 0
+        again = entry.retry > 0 or entry.answered
+        rtt = 0 if again else now - entry.sent_at
         if rtt == 0 and agreed.timestamps and seg.has_ts:
             # Which SYN,ACK this answers, only its timestamp tells (RFC 7323 4.1); without it the timer stays at 3 s.
             rtt = rtt_us(echo_tick(seg.ts_ecr, env.ts_offset(key), now), now)
-        return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, entry.retry > 0, mtu, now)
+        return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, again, mtu, now)
 
     def _on_accept_queue_full(self, seg: Segment, now: i64) -> bool:
         """A third segment finds no room. True: it was answered by RST, as the settings want."""
@@ -450,9 +460,13 @@ class Listener(Timed):
 
     def _wait(self, key: bytes, entry: HalfOpen, now: i64) -> None:
         """File an entry whose SYN,ACK goes out now."""
-        config = self._env.config
-        entry.deadline = now + min(config.rto_initial_us << entry.retry, config.rto_max_us)
+        entry.deadline = now + self._patience(entry)
         self._syns.file(key, entry)
+
+    def _patience(self, entry: HalfOpen) -> i64:
+        """How long the ACK of its SYN,ACK may take (RFC 6298 5.5)."""
+        config = self._env.config
+        return min(config.rto_initial_us << entry.retry, config.rto_max_us)
 
     def _offer(self, key: bytes, mtu: i64) -> Offer:
         config = self._env.config

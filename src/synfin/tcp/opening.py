@@ -11,7 +11,7 @@ from mypy_extensions import i64
 from synfin.tcp import errors, report
 from synfin.tcp import handshake as judged
 from synfin.tcp.accurate_ecn import AccurateEcho, AccurateMarks
-from synfin.tcp.ecn import ACCURATE, MODE, NO_ECT, Echo, Marks, offered
+from synfin.tcp.ecn import ACCURATE, MODE, NO_ECT, OFF, Echo, Marks, offered
 from synfin.tcp.handshake import Handshake, judge_syn_rcvd, judge_syn_sent
 from synfin.tcp.states import (
     ESTABLISHED,
@@ -30,13 +30,14 @@ from synfin.wire.seq import unwrap
 class Opening(UserOptions):
     """A connection before it is synchronized."""
 
-    def open(self, now: i64, patience: i64 = 0) -> None:
+    def open(self, now: i64, patience: i64 = 0, ecn: bool = True) -> None:
         """Active OPEN (RFC 9293 3.10.1): a SYN goes out at the next poll.
 
         patience: the least first timeout, of the SYN and of text, by what is known of that host; 0: nothing is.
+        ecn: the SYN may ask for what Config.ecn says.
         """
         config = self.env.config
-        proposal = offer(self.key, self.mtu, config, offered(config.ecn))
+        proposal = offer(self.key, self.mtu, config, offered(config.ecn) if ecn else OFF)
         self.sender.rto.wait_at_least(patience)
         self.handshake = Handshake(proposal, self.sender.rto.rto, now)
         self.handshake.patience = patience
@@ -70,6 +71,8 @@ class Opening(UserOptions):
         self.sender.establish(self._mss(self.mtu), agreed.sack, window, 0, 1, rtt, syn_lost, now)
         if opening_by is not None:
             self.sender.rto.wait_at_least(opening_by.patience)
+            if opening_by.offer.ecn:
+                self.sender.losses.path_news |= opening_by.ecn_news(agreed.ecn)
         self._begin_path(now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
             self.keepalive.heard(now)

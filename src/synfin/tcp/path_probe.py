@@ -36,6 +36,8 @@ TIMEOUT_REST: Final = 5  # RFC 4821 7.6.3: a probe whose loss cost a timeout mak
 # LossRecovery.path_news: what those who know of all connections to a host are to be told or asked
 ASKED: Final = 1  # what have others found?
 FOUND: Final = 2  # this size passes, and larger ones did not
+ECN_ANSWERED: Final = 4  # a SYN that asks for ECN has been
+ECN_UNANSWERED: Final = 8  # none of those that asked, but the one that did not
 
 # what on_ack() says, in one mask with what sender and loss_recovery say
 PATH_RAISED: Final = 1 << 16  # a probe has arrived: larger segments from now on

@@ -19,6 +19,7 @@ _SCALE: Final = 0x0F  # shift counts end at 14 (RFC 7323 2.3)
 _TIMESTAMPS: Final = 0x10
 _SACK: Final = 0x20
 _SCALING: Final = 0x40
+_ANSWERED: Final = 0x80
 
 
 class HalfOpen:
@@ -26,7 +27,7 @@ class HalfOpen:
 
     def __init__(
         self, deadline: int, sent_at: int, irs: int, iss: int, ts_recent: int, agreed: Negotiated,
-        retry: int = 0,
+        retry: int = 0, answered: bool = False,
     ) -> None:  # fmt: skip
         self.deadline = deadline  # when the SYN,ACK goes again, µs
         self.sent_at = sent_at  # when it first went
@@ -35,6 +36,7 @@ class HalfOpen:
         self.ts_recent = ts_recent
         self.agreed = agreed
         self.retry = retry  # how often the SYN,ACK has gone again by the timer
+        self.answered = answered  # ... and for a SYN that came again, instead
 
     def pack(self) -> bytes:
         """The entry as the queue keeps it."""
@@ -43,6 +45,7 @@ class HalfOpen:
             (_TIMESTAMPS if agreed.timestamps else 0)
             | (_SACK if agreed.sack else 0)
             | (_SCALING if agreed.scaling else 0)
+            | (_ANSWERED if self.answered else 0)
         )
         return _RECORD.pack(
             self.deadline,
@@ -70,7 +73,7 @@ def unpack(record: bytes) -> HalfOpen:
         bits & _SACK != 0,
         ecn,
     )
-    return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, retry)
+    return HalfOpen(deadline, sent_at, irs, iss, ts_recent, agreed, retry, bits & _ANSWERED != 0)
 
 
 def deadline_of(record: bytes) -> int:

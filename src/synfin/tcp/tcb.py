@@ -154,7 +154,7 @@ class Tcb(Turn):
         elif base < path.low:
             path.low = base
         self.sender.follow(path)
-        self.sender.losses.path_news = ASKED
+        self.sender.losses.path_news |= ASKED
 
     def _doubt_path(self, size: i64, now: i64) -> None:
         """Segments of `size` vanish: smaller ones are tried, or what other connections have found (RFC 4821 7.7)."""
@@ -163,7 +163,7 @@ class Tcb(Turn):
             return
         path.doubt(size, base_mss(self.key, self.stamps.enabled))
         self.sender.follow(path)
-        self.sender.losses.path_news = ASKED
+        self.sender.losses.path_news |= ASKED
         self._note(now, "large segments vanish: a black hole is suspected", "4821 7.7")
 
     def on_path_shared(self, low: i64, high: i64, now: i64) -> None:
@@ -188,7 +188,7 @@ class Tcb(Turn):
         """What the sender has found out is true for all connections to the same host."""
         if result & (PATH_HOLE | PATH_RAISED | PATH_TOO_BIG):
             self.mtu = self.path_range()[0]
-            self.sender.losses.path_news = FOUND
+            self.sender.losses.path_news |= FOUND
 
     # ---- memory ----
 

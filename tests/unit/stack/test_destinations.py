@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synfin.stack.destinations import LIMIT, ROUND_TRIP_AGE_US, WAIT_MOST_US, Destinations
+from synfin.stack.destinations import ECN_AGE_US, ECN_FAILURES, LIMIT, ROUND_TRIP_AGE_US, WAIT_MOST_US, Destinations
 from synfin.tcp.counters import Counters
 from synfin.tcp.path_probe import AGE_US
 
@@ -125,3 +125,46 @@ def test_who_makes_room_is_counted_and_is_who_taught_nothing_for_the_longest_tim
     assert len(known) == LIMIT and counters.DestinationsDropped == 1
     assert known.patience(bytes(4), LIMIT) > 0
     assert known.patience(bytes((0, 0, 0, 1)), LIMIT) == 0
+
+
+# ---- whether a SYN may ask for ECN ----
+
+
+def test_a_syn_asks_no_more_where_it_went_unanswered_several_times_in_a_row() -> None:
+    # RFC 9768 3.1.4.1: not before it is clear that it is no chance
+    hosts = destinations()
+    for time in range(ECN_FAILURES):
+        assert hosts.takes_ecn(b"abcd", time)
+        hosts.ecn_unanswered(b"abcd", time)
+    assert not hosts.takes_ecn(b"abcd", ECN_FAILURES)
+    assert hosts.takes_ecn(b"efgh", ECN_FAILURES)
+
+
+def test_one_answer_is_enough_to_forget_that_others_were_missing() -> None:
+    hosts = destinations()
+    for time in range(ECN_FAILURES - 1):
+        hosts.ecn_unanswered(b"abcd", time)
+    hosts.ecn_answered(b"abcd")
+    assert len(hosts) == 0
+    hosts.ecn_unanswered(b"abcd", 9)
+    assert hosts.takes_ecn(b"abcd", 9)
+
+
+def test_one_connection_an_hour_tries_whether_a_syn_that_asks_is_answered_now() -> None:
+    hosts = destinations()
+    for _ in range(ECN_FAILURES + 1):
+        hosts.ecn_unanswered(b"abcd", 5)
+    assert not hosts.takes_ecn(b"abcd", 5 + ECN_AGE_US - 1)
+    assert hosts.takes_ecn(b"abcd", 5 + ECN_AGE_US)
+    assert not hosts.takes_ecn(b"abcd", 5 + ECN_AGE_US)
+    hosts.ecn_answered(b"abcd")
+    assert hosts.takes_ecn(b"abcd", 5 + ECN_AGE_US)
+
+
+def test_hosts_that_answer_no_syn_that_asks_are_bounded_as_all_others() -> None:
+    counters = Counters()
+    hosts = Destinations(1500, counters)
+    for number in range(LIMIT + 1):
+        hosts.ecn_unanswered(number.to_bytes(4, "big"), number)
+    assert len(hosts) == LIMIT
+    assert counters.DestinationsDropped == 1
