@@ -26,9 +26,11 @@ from typing import Any, Final
 
 from synfin._install import how_to_add
 from synfin.links.link import check_mtu
+from synfin.links.refusal import why_refused
 
-_CLONE_NEWUSER: Final = 0x10000000
-_CLONE_NEWNET: Final = 0x40000000
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWNET: Final = 0x40000000
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
@@ -49,30 +51,24 @@ def enter_private_network() -> None:
     if threads > 1:
         raise RuntimeError(f"enter_private_network() needs a process of one thread, not {threads}: call it earlier")
     try:
-        _unshare(_CLONE_NEWNET)
+        unshare(CLONE_NEWNET)
     except PermissionError:
         _enter_as_ordinary_user()
-    _loopback_up()
+    loopback_up()
 
 
 def _enter_as_ordinary_user() -> None:
     user, group = os.geteuid(), os.getegid()
     try:
-        _unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        unshare(CLONE_NEWUSER | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text("deny")  # user_namespaces(7): before gid_map
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
     except OSError as error:
-        who, instead = ("any user", "allow it") if user == 0 else ("an ordinary user", "run as root, or allow it")
-        raise OSError(
-            error.errno,
-            f"this system does not let {who} have a network namespace ({error.strerror}): {instead} "
-            "(sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 "
-            "kernel.apparmor_restrict_unprivileged_userns=0; in a container: --security-opt seccomp=unconfined)",
-        ) from error
+        raise OSError(error.errno, why_refused(error.errno or 0)) from error
 
 
-def _unshare(flags: int) -> None:
+def unshare(flags: int) -> None:
     """unshare(2); os.unshare is there from Python 3.12 on only."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(ctypes.c_int(flags)) != 0:
@@ -80,7 +76,8 @@ def _unshare(flags: int) -> None:
         raise OSError(number, f"unshare: {os.strerror(number)}")
 
 
-def _loopback_up() -> None:
+def loopback_up() -> None:
+    """This process's loopback interface works from now on."""
     from fcntl import ioctl
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
