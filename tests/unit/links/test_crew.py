@@ -157,6 +157,8 @@ def tell(word):
 def work(member):
 {textwrap.indent(textwrap.dedent(body), "    ")}
 
+for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # as under nohup, where a crew ignores them likewise
+    signal.signal(ignored, signal.SIG_DFL)
 links = [TunLink.from_fd(os.open("/dev/null", os.O_RDWR)) for _ in range(3)]
 tell(f"status {{Crew(links).run(work)}}")
 """
