@@ -18,16 +18,32 @@ from synfin._version import __version__
 if TYPE_CHECKING:
     from synfin.aio.host import Host
     from synfin.aio.loop import loop_factory
+    from synfin.stack.admission import ACCEPT, DROP, REFUSE, unreachable
     from synfin.stack.stack import Stack
     from synfin.tcp.config import Config
 
-__all__ = ["Config", "Host", "Stack", "__version__", "compiled", "loop_factory"]
+__all__ = [
+    "ACCEPT",
+    "DROP",
+    "REFUSE",
+    "Config",
+    "Host",
+    "Stack",
+    "__version__",
+    "compiled",
+    "loop_factory",
+    "unreachable",
+]
 
 _HOMES = {
+    "ACCEPT": "synfin.stack.admission",
     "Config": "synfin.tcp.config",
+    "DROP": "synfin.stack.admission",
     "Host": "synfin.aio.host",
     "loop_factory": "synfin.aio.loop",
+    "REFUSE": "synfin.stack.admission",
     "Stack": "synfin.stack.stack",
+    "unreachable": "synfin.stack.admission",
 }
 
 

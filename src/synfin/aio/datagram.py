@@ -7,17 +7,16 @@ import socket
 from asyncio import transports
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from synfin.aio.engine import Engine
 from synfin.aio.names import Wanted, Where, pair, resolve
 from synfin.aio.socket_face import DatagramFace, socket_name
 from synfin.aio.users import User
-from synfin.stack.addresses import check_port, packed
+from synfin.stack.addresses import MAPPED, check_port, packed
+from synfin.stack.admission import unreachable
 from synfin.stack.datagrams import DatagramPort
 from synfin.tcp import errors
-
-_MAPPED: Final = bytes(10) + b"\xff\xff"  # an IPv4 address as IPv6's sockets write it (RFC 4291 2.5.5.2)
 
 
 def _target(addr: Any) -> tuple[bytes, int]:
@@ -25,7 +24,7 @@ def _target(addr: Any) -> tuple[bytes, int]:
     host, port = pair(addr, "an address")
     check_port(port, 1)
     address = packed(str(host))
-    return (address[len(_MAPPED) :] if address.startswith(_MAPPED) else address), port
+    return (address[len(MAPPED) :] if address.startswith(MAPPED) else address), port
 
 
 class DatagramTransport(transports._FlowControlMixin, asyncio.Transport, asyncio.DatagramTransport, User):
@@ -107,6 +106,19 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.Transport, asyncio
             return
         self._engine.driver.schedule_flush()
 
+    def unreachable(self, code: int) -> None:
+        """Tell a flow's sender, by the ICMP error that is errno `code` to him, that his datagrams arrive nowhere.
+
+        Raises ValueError for an errno that ICMP has no words for, RuntimeError for an endpoint that is no flow.
+        """
+        unreachable(code)
+        if not self._port.flow:
+            raise RuntimeError(f"{self!r} is no flow: nobody is to be told")
+        if not self._closing:
+            stack = self._engine.stack
+            stack.unreachable(code, self._port.quote(), self._engine.clock())
+            self._engine.driver.schedule_flush()
+
     def close(self) -> None:
         """Give the port back; connection_lost(None) at the next turn. What was sent is on its way."""
         self.abort()
@@ -124,10 +136,10 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.Transport, asyncio
         self._face.close()
         self._protocol = None  # type: ignore[assignment]  # as asyncio's: which may hold this transport
 
-    def begin(self, begun: asyncio.Future[None]) -> None:
+    def begin(self, begun: asyncio.Future[None] | None = None) -> None:
         """connection_made. Who waits for it runs before anything else is told."""
         self._context.run(self._call, self._protocol.connection_made, self)
-        if not begun.done():
+        if begun is not None and not begun.done():
             begun.set_result(None)
         self._loop.call_soon(self._start_reading)
 
@@ -159,7 +171,7 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.Transport, asyncio
         elif port.received:
             data, address, number = port.received.popleft()
             if len(address) < len(port.address):
-                address = _MAPPED + address
+                address = MAPPED + address
             self._context.run(self._call, self._protocol.datagram_received, data, socket_name(address, number))
         self._face.refresh()
         return bool(port.errors or port.received) and not self._closing

@@ -35,6 +35,7 @@ class Engine:
         self.stack = stack
         self.driver = Driver(stack, link, verify_checksums, self.serve, on_lost)
         self.clock = self.driver.clock
+        self.serve_flows: Callable[[DatagramPort], None] | None = None  # takes each UDP flow that begins
         self._doors: dict[Listener, Door] = {}
         self._ports: dict[DatagramPort, User] = {}
 
@@ -89,6 +90,11 @@ class Engine:
             user = ready.user
             if isinstance(user, User) and user.serve(events):
                 more.append(ready)
+        while (begun := stack.datagrams_begun()) is not None:
+            if self.serve_flows is not None:
+                self.serve_flows(begun)
+            else:
+                stack.close_datagrams(begun)
         while (port := stack.datagrams_ready()) is not None:
             if isinstance(port.user, User) and port.user.serve(0):
                 more.append(port)

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from synfin.aio import connecting, datagram, foreign_loops, listening, waits
+from synfin.aio.admitting import Doorkeeper, OnDatagram, OnSyn
 from synfin.aio.control import ControlSocket, control_path
+from synfin.aio.echo import Echo, serve_echo
 from synfin.aio.engine import Engine
+from synfin.aio.flows import FlowServer
 from synfin.aio.foreign_loops import loop_of_streams
 from synfin.aio.names import Wanted
 from synfin.aio.server import ProtocolFactory, Server
@@ -53,6 +56,8 @@ class Host:
 
     In the last two what comes in goes to `receive()`. verify_checksums=False trusts whoever gives the packets.
     entropy: n -> n random bytes. isn: see synfin.tcp.isn. trace: see synfin.tcp.trace.
+    any_destination: hear what is sent to any address that another host could have, as a gateway does.
+    on_syn: asked about each connection before its handshake: see `decide_syns`.
     control: a name (or a path) for a socket through which this user, and nobody else, can ask for the connections
     (`synfin ss`).
 
@@ -72,6 +77,8 @@ class Host:
         entropy: Callable[[int], bytes] = os.urandom,
         isn: IsnFunction | None = None,
         control: str | Path | None = None,
+        any_destination: bool = False,
+        on_syn: OnSyn | None = None,
     ) -> None:
         if link is not None and not (
             isinstance(link, TunnelLink) or (hasattr(link, "mtu") and hasattr(link, "receive"))
@@ -93,13 +100,17 @@ class Host:
         plain = [interface.ip for interface in interfaces]
         carried: object = link
         team = carried if isinstance(carried, Team) else None
-        self.stack: Stack = Stack(plain, config, entropy=entropy, name=name, isn=isn, trace=trace, team=team)
+        self.stack: Stack = Stack(
+            plain, config, entropy=entropy, name=name, isn=isn, trace=trace, team=team, any_destination=any_destination
+        )
         carrier = link if send is None else TunnelLink(send, config.mtu)
         self._engine = Engine(self.stack, carrier, verify_checksums, self._on_link_lost)
         self._driver = self._engine.driver
         self._closing: asyncio.Future[None] | None = None
         self._control_path = control_path(control) if isinstance(control, str) else control
         self._control: ControlSocket | None = None
+        self._doorkeeper: Doorkeeper | None = None
+        self.decide_syns(on_syn)
 
     def __repr__(self) -> str:
         return repr(self._engine)
@@ -174,6 +185,7 @@ class Host:
         if self._engine.driver.closed:
             return
         self._close_control()
+        self.decide_syns(None)
         self._engine.close()
 
     def detach(self) -> None:
@@ -185,6 +197,7 @@ class Host:
             return
         self._close_control()
         self.set_trace(None)
+        self.decide_syns(None)
         self._engine.stop()
 
     def _close_control(self) -> None:
@@ -356,8 +369,9 @@ class Host:
     ) -> Server:
         """As loop.create_server; host None: every address of this host, "0.0.0.0" and "::" every one of a family.
 
-        port 0: a free one, the same on all addresses where it is free on them. reuse_address and reuse_port have no
-        effect. Raises OSError (EADDRINUSE, EADDRNOTAVAIL), ValueError or TypeError for bad arguments.
+        port 0: a free one, the same on all addresses where it is free on them; "*": each that has no server of its own.
+        reuse_address and reuse_port have no effect. Raises OSError (EADDRINUSE, EADDRNOTAVAIL), ValueError or TypeError
+        for bad arguments.
         """
         self._engine.check_open()
         terms = server_terms(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
@@ -394,6 +408,41 @@ class Host:
         wanted = Wanted(socket.SOCK_DGRAM, family, proto, flags)
         pairs = await datagram.places(self._engine, local_addr, remote_addr, wanted)
         return await datagram.create_datagram_endpoint(self._engine, protocol_factory, pairs)
+
+    # ---- any destination ----
+
+    def decide_syns(self, on_syn: OnSyn | None) -> None:
+        """Have `on_syn(source, destination)` asked about each connection that a listener would take; None: no more.
+
+        Both are (address, port). It answers ACCEPT, REFUSE, DROP or unreachable(errno), all in `synfin`, at once or as
+        an awaitable: then the SYN is held until that is done, and cancels it when its sender has given up or too many
+        are held. Called as packets come in: it must not block, nor call this host. Raises TypeError.
+        """
+        if on_syn is not None:
+            _check_factory(on_syn, "on_syn")
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
+        self._doorkeeper = None if on_syn is None else Doorkeeper(self._engine, on_syn)
+
+    def create_datagram_server(
+        self, protocol_factory: Callable[[], asyncio.DatagramProtocol], on_datagram: OnDatagram | None = None
+    ) -> FlowServer:
+        """A protocol and a transport for each pair of a sender and whom he sends to, where no endpoint hears him.
+
+        `sockname` is where he sent to, `peername` who he is. on_datagram(source, destination) answers at once, what an
+        on_syn may; by default each is welcome. close() the transports that are idle: Config.datagram_flow_limit is
+        how many there may be. Raises TypeError.
+        """
+        self._engine.check_open()
+        _check_factory(protocol_factory)
+        if on_datagram is not None:
+            _check_factory(on_datagram, "on_datagram")
+        return FlowServer(self._engine, protocol_factory, on_datagram)
+
+    def serve_echo(self, on_echo: Callable[[Echo], object]) -> None:
+        """Give each ping for an address that is not this host's own to `on_echo`, which answers it if it can."""
+        _check_factory(on_echo, "on_echo")
+        serve_echo(self._engine, on_echo)
 
     # ---- streams ----
 

@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Callable, Iterable
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 
 from synfin.aio import given
 from synfin.aio.engine import Engine
@@ -18,14 +18,23 @@ from synfin.aio.tls import TlsTerms
 from synfin.stack.addresses import check_backlog
 from synfin.tcp.listener import Listener
 
+EVERY_PORT: Final = "*"
+_EVERY: Final = -1  # the same, as a number
+
 
 async def places(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[Where]:
-    """Where create_server is to listen, each place once. Raises as Host.create_server."""
+    """Where create_server is to listen, each place once. port "*": each that has no listener of its own.
+
+    Raises as Host.create_server.
+    """
     if host is None and port is None:
         raise ValueError("Neither host/port nor sock were specified")
     if host is None or isinstance(host, str) or not isinstance(host, Iterable):
         host = [host]
-    found = await resolve(engine, list(host), port, wanted)
+    every = port == EVERY_PORT
+    found = await resolve(engine, list(host), 0 if every else port, wanted)
+    if every:
+        found = [Where(address, _EVERY) for address, _ in found]
     if not found:
         raise OSError(f"could not bind on any address out of {host!r}")
     return found
@@ -89,6 +98,8 @@ def _listen_on(engine: Engine, found: list[Where], backlog: int) -> list[Listene
 
 def _listen(engine: Engine, where: Where, chosen: int, backlog: int) -> Listener:
     """Hold one place. Where any port will do, the one that was `chosen` for the first place, if it is free."""
+    if where.port == _EVERY:
+        return engine.stack.listen_everywhere(where.address, backlog)
     if where.port == 0 and chosen:
         try:
             return engine.stack.listen(chosen, where.address, backlog)

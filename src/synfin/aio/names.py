@@ -112,7 +112,9 @@ def _is_address(host: Any, family: int) -> bool:
 
 
 def _wildcards(engine: Engine) -> list[bytes]:
-    """The unspecified address of each family that the stack has, IPv4 first."""
+    """The unspecified address of each family that the stack has or hears, IPv4 first."""
+    if engine.stack.reach.any_destination:
+        return [bytes(4), bytes(16)]
     return [bytes(length) for length in sorted({len(address) for address in engine.stack.addresses})]
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
 from mypy_extensions import i64
 
 from synfin.tcp import errors
 
 Address = str | bytes | IPv4Address | IPv6Address
+
+MAPPED: Final = bytes(10) + b"\xff\xff"  # an IPv4 address as IPv6's sockets write it (RFC 4291 2.5.5.2)
 
 
 def packed(address: Address) -> bytes:
@@ -60,24 +63,34 @@ def own_addresses(addresses: Iterable[Address], mtu: int) -> set[bytes]:
     return own
 
 
-def check_own(own: set[bytes], address: bytes) -> None:
-    """Raise OSError(EADDRNOTAVAIL) for an address that is not one of the stack's."""
-    if address not in own:
-        raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"{ip_address(address)} is not an address of this stack")
+class Reach:
+    """Which addresses a stack hears and may speak from: its own, and with `any_destination` each that is elsewhere."""
+
+    def __init__(self, own: set[bytes], any_destination: bool) -> None:
+        self.own: set[bytes] = own
+        self.any_destination: bool = any_destination
+
+    def hears(self, address: bytes) -> bool:
+        """What comes for this address is for this stack."""
+        return address in self.own or (self.any_destination and is_elsewhere(address))
+
+    def check(self, address: bytes) -> None:
+        """Raise OSError(EADDRNOTAVAIL) for an address that the stack does not hear."""
+        if not self.hears(address):
+            raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"{ip_address(address)} is not an address of this stack")
+
+    def check_or_any(self, address: bytes) -> None:
+        """The same, where the unspecified address stands for each one of its family; there must be one."""
+        if not is_any(address):
+            self.check(address)
+        elif not self.any_destination and all(len(one) != len(address) for one in self.own):
+            family = "IPv4" if len(address) == 4 else "IPv6"
+            raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"this stack has no {family} address")
 
 
 def is_any(address: bytes) -> bool:
     """0.0.0.0 or ::, the unspecified address, which stands for each one of its family."""
     return address == bytes(len(address))
-
-
-def check_own_or_any(own: set[bytes], address: bytes) -> None:
-    """The same, where the unspecified address stands for each one of its family; there must be one."""
-    if not is_any(address):
-        check_own(own, address)
-    elif all(len(one) != len(address) for one in own):
-        family = "IPv4" if len(address) == 4 else "IPv6"
-        raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, f"this stack has no {family} address")
 
 
 def overlapping(own: set[bytes], local: bytes) -> list[bytes]:
@@ -120,6 +133,17 @@ def is_group(address: bytes) -> bool:
     if len(address) == 16:
         return address[0] == 0xFF or address == bytes(16)
     return address[0] == 0 or address[0] >= 224
+
+
+def is_elsewhere(address: bytes) -> bool:
+    """It may be that of another host, out on the network.
+
+    No loopback (RFC 1122 3.2.1.3 (g)), nor an IPv4 address in IPv6's clothes, which is never on the wire (RFC 4291
+    2.5.5.2): whoever dials what was asked for would find either of them at home.
+    """
+    if is_group(address) or is_loopback(address):
+        return False
+    return len(address) == 4 or address[:12] != MAPPED
 
 
 def endpoint(address: bytes, port: i64) -> bytes:

@@ -14,16 +14,10 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.stack.addresses import (
-    check_families,
-    check_own,
-    check_own_or_any,
-    endpoint,
-    is_group,
-    overlapping,
-    source_for,
-)
+from synfin.stack.addresses import Reach, check_families, endpoint, is_group, overlapping, source_for
+from synfin.stack.admission import ACCEPT, REFUSE, Admission, error_of, is_first
 from synfin.stack.destinations import Destinations
+from synfin.stack.icmp_errors import IcmpErrors
 from synfin.stack.memory import Memory
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.team import Team
@@ -39,33 +33,42 @@ from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key, reverse_key
-from synfin.wire.segment import Segment
-from synfin.wire.tcp_header import ACK
+from synfin.wire.segment import Segment, build
+from synfin.wire.tcp_header import ACK, RST
 
+ANY_PORT: Final = 0  # what no port is: under it stands who listens on each that has no listener of its own
+VERDICTS: Final = ("SYN accepted", "SYN refused, as asked", "SYN dropped, as asked", "SYN held: nobody knows yet")
+UNREACHABLE: Final = "SYN answered by ICMP, as asked"
 ENOUGH: Final = 4  # ACKs of something new after which a smoothed round trip is worth telling
 
 
 class Connections:
-    """All of one stack's TCP, whose addresses are `own`.
+    """All of one stack's TCP, which hears what is within `reach`. admission: what becomes of a SYN for a listener.
 
     by_key: every connection but those in TIME-WAIT, by the key of what it receives, in order of opening.
     """
 
     def __init__(
         self,
-        own: set[bytes],
+        reach: Reach,
         env: Environment,
         ports: EphemeralPorts,
         destinations: Destinations,
         timers: TimerQueue,
         memory: Memory,
+        admission: Admission,
+        icmp: IcmpErrors,
         team: Team | None = None,
     ) -> None:
         self.by_key: dict[bytes, Connection] = {}
         self.accepting: deque[Listener] = deque()  # have something to accept
         self.time_wait: TimeWaitTable = TimeWaitTable(env.counters, env.config.time_wait_limit)
         self._listeners: dict[bytes, Listener] = {}  # by endpoint
-        self._own = own
+        self._listens_everywhere: i64 = 0  # listeners on any port
+        self._reach: Reach = reach
+        self._own: set[bytes] = reach.own
+        self._admission: Admission = admission
+        self._icmp: IcmpErrors = icmp
         self._env: Environment = env
         self._ports: EphemeralPorts = ports
         self._destinations: Destinations = destinations
@@ -77,7 +80,9 @@ class Connections:
 
     def strangers(self, keys: bytes, size: int, now: int) -> list[int]:
         """Of the keys of one local address and port, `size` bytes each, side by side: the places of those that belong
-        to nothing, and of whose path nothing is known."""
+        to nothing, and of whose path nothing is known. None where each SYN is asked about on its own."""
+        if self._admission.ask is not None:
+            return []
         listener = self._listener(key_dst(keys[:size]), key_dst_port(keys[:size]))
         learned = len(self._destinations)
         places: list[int] = []
@@ -98,7 +103,7 @@ class Connections:
         env = self._env
         key = seg.key
         local = key_dst(key)
-        if local not in self._own:
+        if not self._reach.hears(local):
             env.counters.InAddrErrors += 1
             return None
         src = key_src(key)
@@ -124,6 +129,8 @@ class Connections:
         if len(self.by_key) >= env.config.connection_limit or env.pressure.level == FULL:
             env.counters.ListenDrops += 1
             return None
+        if self._admission.ask is not None and not self._is_admitted(seg, listener, now):
+            return None
         connection = listener.on_segment(seg, self._destinations.to(src, now), now, iss_above)
         self._timers.note(listener)
         if connection is None:
@@ -138,7 +145,54 @@ class Connections:
             self.accepting.append(listener)
         return connection
 
+    # ---- admission ----
+
+    def _is_admitted(self, seg: Segment, listener: Listener, now: i64) -> bool:
+        """It goes on to its listener. False: it was answered, is held, or gets silence."""
+        if seg.flags & RST:
+            self._admission.take_back(seg)
+        if not is_first(seg) or listener.holds(seg.key):
+            return True
+        verdict = self._admission.judge(seg, now)
+        self._timers.note(self._admission)
+        if verdict == ACCEPT:
+            return True
+        self._turn_away(seg, verdict, now)
+        return False
+
+    def _turn_away(self, seg: Segment, verdict: i64, now: i64) -> None:
+        """Answer a SYN that reaches no listener, if it is to be answered."""
+        tracer = self._env.tracer
+        code = error_of(verdict)
+        if verdict == REFUSE:
+            self._env.output.reset_for(seg)
+        elif code:
+            self._icmp.unreachable(code, build(seg), now)
+        if tracer is not None:
+            tracer.note(now, seg.key, VERDICTS[verdict] if verdict < len(VERDICTS) else UNREACHABLE, "9293 3.10.7.2")
+
+    def settle(self, key: bytes, verdict: int, now: i64) -> bool:
+        """What is to be answered to the SYN that is held under `key`. False: none is, any more."""
+        seg = self._admission.settle(key)
+        if seg is None:
+            return False
+        if verdict != ACCEPT:
+            self._turn_away(seg, verdict, now)
+        elif key not in self.by_key:
+            self.on_stray(seg, now)
+        self._admission.admitted()
+        return True
+
+    # ---- listeners ----
+
     def _listener(self, local: bytes, port: i64) -> Listener | None:
+        """Who hears what comes to `local` and `port`; those on any port hear what nobody else does."""
+        listener = self._listener_on(local, port)
+        if listener is None and self._listens_everywhere:
+            listener = self._listener_on(local, ANY_PORT)
+        return listener
+
+    def _listener_on(self, local: bytes, port: i64) -> Listener | None:
         """Of those that hear what comes to `local`: the one on this address, on its whole family, on all addresses."""
         listeners = self._listeners
         listener = listeners.get(endpoint(local, port))
@@ -248,7 +302,7 @@ class Connections:
         if is_group(there):
             raise ValueError(f"{ip_address(there)} names no single host (RFC 9293 3.9.2.3)")
         here = source_for(self._own, there) if local is None else local
-        check_own(self._own, here)
+        self._reach.check(here)
         check_families(here, there)
         if len(self.by_key) >= env.config.connection_limit:
             raise errors.oserror(errors.NO_BUFFERS, f"Config.connection_limit is {env.config.connection_limit}")
@@ -272,7 +326,7 @@ class Connections:
 
         In a team it has to be a connection of this member's: so no member asks another which ports are taken.
         """
-        if self._listener(here, candidate) is not None or (candidate == port and here == there):
+        if self._listener_on(here, candidate) is not None or (candidate == port and here == there):
             return False
         key = make_key(there, here, port, candidate)
         if key in self.by_key or key in self.time_wait:
@@ -282,7 +336,7 @@ class Connections:
     def listen(self, local: bytes, port: int, backlog: int) -> Listener:
         """Passive OPEN; see Stack.listen. local b"": any address, 0.0.0.0 or :: any of its family."""
         if local:
-            check_own_or_any(self._own, local)
+            self._reach.check_or_any(local)
         listeners = self._listeners
         if port == 0:
             port = self._ports.choose(local, b"", 0, partial(self._is_unheard, overlapping(self._own, local)))
@@ -290,8 +344,20 @@ class Connections:
                 raise errors.oserror(errors.ADDRESS_NOT_AVAILABLE, "no port is free to listen on")
         elif endpoint(local, port) in listeners:
             raise errors.oserror(errors.ADDRESS_IN_USE, f"port {port} has a listener")
+        return self._add_listener(local, port, backlog)
+
+    def listen_everywhere(self, local: bytes, backlog: int) -> Listener:
+        """Passive OPEN on each port that has no listener of its own; see Stack.listen_everywhere."""
+        if local:
+            self._reach.check_or_any(local)
+        if endpoint(local, ANY_PORT) in self._listeners:
+            raise errors.oserror(errors.ADDRESS_IN_USE, "any port has a listener")
+        self._listens_everywhere += 1
+        return self._add_listener(local, ANY_PORT, backlog)
+
+    def _add_listener(self, local: bytes, port: int, backlog: int) -> Listener:
         listener = Listener(self._env, local, port, backlog)
-        listeners[endpoint(local, port)] = listener
+        self._listeners[endpoint(local, port)] = listener
         return listener
 
     def _is_unheard(self, rivals: list[bytes], candidate: int) -> bool:
@@ -302,7 +368,10 @@ class Connections:
         name = endpoint(listener.address, listener.port)
         if self._listeners.get(name) is listener:  # closed before, its port may be another's by now
             del self._listeners[name]
-            self._ports.freed_everywhere(listener.port)
+            if listener.port == ANY_PORT:
+                self._listens_everywhere -= 1
+            else:
+                self._ports.freed_everywhere(listener.port)
         listener.close(now)
 
     def abort_all(self, now: i64) -> None:
@@ -312,6 +381,7 @@ class Connections:
         for connection in list(self.by_key.values()):
             connection.abort(now)
             self.retire(connection, now)
+        self._admission.clear()
         for key in self.time_wait.clear():
             self._freed(key)
             self._trace_end(key, "ABORT", "9293 3.10.5", CAUSE_USER, now)
@@ -324,5 +394,6 @@ class Connections:
             "listeners": len(self._listeners),
             "half_open": sum(listener.half_open() for listener in listeners),
             "accept_queue": sum(listener.pending() for listener in listeners),
+            "held_syns": len(self._admission),
             "time_wait": len(self.time_wait),
         }

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from synfin.stack.addresses import check_families, check_own_or_any, endpoint, is_any, is_group, overlapping, source_for
+from synfin.stack.addresses import Reach, check_families, endpoint, is_any, is_group, overlapping, source_for
+from synfin.stack.admission import ACCEPT, REFUSE, error_of
 from synfin.stack.ports import EphemeralPorts
 from synfin.tcp import errors
+from synfin.tcp.config import Config
 from synfin.tcp.counters import Counters
 from synfin.tcp.output import Output
 from synfin.wire.errors import WireError
 from synfin.wire.ip import IpHeader
-from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key, reverse_key
 from synfin.wire.udp import HEADER_LEN, Datagram, build, parse_untrusted
 
 QUEUE_LIMIT: Final = 256  # datagrams that wait for the reader of one port
@@ -24,6 +27,7 @@ class DatagramPort:
 
     own: the stack's addresses. remote: only datagrams from there are taken, and errors are reported.
 
+    flow: the key of the datagrams of a flow, which has its address and port with others; b"": it has them for itself.
     received: (data, address, port) in order of arrival; errno values of ICMP errors in `errors`.
     """
 
@@ -37,7 +41,9 @@ class DatagramPort:
         counters: Counters,
         ready: deque[DatagramPort],
         mtu: int,
+        flow: bytes = b"",
     ) -> None:
+        self.flow = flow
         self.address = address
         self.port = port
         self.remote = remote
@@ -90,6 +96,10 @@ class DatagramPort:
             self.errors.append(code)
             self._tell()
 
+    def quote(self) -> bytes:
+        """A flow's datagram as it came in, without its text: what an ICMP error quotes."""
+        return build(self.flow, b"")
+
     def remind(self) -> None:
         """Tell the user once more, at the next turn, of what is there."""
         if self.received or self.errors:
@@ -102,41 +112,78 @@ class DatagramPort:
 
 
 class Datagrams:
-    """All UDP ports of one stack, whose addresses are `own`. ready: those with datagrams or errors for their users."""
+    """All UDP ports of one stack, which hears what is within `reach`. ready: those with datagrams or errors for users.
 
-    def __init__(self, own: set[bytes], output: Output, counters: Counters, ports: EphemeralPorts, mtu: int) -> None:
+    ask: given the key of a datagram that no port hears, gives a verdict (see `admission`). What it accepts begins a
+    flow, a port for what comes under this key: in `begun` until somebody takes it. None: there are no flows.
+    """
+
+    def __init__(self, reach: Reach, output: Output, counters: Counters, ports: EphemeralPorts, config: Config) -> None:
+        self.ask: Callable[[bytes], int] | None = None
         self.ready: deque[DatagramPort] = deque()
+        self.begun: deque[DatagramPort] = deque()
         self._open: dict[bytes, DatagramPort] = {}  # by endpoint
-        self._own = own
+        self._flows: dict[bytes, DatagramPort] = {}  # by key
+        self._flow_limit = config.datagram_flow_limit
+        self._reach: Reach = reach
+        self._own: set[bytes] = reach.own
         self._output = output
         self._counters = counters
         self._ports = ports
-        self._mtu = mtu
+        self._mtu = config.mtu
 
-    def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> bool:
-        """One that came in. False: nobody listens there, of which its sender is to be told."""
+    def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> int:
+        """One that came in. An errno: it arrived nowhere, and its sender is to be told so; 0: he is not."""
         try:
             datagram = parse_untrusted(packet, ip, checksum_ok)
         except WireError:
             self._counters.InErrs += 1
-            return True
+            return 0
         local = key_dst(datagram.key)
-        if local not in self._own or is_group(key_src(datagram.key)):
+        if not self._reach.hears(local) or is_group(key_src(datagram.key)):
             self._counters.InAddrErrors += 1
-            return True
-        port = self._port(local, int(key_dst_port(datagram.key)))
+            return 0
+        port = self._flows.get(datagram.key) if self._flows else None
+        if port is None:
+            port = self._port(local, int(key_dst_port(datagram.key)))
+        if port is None and self.ask is not None:
+            return self._on_first(datagram, self.ask(datagram.key))
         if port is None:
             self._counters.NoPorts += 1
-            return False
+            return errors.REFUSED
         port.on_datagram(datagram)
-        return True
+        return 0
+
+    def _on_first(self, datagram: Datagram, verdict: int) -> int:
+        """The first of a flow, if it is welcome."""
+        if verdict == ACCEPT:
+            if len(self._flows) >= self._flow_limit:
+                self._counters.UdpFlowDrops += 1
+                return 0
+            key = datagram.key
+            begun = DatagramPort(
+                key_dst(key), int(key_dst_port(key)), (key_src(key), int(key_src_port(key))),
+                self._own, self._output, self._counters, self.ready, self._mtu, key,
+            )  # fmt: skip
+            self._flows[key] = begun
+            self.begun.append(begun)
+            begun.on_datagram(datagram)
+            return 0
+        self._counters.NoPorts += 1
+        return errors.REFUSED if verdict == REFUSE else int(error_of(verdict))
 
     def on_unreachable(self, key: bytes, code: int) -> None:
         """ICMP says of a datagram that went out under `key` that it did not arrive."""
-        port = self._port(key_src(key), int(key_src_port(key)))
+        port = self._flows.get(reverse_key(key)) if self._flows else None
+        if port is None:
+            port = self._port(key_src(key), int(key_src_port(key)))
         if port is not None:
             self._counters.InDestUnreachs += 1
             port.on_unreachable(code)
+
+    def flows(self) -> int:
+        """How many there are."""
+        return len(self._flows)
 
     def _port(self, local: bytes, number: int) -> DatagramPort | None:
         """Of those that hear what comes to `local`: the one on this address, on its family, on both (RFC 3493 5.3)."""
@@ -154,7 +201,7 @@ class Datagrams:
             if is_any(local) and len(local) >= len(remote[0]):
                 local = source_for(self._own, remote[0])
             check_families(local, remote[0])
-        check_own_or_any(self._own, local)
+        self._reach.check_or_any(local)
         port = self._free_port(local, port, remote)
         opened = DatagramPort(local, port, remote, self._own, self._output, self._counters, self.ready, self._mtu)
         self._open[endpoint(local, port)] = opened
@@ -180,10 +227,18 @@ class Datagrams:
 
     def close(self, port: DatagramPort) -> None:
         """Give a port back."""
+        if port.flow:
+            if self._flows.get(port.flow) is port:
+                del self._flows[port.flow]
+            return
         name = endpoint(port.address, port.port)
         if self._open.get(name) is port:
             del self._open[name]
             self._ports.freed_everywhere(port.port)
+
+    def next_begun(self) -> DatagramPort | None:
+        """The next flow that nobody has taken yet; None: no more."""
+        return self.begun.popleft() if self.begun else None
 
     def next_ready(self) -> DatagramPort | None:
         """The next port with datagrams or errors; None: no more."""

@@ -6,12 +6,13 @@ What an error means for a connection or a port is returned as numbers; whoever k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.stack.addresses import Reach, is_group
 from synfin.stack.destinations import MIN_PATH_MTU_IPV4, MIN_PATH_MTU_IPV6
-from synfin.stack.icmp_limits import IcmpLimits
 from synfin.tcp import errors
 from synfin.tcp.counters import Counters
 from synfin.tcp.output import Output
@@ -25,19 +26,19 @@ MAX_HEADERS: Final = 100  # of IPv6 without extensions and TCP with all options
 
 
 class IcmpInput:
-    """ICMP of one stack, whose addresses are `own`."""
+    """ICMP of one stack. on_echo: given a ping for an address that is not its own, the packet and the message in it."""
 
-    def __init__(self, own: set[bytes], output: Output, counters: Counters, limits: IcmpLimits) -> None:
-        self._own = own
+    def __init__(self, reach: Reach, output: Output, counters: Counters) -> None:
+        self.on_echo: Callable[[bytes, bytes], object] | None = None
+        self._reach: Reach = reach
         self._output = output
         self._counters = counters
-        self._limits = limits
 
     def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> IcmpMessage | None:
         """A message to this stack. Returns an error that quotes a TCP or UDP packet, for whoever sent that."""
         counters = self._counters
         local = packet[16:20] if ip.version == 4 else packet[24:40]
-        if local not in self._own:
+        if not self._reach.hears(local):
             counters.InAddrErrors += 1
             return None
         try:
@@ -46,9 +47,13 @@ class IcmpInput:
             counters.InErrs += 1
             return None
         if icmp.is_echo_request(message):
-            counters.InEchos += 1  # no answer is larger than its question: the outbox is limit enough, as in Linux
-            counters.OutEchoReps += 1
-            self._output.raw(icmp.build_echo_reply(packet, ip))
+            if local in self._reach.own:
+                self._answer_echo(packet, ip)
+            elif self.on_echo is None or is_group(packet[12:16] if ip.version == 4 else packet[8:24]):
+                counters.InAddrErrors += 1
+            else:
+                counters.InEchos += 1
+                self.on_echo(packet, packet[ip.header_len : ip.total_len])
             return None
         if not message.quoted_key:
             return None
@@ -56,14 +61,15 @@ class IcmpInput:
             return message if message.quoted_seq >= 0 else None
         return message if message.quoted_protocol == PROTO_UDP else None
 
-    def port_unreachable(self, packet: bytes, ip: IpHeader, now: i64) -> None:
-        """Tell the sender of `packet` that nobody listens where it went (RFC 1122 4.1.3.1), unless he hears enough."""
-        if ip.version == 4:
-            kind, code, local, remote = icmp.V4_UNREACHABLE, icmp.V4_PORT_UNREACHABLE, packet[16:20], packet[12:16]
-        else:
-            kind, code, local, remote = icmp.V6_UNREACHABLE, icmp.V6_PORT_UNREACHABLE, packet[24:40], packet[8:24]
-        if remote in self._own or self._limits.take(remote, now):  # as Linux: no limit towards oneself
-            self._output.raw(icmp.build_error(ip.version, kind, code, local, remote, packet))
+    def _answer_echo(self, packet: bytes, ip: IpHeader) -> None:
+        """No answer is larger than its question: the outbox is limit enough, as in Linux."""
+        self._counters.InEchos += 1
+        self.echo_reply(packet, ip)
+
+    def echo_reply(self, packet: bytes, ip: IpHeader) -> None:
+        """The answer to a ping."""
+        self._counters.OutEchoReps += 1
+        self._output.raw(icmp.build_echo_reply(packet, ip))
 
 
 def quotes_flight(message: IcmpMessage, iss: i64, snd_una: i64, snd_nxt: i64) -> bool:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable
 from mypy_extensions import i64
 
 from synfin.stack import icmp_input
-from synfin.stack.addresses import Address, check_backlog, check_port, own_addresses, packed
+from synfin.stack.addresses import Address, Reach, check_backlog, check_port, own_addresses, packed
+from synfin.stack.admission import Admission, check_verdict
 from synfin.stack.connections import Connections
 from synfin.stack.datagrams import DatagramPort, Datagrams
 from synfin.stack.destinations import Destinations
 from synfin.stack.flood import Flood
+from synfin.stack.icmp_errors import IcmpErrors
 from synfin.stack.icmp_input import IcmpInput
 from synfin.stack.icmp_limits import IcmpLimits
 from synfin.stack.memory import Memory
@@ -49,6 +51,7 @@ class Stack:
 
     addresses: str, bytes or ipaddress objects. entropy: n -> n random bytes (os.urandom), used at construction only.
     isn: (key, now) -> 32-bit number, default RFC 6528. team: other stacks with the same addresses.
+    any_destination: hear what comes for each address that another host could have, as a gateway does.
     Raises ValueError for an address that is none.
     """
 
@@ -62,11 +65,13 @@ class Stack:
         isn: IsnFunction | None = None,
         trace: Trace | None = None,
         team: Team | None = None,
+        any_destination: bool = False,
     ) -> None:
         self.config: Config = config if config is not None else Config()
         self.name = name
         self.addresses: set[bytes] = own_addresses(addresses, self.config.mtu)
         self.counters: Counters = Counters()
+        self.reach: Reach = Reach(self.addresses, any_destination)
         self._output: Output = Output(self.counters, self.config.outbox_limit)
         number: IsnFunction = isn if isn is not None else Rfc6528(entropy(32))
         offset = TimestampOffset(entropy(32))
@@ -88,11 +93,21 @@ class Stack:
         self._destinations: Destinations = Destinations(self.config.mtu, self.counters)
         self._memory: Memory = Memory(self.config.tcp_mem, self._env.pressure, self.counters)
         self._team: Team | None = team
+        self._icmp: IcmpErrors = IcmpErrors(self.addresses, self._output, limits)
+        self.admission: Admission = Admission(self.config.held_syn_limit, self.counters)
         self._connections: Connections = Connections(
-            self.addresses, self._env, ports, self._destinations, self._timers, self._memory, team
+            self.reach,
+            self._env,
+            ports,
+            self._destinations,
+            self._timers,
+            self._memory,
+            self.admission,
+            self._icmp,
+            team,
         )
-        self._datagrams: Datagrams = Datagrams(self.addresses, self._output, self.counters, ports, self.config.mtu)
-        self._icmp: IcmpInput = IcmpInput(self.addresses, self._output, self.counters, limits)
+        self.datagrams: Datagrams = Datagrams(self.reach, self._output, self.counters, ports, self.config)
+        self.icmp_input: IcmpInput = IcmpInput(self.reach, self._output, self.counters)
         self.flood: Flood = Flood(self._env, self.addresses, self.receive, self._connections.strangers)
         self._ip: IpHeader = IpHeader()  # reused
         self._seg: Segment = Segment()  # reused
@@ -167,11 +182,11 @@ class Stack:
     def _receive_other(self, packet: bytes, ip: IpHeader, now: i64, checksum_ok: bool) -> None:
         """UDP and ICMP; other protocols are counted."""
         if ip.protocol == PROTO_UDP:
-            if not self._datagrams.on_packet(packet, ip, checksum_ok):
-                if self._team is None or not self._handed(udp.key_of(packet, ip), packet, 0, checksum_ok, 0):
-                    self._icmp.port_unreachable(packet, ip, now)
+            code = self.datagrams.on_packet(packet, ip, checksum_ok)
+            if code and (self._team is None or not self._handed(udp.key_of(packet, ip), packet, 0, checksum_ok, 0)):
+                self._icmp.unreachable(code, packet, now)
         elif ip.protocol == PROTO_ICMP or ip.protocol == PROTO_ICMPV6:
-            message = self._icmp.on_packet(packet, ip, checksum_ok)
+            message = self.icmp_input.on_packet(packet, ip, checksum_ok)
             if message is not None:
                 self._on_icmp_error(message, packet, checksum_ok, now)
         else:
@@ -182,7 +197,7 @@ class Stack:
         code, hard = icmp_input.icmp_errors(message.version, message.type, message.code)
         if message.quoted_protocol == PROTO_UDP:
             if code:
-                self._datagrams.on_unreachable(message.quoted_key, code)
+                self.datagrams.on_unreachable(message.quoted_key, code)
             return
         key = reverse_key(message.quoted_key)
         connection = self._connections.by_key.get(key)
@@ -266,7 +281,7 @@ class Stack:
 
     def has_events(self) -> bool:
         """ready(), accepting() or datagrams_ready() has something."""
-        return bool(self._env.ready or self._connections.accepting or self._datagrams.ready)
+        return bool(self._env.ready or self._connections.accepting or self.datagrams.ready or self.datagrams.begun)
 
     # ---- time ----
 
@@ -310,7 +325,11 @@ class Stack:
 
     def datagrams_ready(self) -> DatagramPort | None:
         """The next UDP port with datagrams or errors; None: no more."""
-        return self._datagrams.next_ready()
+        return self.datagrams.next_ready()
+
+    def datagrams_begun(self) -> DatagramPort | None:
+        """The next UDP flow that has begun, by leave of `datagrams.ask`; None: no more."""
+        return self.datagrams.next_begun()
 
     def connect(
         self, remote: Address, port: int, now: i64, local: Address | None = None, local_port: int = 0
@@ -335,6 +354,32 @@ class Stack:
         check_backlog(backlog)
         return self._connections.listen(b"" if address is None else packed(address), port, backlog)
 
+    def listen_everywhere(self, address: Address | None = None, backlog: int = 128) -> Listener:
+        """Passive OPEN on each port that has no listener of its own; its connections know where they were meant to go.
+
+        Raises as listen().
+        """
+        check_backlog(backlog)
+        return self._connections.listen_everywhere(b"" if address is None else packed(address), backlog)
+
+    def settle(self, key: bytes, verdict: int, now: i64) -> bool:
+        """Answer the SYN that is held under `key` since `admission.ask` said LATER. False: it is not, any more.
+
+        Raises ValueError or TypeError for what is no verdict.
+        """
+        return self._connections.settle(key, check_verdict(verdict), now)
+
+    def unreachable(self, code: int, packet: bytes, now: i64) -> None:
+        """Tell the sender of a datagram or a ping that came in, by the error that is errno `code` to him, that it
+        arrived nowhere. Few go out to one destination: Config.icmp_ratelimit_us."""
+        self._icmp.unreachable(code, packet, now)
+
+    def answer_echo(self, packet: bytes) -> None:
+        """Answer a ping that `icmp_input.on_echo` was given."""
+        ip = IpHeader()
+        ip_layer.parse_untrusted(packet, ip)
+        self.icmp_input.echo_reply(packet, ip)
+
     def close_listener(self, listener: Listener, now: i64) -> None:
         """End a passive OPEN: what nobody accepted is reset."""
         self._connections.close_listener(listener, now)
@@ -352,15 +397,17 @@ class Stack:
         if remote is not None:
             check_port(remote[1], 1)
             there = (packed(remote[0]), remote[1])
-        return self._datagrams.open(None if address is None else packed(address), port, there)
+        return self.datagrams.open(None if address is None else packed(address), port, there)
 
     def close_datagrams(self, port: DatagramPort) -> None:
         """Give a UDP port back."""
-        self._datagrams.close(port)
+        self.datagrams.close(port)
 
     def abort_all(self, now: i64) -> None:
         """Close every listener, reset every connection and forget TIME-WAIT: the host ends."""
         self._connections.abort_all(now)
+        while (begun := self.datagrams.next_begun()) is not None:
+            self.datagrams.close(begun)
 
     def connections(self) -> list[Connection]:
         """All connections, in order of opening; TIME-WAIT is counted by census() only."""
@@ -369,7 +416,8 @@ class Stack:
     def census(self) -> dict[str, int]:
         """How many entries each table holds: all zero once everything has ended."""
         return self._connections.census() | {
-            "datagram_ports": len(self._datagrams),
+            "datagram_ports": len(self.datagrams),
+            "datagram_flows": self.datagrams.flows(),
             "timers": len(self._timers),
             "active": len(self._env.active),
             "ready": len(self._env.ready),

@@ -180,6 +180,10 @@ class Config:
     """Half-open entries of one listener (Linux: tcp_max_syn_backlog)."""
     half_open_limit: int = 65536
     """Half-open entries of all listeners of a stack: about 13 MB; beyond, each SYN queue counts as full."""
+    held_syn_limit: int = 1024
+    """SYNs that wait until it is known what to answer them (`Host(on_syn=...)`); the oldest makes room."""
+    datagram_flow_limit: int = 4096
+    """UDP flows of a stack that takes what is sent to any destination; one more is dropped."""
     abort_on_overflow: bool = False
     """Answer the third segment by RST when the accept queue is full, instead of ignoring it (Linux:
     tcp_abort_on_overflow): the client learns it at once, but a short burst costs connections."""
@@ -240,6 +244,8 @@ class Config:
         for name in (
             "syn_queue_limit",
             "half_open_limit",
+            "held_syn_limit",
+            "datagram_flow_limit",
             "time_wait_limit",
             "connection_limit",
             "orphan_limit",

@@ -32,6 +32,7 @@ class Counters:
         self.OutDatagrams: i64 = 0
         self.NoPorts: i64 = 0  # nobody listens there
         self.RcvbufErrors: i64 = 0  # the port's queue was full
+        self.UdpFlowDrops: i64 = 0  # first datagrams for which there was no room
         # Tcp
         self.ActiveOpens: i64 = 0
         self.PassiveOpens: i64 = 0
@@ -89,6 +90,9 @@ class Counters:
         self.TCPKeepAlive: i64 = 0
         self.TCPWinProbe: i64 = 0
         self.TCPTimeWaitOverflow: i64 = 0
+        self.SynsHeld: i64 = 0  # that wait for what is to be answered to them
+        self.SynsHeldAgain: i64 = 0  # that came again meanwhile
+        self.SynsHeldDropped: i64 = 0  # that made room, or were never settled
         self.TW: i64 = 0  # TIME-WAIT records that ran out
         self.TWRecycled: i64 = 0  # taken over by a new SYN
 
@@ -101,7 +105,7 @@ COUNTER_NAMES = (
     "InCEPkts TCPEcnReductions "
     "InReceives InHdrErrors InAddrErrors InUnknownProtos ReasmFails OutDiscards InEchos OutEchoReps InDestUnreachs "
     "OutOfWindowIcmps OutRateLimitGlobal OutRateLimitHost "
-    "InDatagrams OutDatagrams NoPorts RcvbufErrors ActiveOpens PassiveOpens AttemptFails EstabResets "
+    "InDatagrams OutDatagrams NoPorts RcvbufErrors UdpFlowDrops ActiveOpens PassiveOpens AttemptFails EstabResets "
     "InSegs OutSegs RetransSegs InErrs InCsumErrors OutRsts ListenOverflows ListenDrops TCPReqQFullDrop "
     "TCPReqQFullDoCookies SyncookiesSent SyncookiesRecv SyncookiesFailed SyncookiesOvertaken PAWSEstab TSMissing "
     "DelayedACKs TCPTimeouts TCPFastRetrans TCPSackRecovery TCPLossProbes TCPLossProbeRecovery TCPFullUndo "
@@ -109,5 +113,6 @@ COUNTER_NAMES = (
     "TCPACKSkippedChallenge TCPACKSkippedSynRecv TCPACKSkippedTimeWait TCPACKSkippedSeq TCPOFOQueue "
     "TCPOFODrop TCPAbortOnData TCPAbortOnTimeout TCPAbortOnMemory TCPKeepAlive TCPWinProbe TCPTimeWaitOverflow TW "
     "TWRecycled TCPMemoryPressures PruneCalled OfoPruned RcvPruned "
-    "TCPMTUPSuccess TCPMTUPFail TCPBlackHoles DestinationsDropped"
+    "TCPMTUPSuccess TCPMTUPFail TCPBlackHoles DestinationsDropped "
+    "SynsHeld SynsHeldAgain SynsHeldDropped"
 ).split()

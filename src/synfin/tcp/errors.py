@@ -19,6 +19,7 @@ ADDRESS_IN_USE: Final = errno.EADDRINUSE
 ADDRESS_NOT_AVAILABLE: Final = errno.EADDRNOTAVAIL
 NO_BUFFERS: Final = errno.ENOBUFS
 MESSAGE_SIZE: Final = errno.EMSGSIZE
+PROHIBITED: Final = errno.EACCES
 
 
 def oserror(code: int, what: str = "") -> OSError:

@@ -6,6 +6,8 @@ build(parse(x)) == x for canonical x hold (tests/properties). Canonical means: D
 0, no IP options or extension headers, TCP options as `options.build` writes them.
 """
 
+from __future__ import annotations
+
 from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
@@ -67,6 +69,24 @@ class Segment(Options):
         self.urgent = 0
         self.payload = b""
         self.gso_size = 0
+
+    def header_copy(self) -> Segment:
+        """A segment of its own with all that a SYN says; text, SACK blocks and Fast Open are left out."""
+        copy = Segment()
+        copy.key = self.key
+        copy.ttl = self.ttl
+        copy.traffic_class = self.traffic_class
+        copy.seq = self.seq
+        copy.ack = self.ack
+        copy.flags = self.flags
+        copy.window = self.window
+        copy.mss = self.mss
+        copy.wscale = self.wscale
+        copy.sack_permitted = self.sack_permitted
+        copy.has_ts = self.has_ts
+        copy.ts_val = self.ts_val
+        copy.ts_ecr = self.ts_ecr
+        return copy
 
     @property
     def version(self) -> i64:
