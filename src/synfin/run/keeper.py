@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synfin.run import linux
-from synfin.run.namespace import Inside, enter, furnish
+from synfin.run.namespace import Inside, enter, furnish, join
 
 _PARENT_ENDED: Final = signal.SIGUSR2  # to the keeper alone
 _PACKET: Final = 1 << 16
@@ -77,7 +77,10 @@ def _keep(
 ) -> None:
     # What the terminal sends to all is the program's to answer; the keeper ends when the program has.
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    enter()
+    if inside.netns is None:
+        enter()
+    else:
+        join(inside.netns)
     link, words = furnish(inside)
     linux.adopt_orphans()
     say(pipe, [link.fileno()], ready=link.name, mtu=link.mtu, offload=link.offload, words=words)

@@ -28,8 +28,10 @@ class Inside:
     addresses: Sequence[str]  # "198.18.0.2/30": of the device; its families are those that have a way out
     mtu: int
     device: str = "synfin0"
+    offload: bool = True  # bursts of segments cross it whole
     texts: dict[str, str] = field(default_factory=dict)  # path: what is read there
     hidden: Sequence[Path] = ()  # folders
+    netns: str | None = None  # one that is there: a process in it, or its path; None: a new one
 
 
 def enter() -> None:
@@ -52,13 +54,44 @@ def enter() -> None:
         raise OSError(error.errno, why_refused(error.errno or 0)) from error
 
 
+def join(place: str) -> None:
+    """Move this process into a network namespace that is there: of the process of this number, or at this path.
+
+    What is mounted stays its own. Raises OSError that says what is in the way.
+    """
+    try:
+        if place.isdigit():
+            user = f"/proc/{place}/ns/user"
+            if os.stat(user).st_ino != os.stat("/proc/self/ns/user").st_ino:
+                _setns(user)  # in it this user is root, if it is his
+            _setns(f"/proc/{place}/ns/net")
+        else:
+            _setns(place)
+        unshare(CLONE_NEWNS)
+    except OSError as error:
+        what = f"--netns {place}: {os.strerror(error.errno or 0)}"
+        if error.errno in (errno.EPERM, errno.EACCES):
+            what += ": run as root, or give the number of a process of yours that is in it"
+        elif error.errno == errno.EINVAL:
+            what += ": it is no network namespace"
+        raise OSError(error.errno, what) from error
+
+
+def _setns(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        linux.setns(handle)
+    finally:
+        os.close(handle)
+
+
 def furnish(inside: Inside) -> tuple[TunLink, list[str]]:
     """The device, up and with its routes, in the namespaces that were entered; and what a user should know.
 
     Raises OSError that says what is in the way.
     """
     loopback_up()
-    link = TunLink(inside.device, mtu=inside.mtu)
+    link = TunLink(inside.device, inside.mtu, inside.offload)
     try:
         _set_up_network(link, inside)
         return link, _set_up_files(inside)

@@ -97,39 +97,41 @@ class Traffic:
     def carry(self, sender: Station, bursts: list[Burst], clock: Clock) -> None:
         """What a host sends leaves it."""
         now = clock.now_us
-        watched = self._rules or self._keep_faults
         for burst in bursts:
             head = burst.head
             self.digest = crc32(head, (self.digest + now) & 0xFFFFFFFF)
             address = head[16:20] if head[0] < 0x60 else head[24:40]
             receiver, direction = sender.routes.get(address) or self._route(sender, address)
-            if direction is None:
+            if direction is not None:
+                self.carry_over(sender, receiver, direction, burst, now)
+
+    def carry_over(self, sender: Station, receiver: Station, direction: Direction, burst: Burst, now: int) -> None:
+        """The same over a direction that the caller has chosen. now: microseconds since the beginning."""
+        head, size = burst.head, burst.gso_size
+        count = (burst.payload_len + size - 1) // size if size else 1
+        self.packets += count
+        direction.sent += count
+        if self._rules or self._keep_faults:
+            self._carry_watched(sender, receiver, direction, burst, now)
+            return
+        self._rules.note(sender.name, receiver.name, head)  # what opens a connection is alone
+        if (
+            count > 1
+            and self._whole
+            and direction.whole
+            and direction.open
+            and len(head) + size <= direction.settings.mtu
+        ):
+            self._put(direction.arrival(0, now, 0, False), receiver, finish(burst), size)
+            return
+        has_chance = direction.has_chance and not self.calm
+        overtake = direction.settings.reorder
+        for data in split(burst):
+            if not direction.open or len(data) > direction.settings.mtu:
+                self._turn_back(sender, direction, data, now)
                 continue
-            size = burst.gso_size
-            count = (burst.payload_len + size - 1) // size if size else 1
-            self.packets += count
-            direction.sent += count
-            if watched:
-                self._carry_watched(sender, receiver, direction, burst, now)
-                continue
-            self._rules.note(sender.name, receiver.name, head)  # what opens a connection is alone
-            if (
-                count > 1
-                and self._whole
-                and direction.whole
-                and direction.open
-                and len(head) + size <= direction.settings.mtu
-            ):
-                self._put(direction.arrival(0, now, 0, False), receiver, finish(burst), size)
-                continue
-            has_chance = direction.has_chance and not self.calm
-            overtake = direction.settings.reorder
-            for data in split(burst):
-                if not direction.open or len(data) > direction.settings.mtu:
-                    self._turn_back(sender, direction, data, now)
-                    continue
-                kind, extra = direction.draw() if has_chance else NOTHING
-                self._fly(receiver, direction, data, kind, extra, overtake, now)
+            kind, extra = direction.draw() if has_chance else NOTHING
+            self._fly(receiver, direction, data, kind, extra, overtake, now)
 
     def _carry_watched(self, sender: Station, receiver: Station, direction: Direction, burst: Burst, now: int) -> None:
         """The same where somebody asks about each packet; as long as nothing happens to one, that changes nothing."""
@@ -208,6 +210,10 @@ class Traffic:
         self._put(at, receiver, data, 0)
 
     # ---- arrival ----
+
+    def waiting(self) -> int:
+        """How many packets have left and not arrived."""
+        return len(self._in_flight)
 
     def next_due(self) -> int | None:
         """When the next packet arrives, in microseconds since the beginning."""
