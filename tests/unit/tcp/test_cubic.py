@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from synfin.tcp.congestion.base import FAST, LOSS, NONE, UNLIMITED, AckSample
+from synfin.tcp.congestion.base import FAST, LOSS, NONE, UNLIMITED, AckSample, CongestionControl
 from synfin.tcp.congestion.cubic import Cubic
+from synfin.tcp.congestion.newreno import NewReno
 from tests.unit.tcp.path_model import Path
 
 MSS = 1000
@@ -268,3 +271,49 @@ def test_an_ack_that_tells_of_marks_does_not_raise_cwnd(ssthresh: int) -> None:
         sample.ecn = MSS
         made.on_ack(sample)
     assert made.cwnd == 10 * MSS
+
+
+# ---- losses by chance, on a path without a queue ----
+
+ROUND_US = 20_000
+
+
+def mean_window(made: CongestionControl, loss: float, rounds: int) -> float:
+    """Segments a round trip, each lost by chance, a loss of any number of them told once."""
+    draw = random.Random(1)
+    sent = 0
+    for turn in range(rounds):
+        window = max(made.cwnd // MSS, 1)
+        sent += window
+        if draw.random() > (1 - loss) ** window:
+            made.on_loss(turn * ROUND_US, window * MSS)
+        else:
+            made.on_ack(acked(turn * ROUND_US, window * MSS, rtt=ROUND_US))
+    return sent / rounds
+
+
+def mean_window_by_the_rfc(loss: float, rounds: int, beyond: float) -> float:
+    """The same by RFC 9438 4.3. beyond: alpha from where the window was before the loss: 1; in RFC 8312 ALPHA."""
+    draw = random.Random(1)
+    sent = 0
+    cwnd = prior = 10.0
+    for _ in range(rounds):
+        window = int(cwnd)
+        sent += window
+        if draw.random() > (1 - loss) ** window:
+            prior, cwnd = cwnd, max(window * BETA, 2.0)
+        else:
+            cwnd += (ALPHA if cwnd < prior else beyond) * window / cwnd
+    return sent / rounds
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.03])
+def test_random_losses_leave_the_window_of_the_reno_friendly_region_and_no_more(loss: float) -> None:
+    # an eighth above what RFC 8312 left, and Linux leaves: alpha is 1 beyond the window before the loss
+    made = control(10, 1)
+    mean = mean_window(made, loss, 8_000)
+    assert mean == pytest.approx(mean_window_by_the_rfc(loss, 8_000, 1.0), rel=0.03)
+    assert 1.1 < mean / mean_window_by_the_rfc(loss, 8_000, ALPHA) < 1.2
+    reno = NewReno(MSS)
+    reno.ssthresh = MSS
+    assert mean < 1.15 * mean_window(reno, loss, 8_000)
