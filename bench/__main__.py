@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     lossy.add_argument("--together", type=int, default=cores, help="pairs side by side (%(default)s, the cores)")
     lossy.add_argument("--pair", action="append", choices=["-".join(pair) for pair in PAIRS], help="all without it")
     lossy.add_argument("--config", default="{}", help="further settings of synfin.Config, as JSON")
+    lossy.add_argument("--realtime", action="store_true", help="both ends go before all else that the machine does")
     given = parser.parse_args()
     if given.quick:
         given.runs, given.seconds, given.warm = 1, 0.3, 0.2
@@ -111,7 +112,9 @@ def lossy(given: argparse.Namespace, found: dict[str, str], folder: Path) -> tup
     """What measures goodput, and in which mode: compiled if it may choose."""
     mode = "compiled" if "compiled" in found else "interpreted"
     short = min(Terms.short_seconds, 3.0) if given.quick else Terms.short_seconds
-    terms = Terms(given.mbit, given.megabytes, given.patience, short, given.seeds, given.together, given.config)
+    terms = Terms(
+        given.mbit, given.megabytes, given.patience, short, given.seeds, given.together, given.config, given.realtime
+    )
     pairs = [pair for pair in PAIRS if given.pair is None or "-".join(pair) in given.pair]
     relay = compile_program("relay", folder)
     return Goodput(relay, found[mode], environment_of(found[mode], found), terms, pairs), mode

@@ -12,9 +12,11 @@ import asyncio
 import ctypes
 import functools
 import json
+import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +65,21 @@ class Flow(asyncio.Protocol):
 
 
 class Channel:
-    """To the parent."""
+    """To the parent.
 
-    def __init__(self, fd: int) -> None:
+    realtime: once the end is ready it gets a processor before whatever else the machine has to do. What the kernel's
+    TCP does runs in the relay's system calls and interrupts, and has that anyway.
+    """
+
+    def __init__(self, fd: int, realtime: bool) -> None:
         self._socket = socket.socket(fileno=fd)
+        self._realtime = realtime
 
     def ready(self, fd: int) -> None:
         """The descriptor of our packets; we listen, or wait for connect()."""
+        if self._realtime:
+            with suppress(PermissionError):
+                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         socket.send_fds(self._socket, [b"r"], [fd])
 
     def wait(self) -> None:
@@ -157,11 +167,12 @@ def main() -> None:
     parser.add_argument("--config", type=json.loads, default={}, help="further settings of synfin.Config, as JSON")
     parser.add_argument("--channel", required=True, type=int, help="descriptor of a socket to the parent")
     parser.add_argument("--size", type=int, default=0, help="bytes to send; -1: without end")
+    parser.add_argument("--realtime", action="store_true", help="before all else that the machine does, if allowed")
     given = parser.parse_args()
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     signal.alarm(LONGEST_LIFE_SECONDS)
     stack = kernel if given.stack == "kernel" else synfin
-    stack(given.side, given.control, given.config, Channel(given.channel), lambda: Flow(given.size))
+    stack(given.side, given.control, given.config, Channel(given.channel, given.realtime), lambda: Flow(given.size))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ class Terms:
     """Trials that run at the same time."""
     config: str = "{}"
     """Further settings of synfin.Config, as JSON."""
+    realtime: bool = False
+    """The ends go before whatever else the machine does."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Entry:
         words += [f"delay={self.rtt_ms * 500:.0f}", f"seed={seed}", f"size={size}", f"limit_ms={limit * 1000:.0f}"]
         words += ["watch=both"] if self.both else []
         sent = size if self.short else -1
-        return Trial(*pair, self.control, (*words, *self.path), (sent, sent if self.both else 0), terms.config)
+        return Trial(
+            *pair, self.control, (*words, *self.path), (sent, sent if self.both else 0), terms.config, terms.realtime
+        )
 
 
 def _entries() -> Iterator[Entry]:

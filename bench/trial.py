@@ -31,7 +31,7 @@ USAGE = """LEFT, RIGHT: kernel or synfin. NAME=VALUE: a word of relay.c, or
 class Trial:
     """left, right: "kernel" or "synfin". path: words of relay.c. sends: bytes that each side sends, -1: without end.
 
-    config: further settings of synfin's ends, as JSON.
+    config: further settings of synfin's ends, as JSON. realtime: the ends go before all else that the machine does.
     """
 
     left: str
@@ -40,6 +40,7 @@ class Trial:
     path: tuple[str, ...] = ()
     sends: tuple[int, int] = (-1, 0)
     config: str = "{}"
+    realtime: bool = False
 
     def run(self, relay: Path, python: str, environment: dict[str, str]) -> dict[str, Any]:
         """What the relay reports. python: the interpreter of synfin's ends. Raises Failed."""
@@ -70,6 +71,7 @@ class Trial:
         with theirs:
             words = [python, "-m", "bench.end", stack, side, "--control", self.control]
             words += ["--config", self.config, "--channel", str(theirs.fileno()), "--size", str(self.sends[number])]
+            words += ["--realtime"] if self.realtime else []
             running.enter_context(_Process(words, [theirs.fileno()], environment))
         return ours
 
