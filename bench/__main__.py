@@ -14,7 +14,8 @@ from pathlib import Path
 from bench import goodput, report
 from bench.goodput import Goodput
 from bench.paths import CORE, ENTRIES, PAIRS, Entry, Terms
-from bench.plan import BENCHMARKS, MODES, Benchmark
+from bench.peers.found import peers
+from bench.plan import BENCHMARKS, MODES, PEERS, Benchmark
 from bench.runner import ROOT, Failed, Runner, compile_program, environment_of, version_of
 
 NAMES = (*(benchmark.name for benchmark in BENCHMARKS), *(entry.name for entry in ENTRIES))
@@ -103,6 +104,15 @@ def progress(what: str) -> None:
         print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
 
 
+def there(benchmarks: list[Benchmark], folder: Path) -> dict[str, list[str]]:
+    """The peers that are measured beside; says which are not here and what would bring them."""
+    wanted = {name for benchmark in benchmarks for name in benchmark.references if name in PEERS}
+    found, missing = peers(wanted, folder)
+    for name, what in missing.items():
+        print(f"{name} is left out: it needs {what}", file=sys.stderr)
+    return found
+
+
 def run_rounds(runner: Runner, benchmarks: list[Benchmark], runs: int) -> None:
     for number in range(runs):
         runner.round(benchmarks, lambda what: progress(f"round {number + 1}/{runs}: {what}"))  # noqa: B023
@@ -129,8 +139,9 @@ def main() -> int:
         where = report.machine({mode: version_of(python) for mode, python in found.items()})
         benchmarks, entries = possible(*chosen(given.only))
         with tempfile.TemporaryDirectory(prefix="synfin-bench-") as folder:
+            os.chmod(folder, 0o755)  # a peer runs as another user
             load, flood = (compile_program(name, Path(folder)) for name in ("load", "flood"))
-            runner = Runner(found, load, flood, given.warm, given.seconds)
+            runner = Runner(found, load, flood, given.warm, given.seconds, there(benchmarks, Path(folder)))
             paths, mode = lossy(given, found, Path(folder))
             try:
                 run_rounds(runner, benchmarks, given.runs)

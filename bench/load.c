@@ -1,8 +1,9 @@
 /* The peer of every benchmark: the kernel's own TCP, driven by as little as possible.
  *
- *   load serve   ADDRESS PORT source|echo|answer      a server; "answer" answers one request and closes
+ *   load serve   ADDRESS PORT source|sink|echo|answer a server; "answer" answers one request and closes
  *   load receive ADDRESS PORT WARM_MS MS              one connection, read only; prints bytes and seconds
  *   load send    ADDRESS PORT MS                      one connection, write only; the reader counts
+ *   load acked   ADDRESS PORT WARM_MS MS              write only; prints the bytes that were acknowledged, and seconds
  *   load connect ADDRESS PORT PARALLEL WARM_MS MS     request, answer, close, again; prints connections and seconds
  *   load shake   ADDRESS PORT PARALLEL WARM_MS MS     handshakes, each reset later; prints number and seconds
  *   load ping    ADDRESS PORT WARM_MS MS              one byte there and back; prints the median in microseconds
@@ -16,7 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,7 +92,7 @@ static void ready(void)
 
 static void serve(const char *mode)
 {
-    int on = 1, source = !strcmp(mode, "source"), answer = !strcmp(mode, "answer");
+    int on = 1, source = !strcmp(mode, "source"), sink = !strcmp(mode, "sink"), answer = !strcmp(mode, "answer");
     int listener = socket(peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener, (struct sockaddr *)&peer, peer_size) || listen(listener, 1024))
@@ -117,7 +118,7 @@ static void serve(const char *mode)
             ssize_t size = source ? write(fd, buffer, BULK) : read(fd, buffer, BULK);
             if (size < 0 && errno == EAGAIN)
                 continue;
-            if (size > 0 && !source)
+            if (size > 0 && !source && !sink)
                 size = write(fd, buffer, answer ? ANSWER : size);
             if (size <= 0 || answer)
                 close(fd);
@@ -152,6 +153,31 @@ static void send_for(int64_t length_ns)
     while (now_ns() < end)
         if (write(fd, buffer, BULK) < 0)
             return;
+}
+
+static int64_t acknowledged(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size))
+        fail("TCP_INFO");
+    return info.tcpi_bytes_acked;
+}
+
+static void send_and_count(int64_t warm_ns, int64_t length_ns)
+{
+    int fd = connected();
+    int64_t before = 0, begun = 0, at, start = now_ns() + warm_ns;
+    do {
+        if (write(fd, buffer, BULK) < 0)
+            fail("the receiver stopped");
+        at = now_ns();
+        if (!begun && at >= start) {
+            before = acknowledged(fd);
+            begun = at;
+        }
+    } while (!begun || at - begun < length_ns);
+    printf("%lld %.9f\n", (long long)(acknowledged(fd) - before), (double)(at - begun) / 1e9);
 }
 
 static int64_t begin_one(int poll)
@@ -299,14 +325,14 @@ int main(int argc, char **argv)
         const char *name;
         int arguments;
     } commands[] = {{"serve", 1}, {"receive", 2}, {"send", 1}, {"connect", 3},
-                  {"shake", 3}, {"ping", 2}, {"hold", 1}};
+                  {"shake", 3}, {"ping", 2}, {"acked", 2}, {"hold", 1}};
     int64_t number[3] = {0, 0, 0};
     int which = -1;
     for (int i = 0; argc > 1 && i < (int)(sizeof commands / sizeof *commands); i++)
         if (!strcmp(argv[1], commands[i].name) && argc == 4 + commands[i].arguments)
             which = i;
     if (which < 0) {
-        fprintf(stderr, "usage: load serve|receive|send|connect|shake|ping|hold ADDRESS PORT ...; see load.c\n");
+        fprintf(stderr, "usage: load serve|receive|send|acked|connect|shake|ping|hold ADDRESS PORT ...; see load.c\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -322,6 +348,7 @@ int main(int argc, char **argv)
     case 3: connect_again((int)number[0], number[1] * 1000000, number[2] * 1000000); break;
     case 4: shake((int)number[0], number[1] * 1000000, number[2] * 1000000); break;
     case 5: ping(number[0] * 1000000, number[1] * 1000000); break;
+    case 6: send_and_count(number[0] * 1000000, number[1] * 1000000); break;
     default: hold((int)number[0]);
     }
     return 0;

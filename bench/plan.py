@@ -18,6 +18,16 @@ STREAMS = "streams"  # the same with StreamReader and StreamWriter
 ASYNCIO = "asyncio"  # an asyncio.Protocol over the kernel's sockets, on a veth pair
 KERNEL = "kernel"  # C on both sides of a veth pair
 KERNEL_PLAIN = "kernel_plain"  # the same without segmentation and checksum offload
+KERNELS = (KERNEL, KERNEL_PLAIN)
+
+# What a user could pick instead; each is measured where it is installed (bench.peers).
+GVISOR = "gvisor"
+LWIP = "lwip"
+PYTCP = "pytcp"
+SLIRP4NETNS = "slirp4netns"
+PASTA = "pasta"
+CARRIERS = (SLIRP4NETNS, PASTA)  # from a network to the kernel's sockets outside of it
+PEERS = (GVISOR, LWIP, PYTCP, *CARRIERS)
 
 OBJECTS = (KERNEL,) if os.access("/proc/slabinfo", os.R_OK) else ()  # root alone may read how big the kernel's are
 
@@ -58,25 +68,25 @@ class Benchmark:
 
 
 BENCHMARKS = (
-    Benchmark("bulk_receive_offload", "Gbit/s", "bulk_receive", (KERNEL,)),
-    Benchmark("bulk_send_offload", "Gbit/s", "bulk_send", (KERNEL,)),
-    Benchmark("bulk_receive_plain", "Gbit/s", "bulk_receive", (KERNEL, KERNEL_PLAIN), offload=False),
-    Benchmark("bulk_send_plain", "Gbit/s", "bulk_send", (KERNEL, KERNEL_PLAIN), offload=False),
-    Benchmark("bulk_receive_packet_offload", "Gbit/s", "bulk_receive", (KERNEL,), link=PACKET),
-    Benchmark("bulk_send_packet_offload", "Gbit/s", "bulk_send", (KERNEL,), link=PACKET),
-    Benchmark("bulk_receive_packet", "Gbit/s", "bulk_receive", (KERNEL, KERNEL_PLAIN), offload=False, link=PACKET),
-    Benchmark("bulk_send_packet", "Gbit/s", "bulk_send", (KERNEL, KERNEL_PLAIN), offload=False, link=PACKET),
-    Benchmark("short_connections_packet", "1/s", "short_connections", (KERNEL, ASYNCIO), link=PACKET),
-    Benchmark("ping_pong_packet", "µs", "ping_pong", (KERNEL, ASYNCIO), link=PACKET),
+    Benchmark("bulk_receive_offload", "Gbit/s", "bulk_receive", (KERNEL, *CARRIERS)),
+    Benchmark("bulk_send_offload", "Gbit/s", "bulk_send", (KERNEL, *CARRIERS)),
+    Benchmark("bulk_receive_plain", "Gbit/s", "bulk_receive", (*KERNELS, *PEERS), offload=False),
+    Benchmark("bulk_send_plain", "Gbit/s", "bulk_send", (*KERNELS, *PEERS), offload=False),
+    Benchmark("bulk_receive_packet_offload", "Gbit/s", "bulk_receive", (KERNEL, GVISOR), link=PACKET),
+    Benchmark("bulk_send_packet_offload", "Gbit/s", "bulk_send", (KERNEL, GVISOR), link=PACKET),
+    Benchmark("bulk_receive_packet", "Gbit/s", "bulk_receive", (*KERNELS, GVISOR), offload=False, link=PACKET),
+    Benchmark("bulk_send_packet", "Gbit/s", "bulk_send", (*KERNELS, GVISOR), offload=False, link=PACKET),
+    Benchmark("short_connections_packet", "1/s", "short_connections", (KERNEL, ASYNCIO, GVISOR), link=PACKET),
+    Benchmark("ping_pong_packet", "µs", "ping_pong", (KERNEL, ASYNCIO, GVISOR), link=PACKET),
     Benchmark("syn_flood", "1/s", "syn_flood", (KERNEL,), link=PACKET),
     Benchmark("cpu_receive_offload", "s/GB", "cpu_receive", (KERNEL,)),
     Benchmark("cpu_send_offload", "s/GB", "cpu_send", (KERNEL,)),
     Benchmark("cpu_receive_plain", "s/GB", "cpu_receive", (KERNEL_PLAIN,), offload=False),
     Benchmark("cpu_send_plain", "s/GB", "cpu_send", (KERNEL_PLAIN,), offload=False),
-    Benchmark("short_connections", "1/s", "short_connections", (KERNEL, ASYNCIO, STREAMS)),
+    Benchmark("short_connections", "1/s", "short_connections", (KERNEL, ASYNCIO, STREAMS, *PEERS)),
     Benchmark("handshakes", "1/s", "handshakes", (KERNEL, ASYNCIO)),
     Benchmark("handshakes_cookies", "1/s", "handshakes_cookies", (KERNEL,)),
-    Benchmark("ping_pong", "µs", "ping_pong", (KERNEL, ASYNCIO, STREAMS)),
+    Benchmark("ping_pong", "µs", "ping_pong", (KERNEL, ASYNCIO, STREAMS, *PEERS)),
     Benchmark("memory_idle_connection", "bytes", "memory_idle_connection", (STREAMS, ASYNCIO)),
     Benchmark("memory_link_segments", "1/s", "memory_link_segments", (KERNEL_PLAIN,), network=False),
     *(Benchmark(f"embedded_{name}", "MB/s", f"embedded_{name}", network=False) for name in EMBEDDED),

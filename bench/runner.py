@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.plan import ASYNCIO, IN_SYNFIN, PROTOCOL, TUN, Benchmark
+from bench.plan import ASYNCIO, CARRIERS, GVISOR, IN_SYNFIN, PEERS, PROTOCOL, TUN, Benchmark
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER_GRACE_SECONDS = 90.0  # most is what 100,000 handshakes take, interpreted, on a busy machine
@@ -36,13 +36,17 @@ class Measurement:
 
 @dataclass
 class Runner:
-    """pythons: the interpreter for each mode, at least one. load, flood: the compiled load.c and flood.c."""
+    """pythons: the interpreter for each mode, at least one. load, flood: the compiled load.c and flood.c.
+
+    peers: the command lines of those that are there.
+    """
 
     pythons: dict[str, str]
     load: Path
     flood: Path
     warm: float
     seconds: float
+    peers: dict[str, list[str]] = field(default_factory=dict)
     values: dict[Measurement, list[float]] = field(default_factory=dict)
     failures: dict[Measurement, str] = field(default_factory=dict)
 
@@ -62,6 +66,8 @@ class Runner:
         """What a benchmark needs measured: itself and its references, in each mode."""
         for mode in self.pythons:
             for subject in (PROTOCOL, *benchmark.references):
+                if subject in PEERS and subject not in self.peers:
+                    continue
                 yield measurement(benchmark, subject, mode)
 
     def measure(self, one: Measurement) -> float:
@@ -70,6 +76,7 @@ class Runner:
         command = [python, "-m", "bench.worker", one.subject, one.measure, "--load", str(self.load)]
         command += ["--warm", str(self.warm), "--seconds", str(self.seconds)]
         command += ["--link", one.link, "--flood", str(self.flood)]
+        command += ["--peer", json.dumps(self.peers.get(one.subject, []))]
         if not one.offload:
             command.append("--plain")
         environment = environment_of(python, self.pythons)
@@ -117,6 +124,13 @@ def measurement(benchmark: Benchmark, subject: str, mode: str) -> Measurement:
     """What `subject` does for a benchmark. The kernel to itself has no direction: one measurement serves both."""
     if subject in IN_SYNFIN:
         return Measurement(subject, benchmark.measure, benchmark.offload, mode, benchmark.link)
+    if subject == GVISOR:
+        return Measurement(subject, benchmark.measure, benchmark.offload and benchmark.link != TUN, "", benchmark.link)
+    if subject in CARRIERS:
+        offload = benchmark.offload and benchmark.measure.startswith("bulk")
+        return Measurement(subject, benchmark.measure, offload, "")
+    if subject in PEERS:
+        return Measurement(subject, benchmark.measure, False, "")
     if subject == ASYNCIO or not benchmark.measure.startswith("bulk"):
         return Measurement(subject, benchmark.measure, True, "")
     return Measurement(subject, "bulk_send", True, "")

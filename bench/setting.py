@@ -21,6 +21,7 @@ class Setting:
         self.link: str = arguments.link
         self.load: str = arguments.load
         self.flood: str = arguments.flood
+        self.peer: list[str] = json.loads(arguments.peer)
         self.warm: float = arguments.warm
         self.seconds: float = arguments.seconds
 

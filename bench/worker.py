@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 
 from bench import embedded, in_memory, memory, served, simulation, tables
-from bench.plan import ASYNCIO, IN_SYNFIN, PACKET, TUN
+from bench.peers import beside
+from bench.plan import ASYNCIO, IN_SYNFIN, PACKET, PEERS, TUN
 from bench.setting import Setting
 
 WITHOUT_NETWORK = {
@@ -27,12 +28,15 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="a device without offload")
     parser.add_argument("--link", choices=(TUN, PACKET), default=TUN, help="what carries synfin's packets")
     parser.add_argument("--flood", default="", help="the compiled flood.c")
+    parser.add_argument("--peer", default="[]", help="the command line of a peer, as JSON")
     parser.add_argument("--load", required=True, help="the compiled load.c")
     parser.add_argument("--warm", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=1.5)
     setting = Setting(parser.parse_args())
     if setting.subject in IN_SYNFIN:
         WITHOUT_NETWORK.get(setting.measure, served.of_synfin)(setting)
+    elif setting.subject in PEERS:
+        beside.of_peer(setting)
     elif setting.subject == ASYNCIO:
         served.of_asyncio(setting)
     elif setting.measure in memory.KERNEL_OBJECTS:
