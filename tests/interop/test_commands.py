@@ -166,6 +166,92 @@ def test_addresses_port_and_mtu_are_the_users_choice(
         assert curl("http://192.168.77.9:8080/file") == "text"
 
 
+PAIR: Final = """
+from synfin.links.netns import add_pair, configure
+add_pair("veth0", "veth1")
+configure("veth0")
+configure("veth1", ["10.9.0.1/24", "fd00:9::1/64"])
+"""
+OTHER_MACHINE: Final = """
+import asyncio, synfin
+from synfin.links.packet import PacketLink
+async def stay():
+    async with synfin.Host("10.9.0.77/24", link=PacketLink("veth1", "10.9.0.77/24", verify=False)):
+        print("ready", flush=True)
+        await asyncio.sleep(100)
+asyncio.run(stay())
+"""
+AT_INTERFACE: Final = ("--interface", "veth0", "--address", "10.9.0.2/24", "--gateway", "10.9.0.1")
+
+
+@pytest.fixture
+def pair(network: PrivateNetwork) -> None:
+    """An Ethernet cable in the network: its end veth0 is free, at the other one is the kernel, 10.9.0.1."""
+    network.run([sys.executable, "-c", PAIR], env=environment(), check=True)
+
+
+@pytest.mark.usefixtures("pair")
+def test_an_ethernet_interface_is_served_at_as_well(
+    network: PrivateNetwork, curl: Callable[..., str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    write_file(folder / "file.bin", SIZE)
+    with serving(network, folder, *AT_INTERFACE, "--address", "fd00:9::2/64") as said:
+        assert said == [
+            f"serving {folder} on veth0 at", "    http://10.9.0.2/", "    http://[fd00:9::2]/", "Ctrl-C ends it.",
+        ]  # fmt: skip
+        for base in ("http://10.9.0.2", "http://[fd00:9::2]"):
+            curl("--retry", "9", "--retry-all-errors", "-o", str(tmp_path / "got"), f"{base}/file.bin")
+            assert hashlib.sha256((tmp_path / "got").read_bytes()).hexdigest() == digest(SIZE)
+
+
+@pytest.mark.usefixtures("pair")
+def test_what_can_not_be_done_at_an_interface_is_said(network: PrivateNetwork, tmp_path: Path) -> None:
+    def refused(*options: str, prefix: Sequence[str] = ()) -> str:
+        for command in (["serve", str(tmp_path)], ["connect", "10.9.0.1", "80"]):
+            done = network.run(
+                [*prefix, *synfin(*command, *options)], env=environment(), capture_output=True, text=True,
+                timeout=HANG_SECONDS,
+            )  # fmt: skip
+            assert done.returncode == 1, done
+            assert "Traceback" not in done.stderr
+        return str(done.stderr)
+
+    assert "there is no interface 'none'" in refused("-i", "none", "-a", "10.9.0.2/24")
+    assert "'lo' is no Ethernet interface" in refused("-i", "lo", "-a", "10.9.0.2/24")
+    assert "10.9.0.1 is an address of the kernel's own here" in refused("-i", "veth0", "-a", "10.9.0.1/24")
+    assert "in no network of" in refused(*AT_INTERFACE[:4], "-g", "10.9.9.1")
+    assert "inside a network namespace of yours" in refused(*AT_INTERFACE, prefix=AS_ORDINARY_USER)
+
+
+@pytest.mark.usefixtures("pair")
+def test_an_address_that_another_machine_has_is_left_to_it(network: PrivateNetwork, tmp_path: Path) -> None:
+    first = network.popen([sys.executable, "-c", OTHER_MACHINE], env=environment(), stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "ready\n"
+    second = network.run(
+        synfin("serve", str(tmp_path), "-i", "veth0", "-a", "10.9.0.77/24"),
+        env=environment(), capture_output=True, text=True, timeout=HANG_SECONDS,
+    )  # fmt: skip
+    first.kill()
+    first.communicate()
+    assert second.returncode == 1
+    assert "10.9.0.77 is in use by" in second.stderr
+
+
+@pytest.mark.usefixtures("pair")
+def test_connect_goes_by_an_ethernet_interface(network: PrivateNetwork) -> None:
+    server = kernel_end(network, SERVER, "100")
+    wait_for_listener(network, 7000)
+    done = network.run(
+        synfin("connect", "10.9.0.1", "7000", *AT_INTERFACE),
+        env=environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=HANG_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, bytes(100), b"")
+    assert server.communicate(timeout=HANG_SECONDS)[0] == "connected\nend\n"
+
+
 def test_a_second_server_in_the_same_network_is_told_why_not(network: PrivateNetwork, tmp_path: Path) -> None:
     with serving(network, tmp_path):
         command = synfin("serve", str(tmp_path))

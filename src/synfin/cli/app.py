@@ -76,7 +76,24 @@ Addresses = Annotated[
 TunName = Annotated[
     str, typer.Option("--tun-name", "-t", metavar="NAME", help="Of the TUN device; %d becomes a free number.")
 ]
-Mtu = Annotated[int, typer.Option("--mtu", min=576, max=65535, help="Largest packet in bytes; IPv6 needs 1280.")]
+InterfaceName = Annotated[
+    str | None,
+    typer.Option(
+        "--interface", "-i", metavar="NAME",
+        help="An Ethernet interface instead of a TUN device, by a packet socket; needs an --address of its network.",
+    ),
+]  # fmt: skip
+Gateways = Annotated[
+    list[str] | None,
+    typer.Option("--gateway", "-g", metavar="ADDRESS", help="Of --interface's network, the way to all others."),
+]
+Mtu = Annotated[
+    int | None,
+    typer.Option(
+        "--mtu", min=576, max=65535,
+        help="Largest packet in bytes; IPv6 needs 1280. Without it 1500, or what --interface has.",
+    ),
+]  # fmt: skip
 Ipv4 = Annotated[bool, typer.Option("--ipv4", "-4", help="Use IPv4 only.")]
 Ipv6 = Annotated[bool, typer.Option("--ipv6", "-6", help="Use IPv6 only.")]
 
@@ -96,7 +113,9 @@ def serve(
     address: Addresses = None,
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port to listen on.")] = 80,
     tun_name: TunName = "synfin%d",
-    mtu: Mtu = 1500,
+    interface: InterfaceName = None,
+    gateway: Gateways = None,
+    mtu: Mtu = None,
     ipv4: Ipv4 = False,
     ipv6: Ipv6 = False,
     processes: Annotated[
@@ -110,10 +129,14 @@ def serve(
 
     Only root may make a device. Anybody else gets a private network with one, and is told how to run programs in it,
     and what root can do once so that all programs of the machine see it.
+
+    With --interface it is one more machine of that network: other machines reach it, this one does not. It takes the
+    right to open packet sockets, which root has, and everybody in a network namespace of his own.
     """
     from synfin.cli.serve import run
 
-    raise typer.Exit(run(folder, address or [], families(ipv4, ipv6), port, tun_name, mtu, processes))
+    versions = families(ipv4, ipv6)
+    raise typer.Exit(run(folder, address or [], versions, port, tun_name, mtu, processes, interface, gateway or []))
 
 
 @app.command()
@@ -122,7 +145,9 @@ def connect(
     port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65535)],
     address: Addresses = None,
     tun_name: TunName = "synfin%d",
-    mtu: Mtu = 1500,
+    interface: InterfaceName = None,
+    gateway: Gateways = None,
+    mtu: Mtu = None,
     ipv4: Ipv4 = False,
     ipv6: Ipv6 = False,
     wait: Annotated[float, typer.Option("--wait", "-w", min=0.1, help="Seconds until connecting fails.")] = 20,
@@ -136,13 +161,14 @@ def connect(
 
     It makes a TUN device, for which one must be root (or root has prepared one). Over it this machine is 10.9.1.1 and
     fd00:9:1::1, and synfin is 10.9.1.2 and fd00:9:1::2, unless --address says otherwise. Other machines are reached if
-    this one forwards packets for them.
+    this one forwards packets for them. With --interface synfin is one more machine of that network.
 
     Example: printf 'GET / HTTP/1.0\\r\\n\\r\\n' | synfin connect 10.9.1.1 80
     """
     from synfin.cli.connect import run
 
-    raise typer.Exit(run(host, port, address or [], families(ipv4, ipv6), tun_name, mtu, wait, draw))
+    versions = families(ipv4, ipv6)
+    raise typer.Exit(run(host, port, address or [], versions, tun_name, mtu, wait, draw, interface, gateway or []))
 
 
 @app.command()

@@ -14,10 +14,11 @@ from synfin.aio.host import Host
 from synfin.cli.blocking import BlockingCalls
 from synfin.cli.device import CommandError, Interface, how_to_be_allowed, kernel_ends, open_device, parse_addresses
 from synfin.cli.ending import run_until_ended
+from synfin.cli.ethernet import TUN_MTU, check_options, open_interface
 from synfin.tcp.trace import Trace
 
 if TYPE_CHECKING:
-    from synfin.links.tun import TunLink
+    from synfin.links.link import Link
 
 # Not those of `serve`: both may run at once.
 ADDRESSES: Final = ("10.9.1.2/24", "fd00:9:1::2/64")
@@ -27,19 +28,25 @@ STDOUT: Final = 1
 
 
 def run(
-    host: str, port: int, addresses: list[str], families: tuple[int, ...], tun_name: str, mtu: int, wait: float,
-    draw: bool,
+    host: str, port: int, addresses: list[str], families: tuple[int, ...], tun_name: str, mtu: int | None, wait: float,
+    draw: bool, interface: str | None = None, gateways: list[str] | None = None,
 ) -> int:  # fmt: skip
     """The command; its exit status."""
+    link: Link
     try:
-        interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
-        link = open_device(tun_name, mtu, interfaces)
+        check_options(interface, gateways or [], tun_name)
+        if interface is None:
+            interfaces = parse_addresses(addresses, ADDRESSES, families, mtu or TUN_MTU)
+            link, ends = open_device(tun_name, mtu or TUN_MTU, interfaces), kernel_ends(interfaces)
+        else:
+            link, interfaces = open_interface(interface, addresses, families, gateways or [], mtu)
+            ends = []
     except (CommandError, OSError, ValueError) as error:
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         if isinstance(error, OSError) and error.errno == errno.EPERM:
             text = f"this user may not make a TUN device: {how_to_be_allowed(tun_name, interfaces)}"
         return _complain(text)
-    return run_until_ended(_connect(link, interfaces, host, port, wait, draw))
+    return run_until_ended(_connect(link, interfaces, ends, host, port, wait, draw))
 
 
 def _complain(text: object) -> int:
@@ -47,7 +54,10 @@ def _complain(text: object) -> int:
     return 1
 
 
-async def _connect(link: TunLink, interfaces: list[Interface], name: str, port: int, wait: float, draw: bool) -> int:
+async def _connect(
+    link: Link, interfaces: list[Interface], ends: list[Interface], name: str, port: int, wait: float, draw: bool
+) -> int:
+    """ends: the kernel's addresses at the other end of a TUN device; none at an Ethernet interface."""
     trace: Trace | None = None
     with contextlib.ExitStack() as stack:
         if draw:
@@ -56,32 +66,35 @@ async def _connect(link: TunLink, interfaces: list[Interface], name: str, port: 
             live = Live(sys.stderr, names={str(interface.ip): "synfin" for interface in interfaces})
             stack.callback(live.close)
             trace = live
-        return await _converse(link, interfaces, name, port, wait, trace)
+        try:
+            async with Host([str(interface) for interface in interfaces], link=link, trace=trace) as host:
+                return await _converse(host, interfaces, ends, name, port, wait)
+        except OSError as error:  # an address of --interface's network is somebody else's
+            return _complain(error.strerror or error)
 
 
 async def _converse(
-    link: TunLink, interfaces: list[Interface], name: str, port: int, wait: float, trace: Trace | None
+    host: Host, interfaces: list[Interface], ends: list[Interface], name: str, port: int, wait: float
 ) -> int:
-    async with Host([str(interface) for interface in interfaces], link=link, trace=trace) as host:
-        try:
-            address = await _address(name, interfaces)
-            async with asyncio.timeout(wait):
-                reader, writer = await host.open_connection(address, port)
-        except (CommandError, OSError, ValueError) as error:  # TimeoutError, too, is an OSError
-            return _complain(_why(error, name, port, wait, interfaces))
-        try:
-            await _exchange(reader, writer)
-        except BrokenPipeError:
-            writer.transport.abort()  # nobody reads our output any more
-            return 1
-        except OSError as error:
-            return _complain(error.strerror or error)
-        finally:
-            writer.close()
+    try:
+        address = await _address(name, interfaces, ends)
+        async with asyncio.timeout(wait):
+            reader, writer = await host.open_connection(address, port)
+    except (CommandError, OSError, ValueError) as error:  # TimeoutError, too, is an OSError
+        return _complain(_why(error, name, port, wait, interfaces, ends))
+    try:
+        await _exchange(reader, writer)
+    except BrokenPipeError:
+        writer.transport.abort()  # nobody reads our output any more
+        return 1
+    except OSError as error:
+        return _complain(error.strerror or error)
+    finally:
+        writer.close()
     return 0
 
 
-async def _address(name: str, interfaces: list[Interface]) -> str:
+async def _address(name: str, interfaces: list[Interface], ends: list[Interface]) -> str:
     """The first address of `name` that the device can reach."""
     found = await asyncio.get_running_loop().getaddrinfo(name, None)
     versions = {interface.version for interface in interfaces}
@@ -90,24 +103,28 @@ async def _address(name: str, interfaces: list[Interface]) -> str:
     if not usable:
         raise CommandError(f"{name} has only addresses of IPv{addresses[0].version}, which synfin has not here")
     if usable[0].is_loopback or usable[0].is_unspecified:
-        nearby = next(end.ip for end in kernel_ends(interfaces) if end.version == usable[0].version)
+        nearby = [f": this machine is {end.ip} here" for end in ends if end.version == usable[0].version]
         raise CommandError(
-            f"{usable[0]} is inside the kernel, where no packet of a device goes: this machine is {nearby} here"
+            f"{usable[0]} is inside the kernel, where no packet of a device goes{nearby[0] if nearby else ''}"
         )
     return str(usable[0])
 
 
-def _why(error: Exception, name: str, port: int, wait: float, interfaces: list[Interface]) -> str:
+def _why(
+    error: Exception, name: str, port: int, wait: float, interfaces: list[Interface], ends: list[Interface]
+) -> str:
     """The reason, and what may help."""
     target = f"{name} port {port}"
     if isinstance(error, CommandError):
         return str(error)
     if isinstance(error, ConnectionRefusedError):
-        near = name in {str(end.ip) for end in kernel_ends(interfaces)}
+        near = name in {str(end.ip) for end in ends}
         hint = " (a server that listens on 127.0.0.1 or ::1 only can't be reached from a device)" if near else ""
         return f"{target}: nobody listens there{hint}"
     if isinstance(error, TimeoutError):
         ours = " and ".join(str(interface.ip) for interface in interfaces)
+        if not ends:
+            return f"{target}: no answer within {wait:g} s; a firewall may drop the packets of {ours}"
         return (
             f"{target}: no answer within {wait:g} s. This machine answers by itself; to reach others it must forward "
             f"packets of {ours} (sysctl net.ipv4.ip_forward=1, and masquerading), and a firewall may drop them"

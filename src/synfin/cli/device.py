@@ -37,11 +37,12 @@ class CommandError(Exception):
 
 
 def parse_addresses(
-    texts: Iterable[str], defaults: Iterable[str], families: tuple[int, ...], mtu: int
+    texts: Iterable[str], defaults: Iterable[str], families: tuple[int, ...], mtu: int, with_kernel: bool = True
 ) -> list[Interface]:
     """synfin's addresses, each with its network; CommandError for what can't be one.
 
-    families: the IP versions that are wanted. Of the defaults those are left out that can't be had here.
+    families: the IP versions that are wanted. Of the defaults those are left out that can't be had here. with_kernel:
+    the kernel is to have an address in each network as well.
     """
     texts = list(texts)
     interfaces: list[Interface] = []
@@ -60,7 +61,8 @@ def parse_addresses(
         interfaces.append(interface)
     if not interfaces:
         raise CommandError("none of the addresses is of the IP version asked for")
-    kernel_ends(interfaces)  # there is room for them
+    if with_kernel:
+        kernel_ends(interfaces)  # there is room for them
     return interfaces
 
 

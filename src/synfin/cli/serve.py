@@ -1,4 +1,4 @@
-"""`synfin serve`: the files of a folder over HTTP, by synfin's TCP, to all programs that reach its TUN device."""
+"""`synfin serve`: the files of a folder over HTTP, by synfin's TCP, to all that reach its TUN device or interface."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from synfin.aio.control import control_path
 from synfin.aio.host import Host
 from synfin.cli.device import CommandError, Interface, how_to_be_allowed, open_queues, parse_addresses
 from synfin.cli.ending import run_until_ended
+from synfin.cli.ethernet import TUN_MTU, check_options, open_interface
 from synfin.cli.http_server import HttpServer
 from synfin.cli.site import DirectorySite
 from synfin.cli.ss import control_socket
 from synfin.links.crew import Crew, Member
 
 if TYPE_CHECKING:
+    from synfin.links.link import Link
+    from synfin.links.packet import PacketLink
     from synfin.links.tun import TunLink
 
 ENDED_BY: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # by these it ends well
@@ -33,31 +36,45 @@ def run(
     families: tuple[int, ...],
     port: int,
     tun_name: str,
-    mtu: int,
+    mtu: int | None,
     processes: int = 1,
+    interface: str | None = None,
+    gateways: list[str] | None = None,
 ) -> int:
     """The command; its exit status."""
     control = control_socket("serve")
+    link: TunLink | PacketLink
+    permission = ""
     try:
-        interfaces = parse_addresses(addresses, ADDRESSES, families, mtu)
+        check_options(interface, gateways or [], tun_name, processes)
         site = DirectorySite(folder)
-        permission = how_to_be_allowed(tun_name, interfaces, processes)
-        links, private = _open(tun_name, mtu, interfaces, processes)
+        if interface is None:
+            interfaces = parse_addresses(addresses, ADDRESSES, families, mtu or TUN_MTU)
+            permission = how_to_be_allowed(tun_name, interfaces, processes)
+            queues, private = _open(tun_name, mtu or TUN_MTU, interfaces, processes)
+            link = queues[0]
+        else:
+            link, interfaces = open_interface(interface, addresses, families, gateways or [], mtu)
+            queues, private = [], False
     except (CommandError, OSError, RuntimeError, ValueError) as error:
-        text = error.strerror if isinstance(error, OSError) and error.strerror else error
-        print(f"synfin serve: {text}", file=sys.stderr)
-        return 1
-    words = _welcome(folder, links[0].name, interfaces, port, processes)
+        return _complain(error)
+    words = _welcome(folder, link.name, interfaces, port, processes)
     if private:
         words += _how_to_join(_url(interfaces[0], port), permission)
     _say("\n".join([*words, "Ctrl-C ends it."]))
 
-    def one(link: TunLink | Member) -> int:
+    def one(link: Link) -> int:
         return run_until_ended(_serve(link, interfaces, port, site, _own(control)))
 
-    status = one(links[0]) if processes == 1 else Crew(links).run(one)
+    status = one(link) if processes == 1 else Crew(queues).run(one)
     _say("ended")
     return 0 if status - 128 in ENDED_BY else status
+
+
+def _complain(error: Exception) -> int:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else error
+    print(f"synfin serve: {text}", file=sys.stderr)
+    return 1
 
 
 def _welcome(folder: Path, device: str, interfaces: list[Interface], port: int, processes: int) -> list[str]:
@@ -92,15 +109,16 @@ def _own(control: Path | None) -> Path | None:
     return control and control.with_name(control_path("serve").name)
 
 
-async def _serve(
-    link: TunLink | Member, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None
-) -> int:
+async def _serve(link: Link, interfaces: list[Interface], port: int, site: DirectorySite, control: Path | None) -> int:
     addresses = [str(interface) for interface in interfaces]
     entropy = link.entropy if isinstance(link, Member) else os.urandom
-    async with Host(addresses, link=link, entropy=entropy, control=control) as host:
-        server = HttpServer(site, log=_log)
-        await host.start_server(server.serve, port=port)
-        await asyncio.Future()  # until a signal comes
+    try:
+        async with Host(addresses, link=link, entropy=entropy, control=control) as host:
+            server = HttpServer(site, log=_log)
+            await host.start_server(server.serve, port=port)
+            await asyncio.Future()  # until a signal comes
+    except OSError as error:  # an address of --interface's network is somebody else's
+        return _complain(error)
     return 0
 
 

@@ -70,7 +70,18 @@ REFUSED = [
     (["--address", "fd00::2/64", "--mtu", "1000"], "IPv6 needs an mtu of at least 1280, not 1000"),
     (["--ipv6", "--mtu", "1000"], "IPv6 needs an mtu of at least 1280, not 1000"),
     (["--tun-name", "much-too-long-a-name"], "an interface name has 1 to 15 characters"),
+    (["--gateway", "10.9.0.1"], "--gateway goes with --interface"),
+    (["--interface", "lo"], "--interface needs an --address of its network"),
+    (["-i", "lo", "-t", "synfin0", "-a", "10.9.0.2/24"], "--interface and --tun-name leave each other out"),
+    (["-i", "lo", "-a", "10.9.0.300/24"], "--address 10.9.0.300/24: "),
+    (["-i", "lo", "-a", "10.9.0.2/24", "-g", "router"], "--gateway: 'router' does not appear to be"),
 ]
+
+
+def test_an_interface_has_no_queues_for_several_processes() -> None:
+    status, text = ask("serve", str(Path(__file__).parent), "-i", "lo", "-a", "10.9.0.2/24", "--processes", "2")
+    assert status == 1
+    assert "--processes share a TUN device" in text
 
 
 @pytest.mark.parametrize(("options", "complaint"), REFUSED)
