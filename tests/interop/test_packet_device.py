@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import io
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 import synfin
+from synfin.links.captures import Capture
 from synfin.links.link import PacketSink
 from synfin.links.neighbours import TRIES
 from synfin.links.netns import add_pair, configure, enter_private_network
 from synfin.links.packet import LARGE_SLOTS, PacketLink
+from synfin.links.pcapng import PcapngWriter, PcapTap
 from synfin.wire.key import make_key
 from synfin.wire.segment import Burst, Segment, build
 from synfin.wire.tcp_header import ACK, SYN
@@ -255,9 +259,11 @@ def test_bursts_that_find_no_slot_are_lost_alone_and_counted() -> None:
     in_network(body)
 
 
-def test_a_flood_is_answered_in_batches_and_an_honest_client_gets_through() -> None:
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_flood_is_answered_in_batches_and_an_honest_client_gets_through(recorded: bool) -> None:
     need_library("numpy")
     count, queue = 600, 16
+    capture = io.BytesIO()
 
     async def flooded(host: synfin.Host, link: PacketLink) -> None:
         await host.start_server(echo, port=80)
@@ -286,9 +292,15 @@ def test_a_flood_is_answered_in_batches_and_an_honest_client_gets_through() -> N
 
     async def work() -> None:
         link = PacketLink(MINE, "10.9.0.2/24", gateway="10.9.0.1", verify=False)
+        tap = PcapTap(link, PcapngWriter(capture), lambda: time.monotonic_ns() // 1000) if recorded else None
         config = synfin.Config(syn_queue_limit=queue)
-        async with synfin.Host("10.9.0.2/24", link=link, config=config) as host:
+        async with synfin.Host("10.9.0.2/24", link=tap or link, config=config) as host:
             await flooded(host, link)
+        if recorded:
+            capture.seek(0)
+            flags = [(one.outgoing, one.packet[33]) for one in Capture(capture)]
+            assert flags.count((False, SYN)) == count + 2
+            assert flags.count((True, SYN | ACK)) >= count + 2
 
     in_network(lambda: asyncio.run(work()))
 

@@ -12,13 +12,16 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from synfin.links.link import Link, PacketSink, Timed
 from synfin.wire.checksum import complement, ones_sum, pseudo_sum
 from synfin.wire.errors import WireError
 from synfin.wire.ip import PROTO_TCP, PROTO_UDP, IpHeader, parse_untrusted
 from synfin.wire.segment import Burst, finish, split
+
+if TYPE_CHECKING:
+    from synfin.stack.flood import Flood
 
 _SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE_DESCRIPTION: Final = 1
@@ -205,11 +208,42 @@ class _Recorder:
     def __init__(self, tap: PcapTap, stack: PacketSink) -> None:
         self._tap = tap
         self._stack = stack
+        flood = getattr(stack, "flood", None)
+        self.flood = None if flood is None else _RecordedFlood(tap, flood)
 
     def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
         plain = packet[start:]
         self._tap.record(now, completed(plain) if checksum_ok else plain, outgoing=False)
         self._stack.receive(packet, now, checksum_ok, gso_size, start)
+
+
+class _RecordedFlood:
+    """Stands where the stack's Flood would: what is answered in a batch is recorded, the SYNs and then the answers.
+
+    Each packet that is done with is a SYN without text, of which a row holds all.
+    """
+
+    def __init__(self, tap: PcapTap, flood: Flood) -> None:
+        self._tap = tap
+        self._flood = flood
+        self.has_begun = flood.has_begun
+        self.goes_on = flood.goes_on
+
+    @property
+    def numpy(self) -> Any:
+        return self._flood.numpy
+
+    def answer(self, rows: Any, lengths: Any, vouched: Any, now: int) -> tuple[Any, list[Any]]:
+        """Flood.answer()"""
+        np, record = self._flood.numpy, self._tap.record
+        done, answers = self._flood.answer(rows, lengths, vouched, now)
+        for place in np.flatnonzero(done).tolist():
+            packet = rows[place, : lengths[place]].tobytes()
+            record(now, completed(packet) if vouched[place] else packet, outgoing=False)
+        for packets in answers:
+            for packet in packets:
+                record(now, packet.tobytes(), outgoing=True)
+        return done, answers
 
 
 def completed(packet: bytes) -> bytes:
