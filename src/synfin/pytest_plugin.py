@@ -20,15 +20,19 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
+    from synfin.sim.episodes import Episode
     from synfin.sim.network import Network
     from synfin.sim.order import Swap
     from synfin.sim.rules import Faults
 
 MARKER: Final = (
     "synfin(seeds=N, seed=N, **options): run a test of `network` with N seeds (or a list), beginning with seed; "
-    "options (shuffle, delay, time_limit, turn_limit, patience, keep_events, check) are those of synfin.sim.Network"
+    "options (shuffle, swarm, swarm_until, delay, time_limit, turn_limit, patience, keep_events, check) are those of "
+    "synfin.sim.Network"
 )
-OPTIONS: Final = frozenset({"shuffle", "delay", "time_limit", "turn_limit", "patience", "keep_events", "check"})
+OPTIONS: Final = frozenset(
+    "shuffle swarm swarm_until drawn_by delay time_limit turn_limit patience keep_events check".split()
+)
 PROPERTY: Final = "synfin_seeds"  # of a report: how many seeds its test has
 
 
@@ -48,6 +52,8 @@ only_faults: pytest.StashKey[Faults] = pytest.StashKey()
 """Of the config, set by `synfin shrink`: every network does just these faults."""
 only_swaps: pytest.StashKey[Collection[Swap]] = pytest.StashKey()
 """Likewise: with just these swaps of tasks."""
+only_episodes: pytest.StashKey[Collection[Episode]] = pytest.StashKey()
+"""Likewise: with just these crashes, partitions and the like."""
 keep_faults: pytest.StashKey[bool] = pytest.StashKey()
 """Of the config, set by `synfin shrink`: every network remembers its faults."""
 the_network: pytest.StashKey[Network] = pytest.StashKey()
@@ -58,6 +64,9 @@ _the_progress: pytest.StashKey[Progress] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("synfin", "networks in virtual time")
     group.addoption("--synfin-seed", type=int, metavar="N", help="Run each test of `network` with this seed only.")
+    group.addoption(
+        "--synfin-swarm", metavar="N/N...", help="Instead of each seed, let these numbers draw the faults of a swarm."
+    )
     group.addoption("--synfin-cwnd", action="store_true", help="Draw cwnd and its like over time where a test failed.")
 
 
@@ -119,6 +128,9 @@ def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Networ
 
     marker = request.node.get_closest_marker("synfin")
     chosen = {} if marker is None else {name: marker.kwargs[name] for name in OPTIONS & marker.kwargs.keys()}
+    drawn_by = request.config.getoption("--synfin-swarm")
+    if drawn_by is not None:
+        chosen["drawn_by"] = drawn_by
     stash = request.config.stash
     if given in stash:
         its = stash[given]
@@ -128,6 +140,7 @@ def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Networ
         keep_faults=stash.get(keep_faults, False),
         only_faults=stash.get(only_faults, None),
         only_swaps=stash.get(only_swaps, None),
+        only_episodes=stash.get(only_episodes, None),
         **chosen,
     )
     if chosen.get("check"):
@@ -141,7 +154,9 @@ def _again(item: pytest.Item, seed: int) -> list[str]:
     """The command that runs a test again by itself, in this folder."""
     has_plugin = item.config.pluginmanager.has_plugin
     apart = ["-n0"] if has_plugin("xdist") else []
-    test = [_from_here(item), "--synfin-seed", str(seed), "-p", "no:cacheprovider"]
+    drawn_by = item.config.getoption("--synfin-swarm")
+    swarm = [] if drawn_by is None else ["--synfin-swarm", drawn_by]
+    test = [_from_here(item), "--synfin-seed", str(seed), *swarm, "-p", "no:cacheprovider"]
     loaded = [] if has_plugin("synfin") else ["-p", "synfin.pytest_plugin"]
     return [sys.executable, "-m", "pytest", *test, *loaded, *apart]
 
@@ -181,7 +196,9 @@ def _failure(item: pytest.Item, made: Network) -> str:
     """What a failed test shows beside its traceback."""
     test = shlex.quote(_from_here(item))
     cwnd = bool(item.config.getoption("--synfin-cwnd"))
-    lines = [f"replay: pytest {test} --synfin-seed {made.seed}", f"shrink: synfin shrink {test} --seed {made.seed}"]
+    drawn = f" --synfin-swarm {made.drawn_by}" if made.drawn_by else ""
+    replay = f"replay: pytest {test} --synfin-seed {made.seed}{drawn}"
+    lines = [replay, f"shrink: synfin shrink {test} --seed {made.seed}{drawn.replace('--synfin-', '--')}"]
     if made.events:
         factory: pytest.TempPathFactory = item._request.getfixturevalue("tmp_path_factory")  # type: ignore[attr-defined]
         name = "".join(letter if letter.isalnum() else "-" for letter in item.name)[:60]

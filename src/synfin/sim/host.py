@@ -17,6 +17,7 @@ from synfin.sim.errors import SimulationError
 from synfin.sim.life import Life
 from synfin.sim.loop import VirtualLoop
 from synfin.sim.signals import IGNORED, Handler, number_of
+from synfin.sim.units import probability, share_text
 from synfin.tcp.config import Config
 
 SURVIVAL_SECONDS: Final = 0.001  # after a crash: a cancelled task that still runs then is reported
@@ -46,6 +47,7 @@ class SimHost:
         self._programs: list[Callable[[], Coroutine[Any, Any, Any]]] = []
         self._lives = 1
         self._started: list[asyncio.Task[Any]] = []
+        self._once: list[asyncio.Task[Any]] = []  # of them those that do not live again
         self.survivors: list[str] = []
         """Tasks of former lives that did not end when they were cancelled."""
         self.afterlife: list[str] = []
@@ -69,6 +71,10 @@ class SimHost:
         """It has not crashed, or was restarted."""
         return self.life.alive
 
+    def lives_again(self) -> bool:
+        """After a crash and a restart it runs all that it runs now: programs that were given as functions."""
+        return bool(self._programs) and all(task.done() for task in self._once)
+
     # ---- programs ----
 
     def start(self, program: Coroutine[Any, Any, Any] | Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
@@ -87,6 +93,9 @@ class SimHost:
             self._programs.append(program)
         task = self._launch(program)
         self._started.append(task)
+        if asyncio.iscoroutine(program):
+            self._once = [one for one in self._once if not one.done()]
+            self._once.append(task)
         return task
 
     def run_on(self, call: Callable[..., Any], *args: Any) -> Any:
@@ -163,6 +172,15 @@ class SimHost:
         if self.life.paused:
             self._note(f"{self.name} resumes")
             self.life.thaw()
+
+    def slow(self, share: float) -> None:
+        """Run for this part of each 100 ms only, as a container that is throttled by its quota; 1: all the time."""
+        if not probability(share, "share") > 0:
+            raise ValueError("a host runs for a part of the time; for none, pause() it")
+        if not self.life.alive:
+            raise SimulationError(f"{self.name} is down: only a living host can be slow")
+        self._note(f"{self.name} runs for {share_text(share)} of the time")
+        self.life.throttle(float(share))
 
     def _report_survivors(self, former: Life) -> None:
         for task in sorted(former.tasks, key=hash):

@@ -23,6 +23,9 @@ from synfin.tcp.trace import Trace
 from synfin.wire.segment import Burst
 
 HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
+QUOTA_PERIOD: Final = 0.1  # seconds: of each a throttled host runs for a part, as a container under Linux's CFS quota
+_BY_HAND: Final = "pause()"
+_THROTTLED: Final = "throttled"
 
 
 class Uplink(TunnelLink):
@@ -53,7 +56,9 @@ class Life:
     ) -> None:
         self.name = name
         self.alive = True
-        self.paused = False
+        self._frozen: set[str] = set()  # why it is
+        self._share = 1.0  # of the time that it runs
+        self._quota = 0  # how often that was changed
         self.signals: dict[int, Any] = {}  # what it does about each, by number
         self.signalled: Callable[[int], None]  # who is to be told of those that it sends itself
         self.haunts: Callable[[str], None]  # who is to be told of what its code does after its end
@@ -76,23 +81,56 @@ class Life:
         """Packets arrive, in nobody's context but the host's. gso_sizes: of those that are bursts, else 0."""
         if not self.alive:
             return
-        if self.paused:
+        if self._frozen:
             room = HELD_PACKETS - len(self._held_packets)
             self._held_packets += list(zip(packets, gso_sizes, strict=True))[:room]
             return
         self._run(self._deliver, packets, gso_sizes)
 
-    def freeze(self) -> None:
-        """Nothing of it runs, and packets wait, until thaw()."""
-        if not self.paused:
-            self.paused = True
-            self._loop.holds.append(self._hold)
+    @property
+    def paused(self) -> bool:
+        """Nothing of it runs."""
+        return bool(self._frozen)
 
-    def thaw(self) -> None:
+    @property
+    def throttled(self) -> bool:
+        """It runs for a part of the time only."""
+        return self._share < 1
+
+    def freeze(self, reason: str = _BY_HAND) -> None:
+        """Nothing of it runs, and packets wait, until thaw() for each reason that there is."""
+        if not self._frozen:
+            self._loop.holds.append(self._hold)
+        self._frozen.add(reason)
+
+    def thaw(self, reason: str = _BY_HAND) -> None:
         """What waited happens now."""
-        if not self.paused:
+        if reason not in self._frozen:
             return
-        self.paused = False
+        self._frozen.remove(reason)
+        if not self._frozen:
+            self._go_on()
+
+    def throttle(self, share: float) -> None:
+        """It runs for that part of each QUOTA_PERIOD only; 1: all the time."""
+        self._share = share
+        self._quota += 1
+        self.thaw(_THROTTLED)
+        if share < 1:
+            self._spend_quota(self._quota)
+
+    def _spend_quota(self, quota: int) -> None:
+        """What it was given for this period is spent."""
+        if self.alive and quota == self._quota:
+            self.freeze(_THROTTLED)
+            self._loop.call_later((1 - self._share) * QUOTA_PERIOD, self._get_quota, quota, context=Context())
+
+    def _get_quota(self, quota: int) -> None:
+        if self.alive and quota == self._quota:
+            self.thaw(_THROTTLED)
+            self._loop.call_later(self._share * QUOTA_PERIOD, self._spend_quota, quota, context=Context())
+
+    def _go_on(self) -> None:
         self._loop.holds.remove(self._hold)
         handles, self._held = self._held, []
         self._loop.release(handles)
@@ -110,7 +148,9 @@ class Life:
             self._run(self.host.engine.close)
         self.alive = False
         self._held_packets.clear()
-        self.thaw()
+        if self._frozen:
+            self._frozen.clear()
+            self._go_on()
         self._loop.cancel_handles(self._owns)
         self._loop.threads.end(lambda context: life_of(context) is self)
         for task in sorted(self.tasks, key=hash):

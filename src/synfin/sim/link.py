@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 from zlib import crc32
@@ -77,6 +78,8 @@ class Direction:
 
     def __init__(self, settings: LinkSettings, seed: str) -> None:
         self._parted = False
+        self._cuts: set[int] = set()  # the episodes that part it
+        self._overlay: Callable[[LinkSettings], LinkSettings] | None = None
         self.set(settings)
         self.sent = 0
         self.lost = 0
@@ -87,9 +90,12 @@ class Direction:
         self._last_arrival = 0
 
     def set(self, settings: LinkSettings) -> None:
-        """Carry packets like this from now on."""
+        """Carry packets like this from now on, and as the overlay makes it."""
+        self.declared = settings
+        if self._overlay is not None:
+            settings = self._overlay(settings)
         self.settings = settings
-        self.open = settings.up and not self._parted
+        self.open = settings.up and not self._parted and not self._cuts
         self.has_chance = bool(
             settings.burst_enter
             or settings.loss
@@ -102,9 +108,26 @@ class Direction:
         """Nothing here looks at the packets of a burst one by one."""
 
     def part(self, parted: bool) -> None:
-        """Begin or end a partition."""
+        """Begin or end a partition; its end is that of all cuts too."""
         self._parted = parted
-        self.set(self.settings)
+        if not parted:
+            self._cuts.clear()
+        self.set(self.declared)
+
+    def cut(self, number: int) -> None:
+        """Part it, until `mend` of the same number; cuts may overlap."""
+        self._cuts.add(number)
+        self.set(self.declared)
+
+    def mend(self, number: int) -> None:
+        """That cut is over."""
+        self._cuts.discard(number)
+        self.set(self.declared)
+
+    def overlay(self, change: Callable[[LinkSettings], LinkSettings] | None) -> None:
+        """From now on what is set is changed by this."""
+        self._overlay = change
+        self.set(self.declared)
 
     def draw(self) -> tuple[str, int]:
         """What chance does to the next packet, and microseconds of extra delay, which only one that passes has."""

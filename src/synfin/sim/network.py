@@ -14,21 +14,25 @@ from typing import Any, Final
 from synfin.sim.again import compare, hand_in, is_again, next_number
 from synfin.sim.barriers import Barriers
 from synfin.sim.calls import SimLoop
-from synfin.sim.errors import Livelock, SimulationError
+from synfin.sim.chaos import SLOW_SHARE, Chaos
+from synfin.sim.episodes import Episode, episode_of
+from synfin.sim.errors import SimulationError
+from synfin.sim.finish import finish
 from synfin.sim.host import SimHost
 from synfin.sim.journal import Journal
+from synfin.sim.kinds import SHUFFLE, kinds_of
 from synfin.sim.life import Life
 from synfin.sim.link import Direction, LinkSettings
 from synfin.sim.loop import START, TURNS
 from synfin.sim.names import Names
 from synfin.sim.order import ByChance, Swap
+from synfin.sim.plan import Plan, draw
 from synfin.sim.points import noticed
 from synfin.sim.report import save_capture, text_of
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
 from synfin.sim.statements import Check, Promise, Statement, Statements
-from synfin.sim.tasks import abandon
 from synfin.sim.traffic import Station, Traffic
-from synfin.sim.units import microseconds
+from synfin.sim.units import check_count, microseconds
 from synfin.sim.watchdog import watched
 from synfin.sim.world import supplied
 from synfin.tcp.config import Config
@@ -37,6 +41,7 @@ from synfin.wire.segment import Burst
 
 KEPT_EVENTS: Final = 20_000
 PATIENCE: Final = "60s"
+SWARM_UNTIL: Final = "60s"
 
 
 class Network:
@@ -47,9 +52,11 @@ class Network:
     virtual time after which `run` raises TimeLimit. turn_limit: turns of the loop in one moment, after which it raises
     Livelock. patience: real time that one callback may take, after which it raises Hung; None: for ever.
     keep_faults: remember in `faults` what chance does to which packet, and in `swaps` which tasks it exchanges.
-    only_faults, only_swaps: instead of chance, do just these (the same as `calm()`, `rule(only_faults)` and
-    `swap(only_swaps)`). keep_journal: remember in `journal` each step of the run. check: `run` runs the same command
-    once more in another process, under another hash seed, and raises Nondeterminism if anything else happens there.
+    only_faults, only_swaps, only_episodes: instead of chance, do just these (the same as `calm()`, `rule(only_faults)`,
+    `swap(only_swaps)` and `inflict(only_episodes)`). swarm: let the seed draw faults, of all kinds or of these, which
+    end after so much virtual time (swarm_until); drawn_by: instead of the seed, as "7/3": those of seed 7 with change
+    number 3. keep_journal: remember in `journal` each step of the run. check: `run` runs the same command once more in
+    another process, under another hash seed, and raises Nondeterminism if anything else happens there.
     """
 
     def __init__(
@@ -66,13 +73,18 @@ class Network:
         only_faults: Faults | None = None,
         only_swaps: Collection[Swap] | None = None,
         keep_journal: bool = False,
+        only_episodes: Collection[Any] | None = None,
+        swarm: bool | Collection[str] = False,
+        drawn_by: str = "",
+        swarm_until: str | float = SWARM_UNTIL,
         check: bool = False,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise TypeError(f"a seed is an int, not {type(seed).__name__}")
-        _check_int(keep_events, "keep_events", 0)
-        _check_int(turn_limit, "turn_limit", 1)
+        check_count(keep_events, "keep_events", 0)
+        check_count(turn_limit, "turn_limit", 1)
         self.seed = seed
+        self.drawn_by = drawn_by
         self.hosts: dict[str, SimHost] = {}
         self.events: deque[Event] = deque(maxlen=keep_events)
         """The last trace events of all hosts."""
@@ -87,6 +99,10 @@ class Network:
         self._broken: BaseException | None = None  # what a rule raised
         self._closed = False
         self._patience = inf if patience is None else microseconds(patience, "patience") / 1_000_000
+        until = microseconds(swarm_until, "swarm_until")
+        self.plan: Plan = draw(drawn_by or str(seed), kinds_of(swarm), until) if swarm else ()
+        """What was drawn of faults."""
+        shuffle = shuffle or any(knob.kind == SHUFFLE.name for knob in self.plan)
         self.loop = SimLoop(self._names, self._traffic, ByChance(seed, keep_faults) if shuffle else None)
         self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
         self.loop.turns = turn_limit
@@ -103,10 +119,13 @@ class Network:
             self._journal = Journal(lambda: self.now)
             self.loop.journal = self._journal.step
             self.rule(self._journal.packet)
-        if only_faults is not None or only_swaps is not None:
+        self._chaos = Chaos(self.loop, self.hosts, self._traffic, str(seed), self.note_fault)
+        self._chaos.follow(self.plan, until)
+        if only_faults is not None or only_swaps is not None or only_episodes is not None:
             self.calm()
             self.rule(only_faults or {})
             self.swap(only_swaps or ())
+            self.inflict(only_episodes or ())
 
     # ---- building ----
 
@@ -153,7 +172,7 @@ class Network:
     def one_way(self, sender: str, receiver: str, **settings: Any) -> None:
         """Set one direction."""
         direction = self.direction(sender, receiver)
-        direction.set(direction.settings.changed(**settings))
+        direction.set(direction.declared.changed(**settings))
 
     def direction(self, sender: str, receiver: str) -> Direction:
         """What carries packets from one host to another, with its counters."""
@@ -213,15 +232,43 @@ class Network:
     def calm(self) -> None:
         """No chance from now on: links lose, duplicate, corrupt and delay nothing by it, and tasks keep their order.
 
-        What rules say, and `swap`, still happens.
+        Episodes of schedules and of a swarm are over: what they parted heals, what they crashed lives again. What rules
+        say, `swap` and `inflict`, still happens.
         """
         self._traffic.calm = True
         self.swap(())
+        self._chaos.end()
 
     def swap(self, swaps: Collection[Swap]) -> None:
         """Instead of chance, exchange just these steps of tasks that are ready at the same time; see `swaps`."""
         if self.loop.order is not None:
             self.loop.order = self.loop.order.replaced(swaps)
+
+    def schedule(
+        self, *, lasting: str | float = "2s", until: str | float = SWARM_UNTIL, share: float = SLOW_SHARE, **every: Any
+    ) -> None:
+        """Bring episodes at random times until then: schedule(crash="30s", partition="10s", pause="5s", slow="5s").
+
+        Each kind so much time apart on average, for as long as `lasting` on average; share: of the time that a slow
+        host runs. Whom they befall is drawn among the hosts that are not spared. What crashes is restarted: a host does
+        only if all its programs were given as functions.
+        """
+        self._chaos.schedule(every, lasting, until, share)
+
+    def spare(self, host: str, *kinds: str) -> None:
+        """These kinds of faults, drawn by a schedule or a swarm, leave a host alone; none named: all episodes."""
+        self._known(host)
+        self._chaos.spare(host, kinds)
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """What was drawn and has happened so far of crashes, partitions and the like, as `inflict` takes it."""
+        return self._chaos.episodes
+
+    def inflict(self, episodes: Collection[Any]) -> None:
+        """Do just these at their times; see `episodes`."""
+        for episode in episodes:
+            self._chaos.inflict(episode_of(episode))
 
     def rule(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
         """Ask `decide` of every packet from now on: PASS (or None), DROP, DUPLICATE, CORRUPT, MARK,
@@ -354,27 +401,13 @@ class Network:
 
     def _end(self) -> None:
         """Cancel all that runs, let it end, and close the loop."""
-        loop = self.loop
-        # What follows is no part of the program's story.
-        loop.wind_up()
-        loop.set_exception_handler(lambda *_: None)
+        self.loop.wind_up()
+        self._chaos.forget()
         self._traffic.clear()
         for host in self.hosts.values():
             if host.life.alive:
                 host.life.end()
-        tasks = sorted(asyncio.all_tasks(loop), key=hash)
-        for task in tasks:
-            task.cancel()
-        try:
-            loop.threads.end(lambda _: True)
-            if tasks:
-                loop.run_until_complete(asyncio.wait(tasks, timeout=10))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        except Livelock:  # of a task that does not let itself be cancelled; what `run` tells came before
-            for task in asyncio.all_tasks(loop):
-                abandon(task)
-        finally:
-            loop.close()
+        finish(self.loop)
 
     def _on_problem(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What asyncio can tell nobody else: kept for the report, and logged as ever."""
@@ -398,7 +431,8 @@ class Network:
 
         cwnd: also what was sent over time in each, with cwnd and its like.
         """
-        return text_of(self.events, self.incidents, self.seed, self._names.by_address(), transitions, cwnd)
+        drawn = [f"seed {self.seed}", *self._chaos.told]
+        return text_of(self.events, self.incidents, drawn, self._names.by_address(), transitions, cwnd)
 
     def save_capture(self, path: str | Path, *, samples: bool = False) -> Path:
         """Write the annotated pcapng of the events kept. samples: for `synfin plot`, what each ACK did to cwnd."""
@@ -410,10 +444,3 @@ class Network:
             if name not in self.hosts:
                 raise SimulationError(f"there is no host {name!r}; there are {', '.join(self.hosts) or 'none'}")
         return names
-
-
-def _check_int(value: int, name: str, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} is an int, not {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name} is at least {least}, not {value}")

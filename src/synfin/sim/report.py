@@ -26,12 +26,12 @@ MAX_LINES: Final = 200
 def text_of(
     events: Iterable[Event],
     incidents: list[tuple[float, str]],
-    seed: int,
+    beginning: list[str],
     names: dict[str, str],
     transitions: int,
     cwnd: bool,
 ) -> str:
-    """The report as text. names: what to call an address. cwnd: with a plot of each connection."""
+    """The report as text. beginning: the seed and what it drew; names: what to call an address; cwnd: with plots."""
     events = list(events)
     last: dict[bytes, None] = {}  # connections, the latest to do anything last
     by_end: dict[tuple[str, bytes], list[TransitionEvent]] = {}
@@ -44,7 +44,7 @@ def text_of(
         if isinstance(event, TransitionEvent):
             by_end.setdefault((event.host, event.key), []).append(event)
     shown = list(last)[-MAX_CONNECTIONS:]
-    lines = [f"seed {seed}", *_cut([f"{at:12.6f}  {what}" for at, what in incidents], MAX_INCIDENTS, "incidents")]
+    lines = [*beginning, *_cut([f"{at:12.6f}  {what}" for at, what in incidents], MAX_INCIDENTS, "incidents")]
     if len(last) > len(shown):
         lines.append(f"(of {len(last)} connections, the {len(shown)} that did something last)")
     for (host, key), found in by_end.items():

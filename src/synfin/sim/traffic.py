@@ -62,6 +62,8 @@ class Traffic:
         self.calm = False
         """No chance: links lose, duplicate, corrupt and delay by jitter nothing; rules still do."""
         self.directions: dict[tuple[str, str], Direction] = {}
+        self.on_direction: Callable[[tuple[str, str], Direction], None] | None = None
+        """Told of each that is new."""
         self._settings = settings
         self._seed = seed
         self._rules = rules
@@ -82,6 +84,8 @@ class Traffic:
         if found is None:
             found = Direction(self._settings, f"{self._seed} {sender}>{receiver}")
             self.directions[sender, receiver] = found
+            if self.on_direction is not None:
+                self.on_direction((sender, receiver), found)
         return found
 
     def clear(self) -> None:

@@ -45,6 +45,14 @@ def byte_count(value: str | int | None, what: str = "size") -> int:
     return size
 
 
+def check_count(value: int, what: str, least: int) -> None:
+    """Raises TypeError or ValueError for what is no int from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} is an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{what} is at least {least}, not {value}")
+
+
 def probability(value: float, what: str) -> float:
     """0.0 to 1.0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -60,3 +68,24 @@ def _parse(text: str, units: dict[str, float] | dict[str, int], what: str, examp
     if match is None or unit not in units:
         raise ValueError(f"{what} {text!r} is not understood: write it like {example!r} (units: {', '.join(units)})")
     return float(match.group(1)) * units[unit]
+
+
+def time_text(us: int) -> str:
+    """ "20ms": what `microseconds` reads, with at most four digits that count."""
+    for unit, size in (("s", 1_000_000), ("ms", 1_000)):
+        if us >= size:
+            return f"{us / size:.4g}{unit}" if us < 10_000 * size else f"{us / size:.0f}{unit}"
+    return f"{us}us"
+
+
+def rate_text(bits: int) -> str:
+    """ "10Mbit/s": what `bits_per_second` reads, with at most four digits that count."""
+    for unit, size in (("Gbit/s", 10**9), ("Mbit/s", 10**6), ("kbit/s", 10**3)):
+        if bits >= size:
+            return f"{bits / size:.4g}{unit}"
+    return f"{bits}bit/s"
+
+
+def share_text(share: float) -> str:
+    """ "3.1 %"."""
+    return f"{100 * share:.2g} %"
