@@ -30,7 +30,7 @@ WHEEL_TOOLS := .venv-wheel/.made-$(HERE)
 RUN := .venv/bin/python -m
 PIP := -m pip --disable-pip-version-check --quiet install
 # The suites that must pass in each form of the package.
-EACH_FORM := $(wildcard tests/unit tests/trace tests/properties)
+EACH_FORM := $(wildcard tests/unit tests/trace tests/properties tests/explore)
 CHECKED := src $(wildcard tests bench)
 PYTHONS := 3.12 3.13 3.14
 WHEELS ?= 3.11 $(PYTHONS)
@@ -72,7 +72,7 @@ bench: $(WITH_DEV) $(COMPILED) ## measure, interpreted and compiled, beside the 
 compiled: $(COMPILED) ## install the package compiled by mypyc into .venv-compiled
 	.venv-compiled/bin/python -c "import synfin; assert synfin.compiled(); print('compiled:', synfin.__path__[0])"
 
-test-compiled: $(COMPILED) ## run the unit, trace and property suites against the compiled package
+test-compiled: $(COMPILED) ## run the unit, trace, property and exploration suites against the compiled package
 	SYNFIN_EXPECT=compiled .venv-compiled/bin/python -m pytest $(EACH_FORM) $(ARGS)
 
 test-nolibrt: $(WITH_DEV) ## run the same suites interpreted, as if librt were not installed

@@ -1,7 +1,7 @@
 """Loss recovery under any pattern of loss: every byte once and in order, the accounts right after every step.
 
 Each control, SACK and timestamps on or off at either end, bursts whole or cut, paced or not. What must hold of the
-accounts is stated once, in `accounts_hold`.
+accounts is stated once, in `synfin.explore.accounts`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synfin.explore.accounts import accounts_hold
 from synfin.links.faults import Faults
 from synfin.tcp.config import Config
 from synfin.tcp.congestion import BY_NAME
@@ -24,46 +25,6 @@ from tests.properties.world import World
 
 SIZE = 60_000
 FOREVER = 1 << 50
-
-
-def accounts_hold(connection: Connection) -> None:
-    """What is out, by records, by sums and by sequence numbers, tells the same story."""
-    sender = connection.sender
-    losses = sender.losses
-    recovery = losses.recovery
-    assert sender.snd_una <= sender.snd_nxt and sender.buffer.start <= sender.buffer.end
-    assert losses.congestion.cwnd >= losses.congestion.mss, "cwnd is at least a segment"
-    assert (recovery.phase == FAST) or recovery.prr is None
-    assert recovery.phase in (NONE, FAST, LOSS)
-    flight = losses.flight
-    if flight is None:
-        assert sender.snd_una == sender.snd_nxt, "something is out and nobody knows of it"
-        assert recovery.phase == NONE
-        assert sender.rto_deadline == 0
-        return
-    board = flight.board
-    records = board.records
-    assert records and records[0].start == sender.snd_una and records[-1].end == sender.snd_nxt
-    sums = {IN_FLIGHT: 0, LOST_RECORD: 0, SACKED: 0}
-    at = sender.snd_una
-    for record in records:
-        assert record.start == at < record.end, "a gap or an empty record"
-        at = record.end
-        sums[int(record.state)] += record.end - record.start
-        assert record.delivered <= losses.rate.delivered
-    assert (board.in_flight, board.lost, board.sacked) == (sums[IN_FLIGHT], sums[LOST_RECORD], sums[SACKED])
-    chain = 0
-    flying = board.oldest
-    before = -1
-    while flying is not None:
-        assert flying.state == IN_FLIGHT and flying.sent_at >= before
-        before, chain = flying.sent_at, chain + flying.end - flying.start
-        flying = flying.newer
-    assert chain == board.in_flight
-    assert 0 <= flight.pipe() <= board.in_flight
-    probe = losses.path.excused if losses.path is not None else 0
-    assert recovery.phase != NONE or board.lost <= probe or sender.snd_wnd == 0, "lost, and nobody mends it"
-    assert sender.rto_deadline > 0
 
 
 def play(seed: int, config: Config, other: Config, faults: Faults, *, offload: bool, both_ways: bool) -> World:

@@ -245,6 +245,50 @@ def scenario(
 
 
 @app.command()
+def explore(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(metavar="SCENARIO", help="One of the suite, an example, or a JSON file; none lists the suite."),
+    ] = None,
+    losses: Annotated[int | None, typer.Option("--losses", min=0, max=20, help="Packets lost on one path.")] = None,
+    duplicates: Annotated[
+        int | None, typer.Option("--duplicates", min=0, max=20, help="Packets that arrive twice on one path.")
+    ] = None,
+    early_timers: Annotated[
+        int | None,
+        typer.Option("--early-timers", min=0, max=20, help="Timers that fire while packets are still under way."),
+    ] = None,
+    whole_suite: Annotated[bool, typer.Option("--all", help="Explore the suite, with its large bounds.")] = False,
+    max_states: Annotated[
+        int, typer.Option("--max-states", min=0, help="Stop a scenario after so many states; 0: go through all.")
+    ] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", "-n", min=0, max=256, help="Processes; 0: one for each core.")
+    ] = 0,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Write the table there, as JSON.")
+    ] = None,
+    pytest: Annotated[
+        Path | None,
+        typer.Option("--pytest", metavar="FILE", help="Write a test there that walks the way to a failure."),
+    ] = None,
+) -> None:
+    """Go through every order in which packets, timers and programs of a scenario can follow each other.
+
+    In each state any packet under way may arrive, be lost or arrive twice, a program may go on where its scenario names
+    a time, the next timer may fire; states that nothing could tell apart are gone through once. In each, laws are
+    checked: deadlines, accounts, bytes, the joint state of both ends; and at each end that nothing is left. A failure
+    is shown by a shortest way to it, and makes the exit status 1; 2 is a scenario that can't be read.
+
+    Example: synfin explore open --losses 2 --duplicates 1 --early-timers 1
+    """
+    from synfin.cli.explore import run
+
+    bounds = (losses, duplicates, early_timers)
+    raise typer.Exit(run(scenario, whole_suite, bounds, max_states, workers, record, pytest))
+
+
+@app.command()
 def plot(
     file: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A pcapng or pcap file, of any stack; - for stdin.")],
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Write an SVG there.")] = None,

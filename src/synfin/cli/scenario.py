@@ -29,7 +29,7 @@ def run(file: str | None, json: bool, pcapng: Path | None, pytest: Path | None, 
         print("\n".join(_listing()))
         return 0
     try:
-        scenario = _load(file)
+        scenario = load(file)
     except OSError as error:
         return _wrong(f"{error.strerror or error}: {error.filename or file}")
     except ScenarioError as error:
@@ -52,8 +52,8 @@ def run(file: str | None, json: bool, pcapng: Path | None, pytest: Path | None, 
     return 0
 
 
-def _load(file: str) -> Scenario:
-    """Raises OSError and ScenarioError."""
+def load(file: str) -> Scenario:
+    """An example, a file, - for stdin. Raises OSError and ScenarioError."""
     if file == "-":
         return from_json(sys.stdin.buffer.read(MAX_TEXT * 4 + 1))
     path = Path(file)

@@ -84,6 +84,8 @@ class Program:
         self._began = False
         self._opening = False  # the open that it does now has been asked of the stack
         self._written = 0
+        self._taken = 0  # bytes read of this connection
+        self.astray = False  # it has read bytes that stand elsewhere in what a program wrote
 
     def current(self) -> Step | None:
         """What it does now, or waits to begin."""
@@ -196,6 +198,8 @@ class Program:
         data = b"".join(connection.read(now, step.bytes - outcome.bytes if step.bytes else -1))
         outcome.bytes += len(data)
         outcome.forged += data.count(FORGED_BYTE)
+        self.astray |= FORGED_BYTE not in data and data != _text(self._taken, len(data))
+        self._taken += len(data)
         if step.bytes and outcome.bytes >= step.bytes:
             return True
         if connection.error:
@@ -218,7 +222,7 @@ class Program:
 
     def _take(self, connection: Connection) -> None:
         self._connection = connection
-        self._written = 0
+        self._written = self._taken = 0
 
 
 def _text(begin: int, size: int) -> bytes:

@@ -1,0 +1,157 @@
+"""The joint states of both ends of one connection: which can be at the same time, and why no others.
+
+Each end's state is a function of four facts (`tcp.close`). What one end knows of the other is true before it is known:
+an end whose FIN is acknowledged has a peer that has reached it, and an end that has reached the peer's FIN has a peer
+that has sent it. All pairs of facts that do not contradict this are the pairs of states below; docs/states.md has the
+table. An end that is gone (no connection, no TIME-WAIT: CLOSED, LISTEN, or the answer to a SYN by cookie) remembers
+nothing, so it is a matter of what happened: GONE_WITH tells who may be left alone, and why.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Final
+
+from synfin.explore.broken import Broken
+from synfin.explore.host import ExploredHost
+from synfin.explore.world import World
+from synfin.tcp.close import Closer
+from synfin.tcp.config import COOKIES_OFF
+from synfin.tcp.connection import Connection
+from synfin.tcp.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    LAST_ACK,
+    NAMES,
+    SYN_RCVD,
+    SYN_SENT,
+    TIME_WAIT,
+)
+from synfin.wire.key import reverse_key
+
+_SPACE: Final = 500_000  # less than lies between two incarnations' numbers (`host.Numbers`), more than any stream
+
+# How long an end may be left alone by one that is gone, without a crash, an abort, a forgery.
+GONE_WITH: Final[dict[int, str]] = {
+    CLOSED: "before and after",
+    SYN_SENT: "the SYN has not arrived, or was answered by a cookie",
+    SYN_RCVD: "the peer has given up",
+    ESTABLISHED: "the peer answered by a cookie, and the third segment has not arrived",
+    FIN_WAIT_1: "the same, and the user has closed since",
+    CLOSE_WAIT: "nobody reads there any more, and FIN-WAIT-2 has run out",
+    LAST_ACK: "the same, and the user has closed since",
+    TIME_WAIT: "the peer was in LAST-ACK",
+}
+
+
+def _closers() -> list[Closer]:
+    """All that one end can know, as far as it does not contradict itself."""
+    found: list[Closer] = []
+    for queued, acked, peer, first in product((False, True), repeat=4):
+        closer = Closer()
+        closer.fin_queued, closer.fin_acked, closer.peer_fin, closer.peer_first = queued, acked, peer, first
+        if closer.state() >= 0:
+            found.append(closer)
+    return found
+
+
+def _agree(a: Closer, b: Closer) -> bool:
+    """What each knows of the other is so."""
+    for one, other in ((a, b), (b, a)):
+        if one.fin_acked and not other.peer_fin:
+            return False
+        if one.peer_fin and not other.fin_queued:
+            return False
+    return not (a.peer_first and b.peer_first)
+
+
+def _possible() -> frozenset[tuple[int, int]]:
+    pairs = {(a.state(), b.state()) for a, b in product(_closers(), repeat=2) if _agree(a, b)}
+    # Of a handshake each end knows what it has got: whoever is through has been acknowledged by one that had its SYN.
+    for state in (SYN_SENT, SYN_RCVD):
+        pairs |= {(SYN_SENT, state), (state, SYN_SENT)}
+    for state in (SYN_RCVD, ESTABLISHED, FIN_WAIT_1):
+        pairs |= {(SYN_RCVD, state), (state, SYN_RCVD)}
+    return frozenset((a, b) for a, b in pairs if CLOSED not in (a, b))
+
+
+JOINT: Final = _possible()
+
+
+class End:
+    """One end of a connection: its state, and its numbers as far as it knows them. snd, rcv: -1 is unknown."""
+
+    def __init__(self, state: int, iss: int, irs: int) -> None:
+        self.state = state
+        self.iss = iss
+        self.irs = irs
+
+
+def end_of(host: ExploredHost, key: bytes) -> End | None:
+    """What a host has under a key; None: nothing."""
+    if host.life is None:
+        return None
+    connections = host.life.stack._connections
+    connection = connections.by_key.get(key)
+    if connection is not None and connection.state not in (CLOSED, TIME_WAIT):
+        return End(connection.state, connection.iss, connection.irs if connection.state != SYN_SENT else -1)
+    for listener in host.life.listeners.values():
+        entry = listener._syns.get(key)
+        if entry is not None:
+            return End(SYN_RCVD, entry.iss, entry.irs)
+    record = connections.time_wait.get(key)
+    if record is not None:
+        return End(TIME_WAIT, record.snd_nxt, record.rcv_nxt)
+    return None
+
+
+def _near(a: int, b: int) -> bool:
+    """Numbers of one direction of one incarnation, or one of them unknown."""
+    return a < 0 or b < 0 or (a - b) & 0xFFFFFFFF < _SPACE or (b - a) & 0xFFFFFFFF < _SPACE
+
+
+def check_joint(world: World) -> None:
+    """Raise Broken if both ends of a connection are in states that no order of events leads to."""
+    forged_fin = any(done and "FIN" in world.scenario.forged[n].flags for n, done in enumerate(world.forged))
+    calm = world.is_calm()
+    for host in world.hosts:
+        if host.life is None:
+            continue
+        for connection in host.life.stack.connections():
+            _check_pair(world, host, connection, calm, forged_fin)
+
+
+def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: bool, forged_fin: bool) -> None:
+    here = end_of(host, connection.key)
+    peer = world.host_of(connection.key[:4])
+    if here is None or peer is None or peer is host:
+        return
+    there = end_of(peer, reverse_key(connection.key))
+    if there is None or not (_near(here.iss, there.irs) and _near(here.irs, there.iss)):
+        # Nobody, or another incarnation, which is the same to this one.
+        if calm and (here.state not in GONE_WITH or not _may_be_alone(peer, here.state)):
+            raise Broken(f"{host.name} is in {NAMES[here.state]}, and {peer.name} knows nothing of it")
+        return
+    if (here.state, there.state) not in JOINT and not forged_fin:
+        raise Broken(f"{host.name} is in {NAMES[here.state]} while {peer.name} is in {NAMES[there.state]}")
+    other = peer.life.stack._connections.by_key.get(reverse_key(connection.key)) if peer.life is not None else None
+    if calm and other is not None and SYN_SENT not in (here.state, there.state):
+        _check_numbers(host, connection, peer, other)
+
+
+def _may_be_alone(peer: ExploredHost, state: int) -> bool:
+    if state in (ESTABLISHED, FIN_WAIT_1):
+        return peer.config.syn_cookies != COOKIES_OFF
+    return True
+
+
+def _check_numbers(host: ExploredHost, connection: Connection, peer: ExploredHost, other: Connection) -> None:
+    """What is acknowledged has arrived, and what has arrived was sent."""
+    if (connection.iss, connection.irs) != (other.irs, other.iss):
+        return
+    una, limit = connection.sender.snd_una, connection.sender.ack_limit()
+    nxt = other.receiver.rcv_nxt
+    if not una <= nxt <= max(limit, 1):
+        raise Broken(f"{host.name} has SND.UNA {una} and has sent up to {limit}; {peer.name} has got {nxt}")

@@ -1,0 +1,273 @@
+"""One state of the search: hosts, the packets under way, what may still go wrong, and the actions that it offers.
+
+Packets take no time and stay under way until they are chosen; so time passes only when a timer fires. That happens when
+nothing is under way, or, as often as the bounds say, although something is. The order in which actions stand is the
+same whenever the same actions led here: a path is a list of places in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from synfin.explore.fingerprint import Walk, digest
+from synfin.explore.host import ExploredHost, Kept
+from synfin.explore.packets import Flying
+from synfin.scenario.forge import Numbers, packet_of
+from synfin.scenario.model import Forgery, Scenario
+from synfin.scenario.programs import DONE, Outcome
+from synfin.stack.addresses import packed
+from synfin.tcp.trace import Trace
+from synfin.wire.key import make_key, reverse_key
+
+BEGIN_US: Final = 1_000_000_000  # the stacks' time at the beginning; a whole second, since some budgets count in these
+
+DELIVER: Final = "deliver"
+DUPLICATE: Final = "deliver and keep"
+LOSE: Final = "lose"
+STEP: Final = "step"
+TIMER: Final = "timer"
+EARLY: Final = "early timer"
+FORGE: Final = "forge"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much may go wrong on one path."""
+
+    losses: int = 1
+    duplicates: int = 0
+    early_timers: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("losses", "duplicates", "early_timers"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 20:
+                raise ValueError(f"{name} is a number from 0 to 20, not {value!r}")
+
+
+@dataclass(frozen=True)
+class Action:
+    """kind; host: the number of the host that it happens to, -1: the network or time; what: a packet's bytes and when
+    it was sent, or a program and its step, or the number of a forgery; place: of the packet in the world's list."""
+
+    kind: str
+    host: int
+    what: tuple[object, ...] = ()
+    place: int = -1
+
+    def commutes(self) -> bool:
+        """It concerns its host alone and uses up nothing: with one of another host the order makes no difference."""
+        return self.kind == DELIVER or self.kind == STEP
+
+
+class World:
+    """The state at the beginning of a scenario; `apply` moves it on. begin: the stacks' time then, a whole second."""
+
+    def __init__(self, scenario: Scenario, bounds: Bounds, trace: Trace | None = None, begin: int = BEGIN_US) -> None:
+        self.scenario = scenario
+        self.now = begin
+        self.losses = bounds.losses
+        self.duplicates = bounds.duplicates
+        self.early_timers = bounds.early_timers
+        self.flying: list[Flying] = []
+        self.forged: list[bool] = [False] * len(scenario.forged)
+        self.outcomes = [Outcome(number, step.host) for number, step in enumerate(scenario.steps)]
+        addresses = {host.name: f"10.77.0.{number}" for number, host in enumerate(scenario.hosts, 1)}
+        self.hosts = [
+            ExploredHost(
+                host,
+                number,
+                [
+                    (step, outcome)
+                    for step, outcome in zip(scenario.steps, self.outcomes, strict=True)
+                    if step.host == host.name
+                ],
+                addresses.__getitem__,
+            )
+            for number, host in enumerate(scenario.hosts)
+        ]
+        self._host_of = {packed(host.address): host.number for host in self.hosts}
+        self._msl_us = min(host.settings.msl_us for host in scenario.hosts)
+        if trace is not None:
+            for host in self.hosts:
+                host.watch(trace)
+        for host in self.hosts:
+            self._settle(host)
+
+    # ---- actions ----
+
+    def actions(self) -> list[Action]:
+        """All that can happen next."""
+        found: list[Action] = []
+        different: list[Flying] = []
+        for place, flying in enumerate(self.flying):
+            if any(flying.same(each) for each in different):
+                continue
+            different.append(flying)
+            what = (flying.packet, flying.sent_at)
+            found.append(Action(DELIVER, flying.to, what, place))
+            if self.duplicates:
+                found.append(Action(DUPLICATE, flying.to, what, place))
+            if self.losses:
+                found.append(Action(LOSE, -1, what, place))
+        for host in self.hosts:
+            found += [Action(STEP, host.number, choice) for choice in host.choices()]
+        due = self.next_timer()
+        if due is not None:
+            if not self.flying:
+                found.append(Action(TIMER, -1))
+            elif self.early_timers and due <= min(each.sent_at for each in self.flying) + self._msl_us:
+                found.append(Action(EARLY, -1))
+        found += [
+            Action(FORGE, self._number(forgery.to), (number,))
+            for number, forgery in enumerate(self.scenario.forged)
+            if not self.forged[number] and self._forgery(forgery) is not None
+        ]
+        return found
+
+    def next_timer(self) -> int | None:
+        """When the first host wants to be called; None: no timer runs."""
+        times = [host.life.stack.next_deadline() for host in self.hosts if host.life is not None]
+        return min((at for at in times if at is not None), default=None)
+
+    def apply(self, action: Action) -> None:
+        """Let it happen."""
+        kind = action.kind
+        if kind == LOSE:
+            self.losses -= 1
+            del self.flying[action.place]
+        elif kind == DELIVER or kind == DUPLICATE:
+            flying = self.flying[action.place]
+            if kind == DELIVER:
+                del self.flying[action.place]
+            else:
+                self.duplicates -= 1
+            self._receive(flying.packet, flying.to)
+        elif kind == STEP:
+            host = self.hosts[action.host]
+            program, number = action.what
+            assert isinstance(program, int) and isinstance(number, int)
+            host.begin(program, number, self.now)
+            self._settle(host)
+        elif kind == FORGE:
+            (number,) = action.what
+            assert isinstance(number, int)
+            self.forged[number] = True
+            packet = self._forgery(self.scenario.forged[number])
+            assert packet is not None
+            self._receive(packet, action.host)
+        else:
+            self._fire(kind == EARLY)
+
+    def _fire(self, early: bool) -> None:
+        due = self.next_timer()
+        assert due is not None
+        if early:
+            self.early_timers -= 1
+        self.now = max(due, self.now)
+        for host in self.hosts:
+            if host.life is not None:
+                at = host.life.stack.next_deadline()
+                if at is not None and at <= self.now:
+                    host.life.stack.on_timer(self.now)
+                    self._settle(host)
+
+    def _receive(self, packet: bytes, number: int) -> None:
+        host = self.hosts[number]
+        if host.life is not None:
+            host.life.stack.receive(packet, self.now)
+            self._settle(host)
+
+    def _settle(self, host: ExploredHost) -> None:
+        for packet in host.settle(self.now):
+            to = self._host_of.get(packet[16:20])
+            if to is not None:
+                self.flying.append(Flying(packet, to, self.now))
+
+    # ---- what was read and written ----
+
+    def streams_of(self, number: int) -> tuple[int, int | None]:
+        """Of the connection of a step that reads: bytes read of it up to that step, and all that its peer wrote.
+
+        None: nobody knows a peer of it.
+        """
+        mine, begin, steps = next(each for each in self._streams() if number in each[2])
+        read = sum(self.outcomes[each].bytes for each in steps if each <= number and self._does(each, "read"))
+        key, iss, irs = mine.taken[begin]
+        for other, began, its_steps in self._streams():
+            its_key, its_iss, its_irs = other.taken.get(began, (b"", 0, 0))
+            if its_key == reverse_key(key) and irs in (0, its_iss) and its_irs in (0, iss):
+                return read, sum(self.outcomes[each].bytes for each in its_steps if self._does(each, "write"))
+        return read, None
+
+    def _streams(self) -> list[tuple[Kept, int, list[int]]]:
+        """Every connection that a program may have: by whom, the step that it begins with, and all its steps."""
+        return [
+            (program, begin, steps)
+            for host in self.hosts
+            for program in host.programs
+            for begin, steps in program.segments()
+        ]
+
+    def _does(self, number: int, what: str) -> bool:
+        return self.scenario.steps[number].do == what
+
+    # ---- what has happened ----
+
+    def is_calm(self) -> bool:
+        """Nobody has crashed, aborted or forged, so that nothing is to fail and nobody to be left alone."""
+        return not (
+            any(self.forged)
+            or any(host.crashed for host in self.hosts)
+            or any(
+                step.do == "abort" and outcome.result == DONE
+                for step, outcome in zip(self.scenario.steps, self.outcomes, strict=True)
+            )
+        )
+
+    def host_of(self, address: bytes) -> ExploredHost | None:
+        """Whose address that is."""
+        number = self._host_of.get(address)
+        return None if number is None else self.hosts[number]
+
+    # ---- forgeries ----
+
+    def _number(self, name: str) -> int:
+        return next(host.number for host in self.hosts if host.name == name)
+
+    def _forgery(self, forgery: Forgery) -> bytes | None:
+        """The packet that its receiver would get now; None: it has no such connection, and no ports are told."""
+        host = self.hosts[self._number(forgery.to)]
+        source = packed(self.hosts[self._number(forgery.as_host)].address)
+        local = packed(host.address)
+        if host.life is None:
+            return None
+        told = bool(forgery.from_port and forgery.to_port)
+        for connection in host.life.stack.connections():
+            key = connection.key
+            if key == make_key(source, local, forgery.from_port, forgery.to_port) if told else key[:4] == source:
+                now = connection.snapshot()
+                numbers = Numbers(
+                    connection.irs + now.rcv_nxt, connection.iss + now.snd_nxt, connection.irs, connection.iss
+                )
+                return packet_of(forgery, key, numbers)
+        if not told:
+            return None
+        return packet_of(forgery, make_key(source, local, forgery.from_port, forgery.to_port), Numbers())
+
+    # ---- comparing ----
+
+    def plain(self) -> list[object]:
+        """The whole state as plain values, times as differences to now."""
+        walk = Walk(self.now)
+        for host in self.hosts:
+            host.read(walk)
+        walk.out.append(sorted(each.plain(self.now) for each in self.flying))
+        # Where a tick of the timestamps begins is what differences leave open.
+        walk.out += [self.losses, self.duplicates, self.early_timers, self.forged, self.now % 1000]
+        return walk.out
+
+    def digest(self) -> bytes:
+        """The hash of that."""
+        return digest(self.plain())
