@@ -17,10 +17,6 @@ from synfin.explore.accounts import accounts_hold
 from synfin.links.faults import Faults
 from synfin.tcp.config import Config
 from synfin.tcp.congestion import BY_NAME
-from synfin.tcp.congestion.base import FAST, LOSS, NONE
-from synfin.tcp.connection import Connection
-from synfin.tcp.scoreboard import IN_FLIGHT, SACKED
-from synfin.tcp.scoreboard import LOST as LOST_RECORD
 from tests.properties.world import World
 
 SIZE = 60_000

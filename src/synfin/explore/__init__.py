@@ -8,4 +8,13 @@ from synfin.explore.search import Explored, Failure, check_path, explore
 from synfin.explore.starts import STARTS, Start
 from synfin.explore.world import Bounds
 
-__all__ = ["STARTS", "Bounds", "Broken", "Explored", "Failure", "Start", "check_path", "explore"]
+__all__ = [
+    "STARTS",
+    "Bounds",
+    "Broken",
+    "Explored",
+    "Failure",
+    "Start",
+    "check_path",
+    "explore",
+]

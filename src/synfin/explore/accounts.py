@@ -32,7 +32,11 @@ def accounts_hold(connection: Connection) -> None:
         at = record.end
         sums[int(record.state)] += record.end - record.start
         assert record.delivered <= losses.rate.delivered
-    assert (board.in_flight, board.lost, board.sacked) == (sums[IN_FLIGHT], sums[LOST], sums[SACKED]), "sums are wrong"
+    assert (board.in_flight, board.lost, board.sacked) == (
+        sums[IN_FLIGHT],
+        sums[LOST],
+        sums[SACKED],
+    ), "sums are wrong"
     chain = 0
     flying = board.oldest
     before = -1

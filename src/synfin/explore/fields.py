@@ -87,14 +87,25 @@ NOT_READ: Final[dict[tuple[str, str], str]] = {
     ("Stack", "addresses"): _CONSTANT,
     ("Stack", "_team"): "nobody else has the addresses of a host that is searched",
     ("Connections", "_own"): _CONSTANT,
-    ("Connections", "_team"): "nobody else has the addresses of a host that is searched",
-    ("Environment", "isn"): "counts the connections, and is compared by the host that made it",
+    (
+        "Connections",
+        "_team",
+    ): "nobody else has the addresses of a host that is searched",
+    (
+        "Environment",
+        "isn",
+    ): "counts the connections, and is compared by the host that made it",
     ("EphemeralPorts", "_secret"): _SECRET,
     ("IcmpLimits", "_secret"): _SECRET,
-    ("IcmpLimits", "_serial"): "draws a number that nobody is to guess, by the same rule for all",
+    (
+        "IcmpLimits",
+        "_serial",
+    ): "draws a number that nobody is to guess, by the same rule for all",
     ("Datagrams", "_own"): _CONSTANT,
-    ("IcmpInput", "_own"): _CONSTANT,
-    ("Timed", "ticket"): "tells entries of the timer queue apart, which are compared in their order",
+    (
+        "Timed",
+        "ticket",
+    ): "tells entries of the timer queue apart, which are compared in their order",
     ("Listener", "_offers"): "a cache of what is a function of the configuration",
     ("Scoreboard", "newly"): _ACK_IN_HAND,
     ("Scoreboard", "largest"): _ACK_IN_HAND,
@@ -117,5 +128,8 @@ NOT_READ: Final[dict[tuple[str, str], str]] = {
     ("Tally", "_waits_for"): _TOLD,
     ("Tally", "_since"): _TOLD,
     ("Life", "opened"): _CONSTANT,
-    ("Memory", "_taken"): "says when to search for the largest of many connections, at a limit of many megabytes",
+    (
+        "Memory",
+        "_taken",
+    ): "says when to search for the largest of many connections, at a limit of many megabytes",
 }

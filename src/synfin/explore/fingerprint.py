@@ -15,7 +15,15 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final
 
-from synfin.explore.fields import CLASSES, LEFT_OUT, NOT_READ, READ_AS, STAMP, TICK, TIME
+from synfin.explore.fields import (
+    CLASSES,
+    LEFT_OUT,
+    NOT_READ,
+    READ_AS,
+    STAMP,
+    TICK,
+    TIME,
+)
 from synfin.stack.ports import EphemeralPorts
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
@@ -31,6 +39,9 @@ from synfin.tcp.timestamps import MASK, TICK_US
 
 _PLAIN: Final = frozenset((int, bool, str, bytes, float, type(None)))
 _NEVER: Final = 1 << 62
+# What was earlier is all alike. The longest that a connection looks back on is five minutes, for the least round trip;
+# but for PAWS, where it is days, and no path waits for so long.
+_LONG_AGO_US: Final = 900_000_000
 _SEEN: Final = "seen"
 _MANY: Final = 100  # challenges, more than a path of a search can draw in a second
 
@@ -106,9 +117,12 @@ class Walk:
 
     def time(self, at: int) -> None:
         """A time, as the difference to now."""
-        self.out.append(at - self.now if at > 0 else at - _NEVER)
+        self.out.append(max(at - self.now, -_LONG_AGO_US) if at > 0 else at - _NEVER)
 
     def _object(self, value: Any, kind: type) -> None:
+        if kind in _left_out or kind.__name__ in CLASSES:
+            _left_out.add(kind)
+            return
         place = self._seen.get(id(value))
         if place is not None:
             self.out.append((_SEEN, place))
@@ -134,10 +148,10 @@ class Walk:
                 what = type(each)
                 if what in _PLAIN:
                     out.append(each)
-                elif what not in _left_out:
+                else:
                     self.read(each)
             elif rule == TIME:
-                out.append(each - now if each > 0 else each - _NEVER)
+                out.append(max(each - now, -_LONG_AGO_US) if each > 0 else each - _NEVER)
             elif rule == STAMP:
                 out.append((each - now // TICK_US) & MASK if each > 0 else each - _NEVER)
             elif rule == TICK:
@@ -149,9 +163,6 @@ def _plan_of(value: Any, kind: type) -> Plan:
     if plan is not None:
         return plan
     if kind not in _plain_kinds:
-        if kind.__name__ in CLASSES:
-            _left_out.add(kind)
-            return ()
         if kind.__module__.partition(".")[0] != "synfin":
             raise TypeError(f"how is a state to be compared that holds {kind.__module__}.{kind.__qualname__}?")
         names = fields_of(kind)

@@ -45,13 +45,22 @@ class Kept(Program):
     """A program that knows which connections it had. taken: by the step that opened or accepted one: its key, ISS and
     IRS (0: not known then)."""
 
-    def __init__(self, steps: list[tuple[Step, Outcome]], begin: int, address_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        steps: list[tuple[Step, Outcome]],
+        begin: int,
+        address_of: Callable[[str], str],
+    ) -> None:
         super().__init__(steps, begin, address_of)
         self.taken: dict[int, tuple[bytes, int, int]] = {}
 
     def _take(self, connection: Connection) -> None:
         super()._take(connection)
-        self.taken[self.next_number()] = (connection.key, connection.iss, connection.irs)
+        self.taken[self.next_number()] = (
+            connection.key,
+            connection.iss,
+            connection.irs,
+        )
 
     def next_number(self) -> int:
         """Of the step that it does now."""
@@ -88,7 +97,11 @@ class ExploredHost:
     """number: of the host in its scenario; address_of: where a host is. life is None while it is down."""
 
     def __init__(
-        self, host: Host, number: int, steps: list[tuple[Step, Outcome]], address_of: Callable[[str], str]
+        self,
+        host: Host,
+        number: int,
+        steps: list[tuple[Step, Outcome]],
+        address_of: Callable[[str], str],
     ) -> None:
         self.name = host.name
         self.number = number
@@ -108,7 +121,14 @@ class ExploredHost:
     def _boot(self) -> None:
         # The same secrets in each life: what they hide is of no concern here, and a state is not told apart by them.
         entropy = random.Random(self.name).randbytes
-        stack = Stack([self.address], self.config, entropy=entropy, name=self.name, isn=self.numbers, trace=self._trace)
+        stack = Stack(
+            [self.address],
+            self.config,
+            entropy=entropy,
+            name=self.name,
+            isn=self.numbers,
+            trace=self._trace,
+        )
         self.life = Life(stack, _told_to_nobody)
 
     def watch(self, trace: Trace) -> None:

@@ -51,7 +51,12 @@ def _closers() -> list[Closer]:
     found: list[Closer] = []
     for queued, acked, peer, first in product((False, True), repeat=4):
         closer = Closer()
-        closer.fin_queued, closer.fin_acked, closer.peer_fin, closer.peer_first = queued, acked, peer, first
+        closer.fin_queued, closer.fin_acked, closer.peer_fin, closer.peer_first = (
+            queued,
+            acked,
+            peer,
+            first,
+        )
         if closer.state() >= 0:
             found.append(closer)
     return found
@@ -96,7 +101,11 @@ def end_of(host: ExploredHost, key: bytes) -> End | None:
     connections = host.life.stack._connections
     connection = connections.by_key.get(key)
     if connection is not None and connection.state not in (CLOSED, TIME_WAIT):
-        return End(connection.state, connection.iss, connection.irs if connection.state != SYN_SENT else -1)
+        return End(
+            connection.state,
+            connection.iss,
+            connection.irs if connection.state != SYN_SENT else -1,
+        )
     for listener in host.life.listeners.values():
         entry = listener._syns.get(key)
         if entry is not None:
@@ -114,16 +123,15 @@ def _near(a: int, b: int) -> bool:
 
 def check_joint(world: World) -> None:
     """Raise Broken if both ends of a connection are in states that no order of events leads to."""
-    forged_fin = any(done and "FIN" in world.scenario.forged[n].flags for n, done in enumerate(world.forged))
     calm = world.is_calm()
     for host in world.hosts:
         if host.life is None:
             continue
         for connection in host.life.stack.connections():
-            _check_pair(world, host, connection, calm, forged_fin)
+            _check_pair(world, host, connection, calm)
 
 
-def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: bool, forged_fin: bool) -> None:
+def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: bool) -> None:
     here = end_of(host, connection.key)
     peer = world.host_of(connection.key[:4])
     if here is None or peer is None or peer is host:
@@ -134,7 +142,7 @@ def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: 
         if calm and (here.state not in GONE_WITH or not _may_be_alone(peer, here.state)):
             raise Broken(f"{host.name} is in {NAMES[here.state]}, and {peer.name} knows nothing of it")
         return
-    if (here.state, there.state) not in JOINT and not forged_fin:
+    if (here.state, there.state) not in JOINT and not world.is_deceived():
         raise Broken(f"{host.name} is in {NAMES[here.state]} while {peer.name} is in {NAMES[there.state]}")
     other = peer.life.stack._connections.by_key.get(reverse_key(connection.key)) if peer.life is not None else None
     if calm and other is not None and SYN_SENT not in (here.state, there.state):

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from synfin.explore.search import Explored, Failure
-from synfin.explore.world import BEGIN_US, DELIVER, DUPLICATE, EARLY, FORGE, LOSE, STEP, TIMER, Action, Bounds, World
+from synfin.explore.world import (
+    BEGIN_US,
+    DELIVER,
+    DUPLICATE,
+    EARLY,
+    FORGE,
+    LOSE,
+    STEP,
+    TIMER,
+    Action,
+    Bounds,
+    World,
+)
 from synfin.scenario.codec import to_json
 from synfin.scenario.model import Scenario
 from synfin.tcp.trace import Event
@@ -67,7 +79,11 @@ def story(scenario: Scenario, bounds: Bounds, path: bytes) -> tuple[list[str], l
 def failure_text(explored: Explored, failure: Failure) -> list[str]:
     """A failure: what does not hold, the shortest path to it, its diagram."""
     told, diagram = story(explored.scenario, explored.bounds, failure.path)
-    lines = [failure.what, f"after {len(failure.path)} steps, as few as there can be:", ""]
+    lines = [
+        failure.what,
+        f"after {len(failure.path)} steps, as few as there can be:",
+        "",
+    ]
     lines += [f"{number:4} {what}" for number, what in enumerate(told, 1)]
     return [*lines, "", *diagram]
 

@@ -142,7 +142,14 @@ class _Expander:
                 continue
             yield self._found(further, world, actions, before, action)
 
-    def _found(self, path: Path, world: World, actions: list[Action], before: list[Action], by: Action | None) -> Found:
+    def _found(
+        self,
+        path: Path,
+        world: World,
+        actions: list[Action],
+        before: list[Action],
+        by: Action | None,
+    ) -> Found:
         if len(actions) > 200:
             raise ValueError("more than 200 things can happen in one state: the scenario is too large to explore")
         digest = world.digest()
@@ -235,7 +242,10 @@ class _Workers:
             return
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._count, multiprocessing.get_context("spawn"), initializer=_begin, initargs=self._arguments
+                self._count,
+                multiprocessing.get_context("spawn"),
+                initializer=_begin,
+                initargs=self._arguments,
             )
         chunks = [jobs[at : at + _CHUNK] for at in range(0, len(jobs), _CHUNK)]
         for found in self._pool.map(_expand, chunks):

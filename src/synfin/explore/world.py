@@ -14,7 +14,7 @@ from synfin.explore.fingerprint import Walk, digest
 from synfin.explore.host import ExploredHost, Kept
 from synfin.explore.packets import Flying
 from synfin.scenario.forge import Numbers, packet_of
-from synfin.scenario.model import Forgery, Scenario
+from synfin.scenario.model import EXPECTED, Forgery, Scenario
 from synfin.scenario.programs import DONE, Outcome
 from synfin.stack.addresses import packed
 from synfin.tcp.trace import Trace
@@ -64,7 +64,13 @@ class Action:
 class World:
     """The state at the beginning of a scenario; `apply` moves it on. begin: the stacks' time then, a whole second."""
 
-    def __init__(self, scenario: Scenario, bounds: Bounds, trace: Trace | None = None, begin: int = BEGIN_US) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        bounds: Bounds,
+        trace: Trace | None = None,
+        begin: int = BEGIN_US,
+    ) -> None:
         self.scenario = scenario
         self.now = begin
         self.losses = bounds.losses
@@ -92,6 +98,7 @@ class World:
         if trace is not None:
             for host in self.hosts:
                 host.watch(trace)
+        self._rude = any(self._is_rude(host, steps) for host, _, steps in self._by_host())
         for host in self.hosts:
             self._settle(host)
 
@@ -210,21 +217,43 @@ class World:
             for begin, steps in program.segments()
         ]
 
+    def _by_host(self) -> list[tuple[int, int, list[int]]]:
+        return [
+            (host.number, begin, steps)
+            for host in self.hosts
+            for program in host.programs
+            for begin, steps in program.segments()
+        ]
+
+    def _is_rude(self, number: int, steps: list[int]) -> bool:
+        """These close without having read to the end, although somebody may write: the peer may get a RST for it."""
+        does = [(self.scenario.steps[each].do, self.scenario.steps[each].bytes) for each in steps]
+        others = [step.do for step in self.scenario.steps if step.host != self.hosts[number].name]
+        return ("close", 0) in does and ("read", 0) not in does and "write" in others
+
     def _does(self, number: int, what: str) -> bool:
         return self.scenario.steps[number].do == what
 
     # ---- what has happened ----
 
     def is_calm(self) -> bool:
-        """Nobody has crashed, aborted or forged, so that nothing is to fail and nobody to be left alone."""
+        """Nobody has crashed, aborted or forged, so that nothing is to fail and nobody to be left alone.
+
+        A forgery that RFC 5961 makes harmless leaves the calm as it is.
+        """
         return not (
-            any(self.forged)
+            self._rude
+            or any(done and not harmless(self.scenario.forged[n]) for n, done in enumerate(self.forged))
             or any(host.crashed for host in self.hosts)
             or any(
                 step.do == "abort" and outcome.result == DONE
                 for step, outcome in zip(self.scenario.steps, self.outcomes, strict=True)
             )
         )
+
+    def is_deceived(self) -> bool:
+        """A forger who knew the exact numbers has spoken: from there on both ends may believe different things."""
+        return any(done and not harmless(self.scenario.forged[n]) for n, done in enumerate(self.forged))
 
     def host_of(self, address: bytes) -> ExploredHost | None:
         """Whose address that is."""
@@ -249,12 +278,19 @@ class World:
             if key == make_key(source, local, forgery.from_port, forgery.to_port) if told else key[:4] == source:
                 now = connection.snapshot()
                 numbers = Numbers(
-                    connection.irs + now.rcv_nxt, connection.iss + now.snd_nxt, connection.irs, connection.iss
+                    connection.irs + now.rcv_nxt,
+                    connection.iss + now.snd_nxt,
+                    connection.irs,
+                    connection.iss,
                 )
                 return packet_of(forgery, key, numbers)
         if not told:
             return None
-        return packet_of(forgery, make_key(source, local, forgery.from_port, forgery.to_port), Numbers())
+        return packet_of(
+            forgery,
+            make_key(source, local, forgery.from_port, forgery.to_port),
+            Numbers(),
+        )
 
     # ---- comparing ----
 
@@ -265,9 +301,29 @@ class World:
             host.read(walk)
         walk.out.append(sorted(each.plain(self.now) for each in self.flying))
         # Where a tick of the timestamps begins is what differences leave open.
-        walk.out += [self.losses, self.duplicates, self.early_timers, self.forged, self.now % 1000]
+        walk.out += [
+            self.losses,
+            self.duplicates,
+            self.early_timers,
+            self.forged,
+            self.now % 1000,
+        ]
         return walk.out
 
     def digest(self) -> bytes:
         """The hash of that."""
         return digest(self.plain())
+
+
+_FAR: Final = 1 << 20  # beyond any window of a scenario
+
+
+def harmless(forgery: Forgery) -> bool:
+    """Into a connection that is there it makes no difference: RFC 5961, RFC 9293 3.10.7.4 (first)."""
+    told = bool(forgery.from_port and forgery.to_port)
+    if told or forgery.seq_from != EXPECTED or forgery.ack_from != EXPECTED:
+        return False
+    flags = forgery.flags.split(",")
+    if abs(forgery.seq) >= _FAR or "SYN" in flags or forgery.ack >= _FAR:
+        return True
+    return ("RST" in flags and forgery.seq != 0) or (flags == ["ACK"] and forgery.ack > 0)
