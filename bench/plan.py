@@ -1,7 +1,7 @@
 """What is measured, in which unit, and beside what.
 
 Rule for the next editor: a benchmark is one entry here and one function in `served`, `embedded`, `in_memory`,
-`flooded`, `tables`, `memory` or `simulation`. Who is measured is a *subject*:
+`flooded`, `relayed`, `tables`, `memory` or `simulation`. Who is measured is a *subject*:
 synfin in one of two modes with one of two kinds of user, asyncio over the kernel's sockets, or the kernel alone.
 """
 
@@ -87,6 +87,8 @@ BENCHMARKS = (
     Benchmark("handshakes", "1/s", "handshakes", (KERNEL, ASYNCIO)),
     Benchmark("handshakes_cookies", "1/s", "handshakes_cookies", (KERNEL,)),
     Benchmark("ping_pong", "µs", "ping_pong", (KERNEL, ASYNCIO, STREAMS, *PEERS)),
+    Benchmark("relay_share_offload", "share", "relay_share", (KERNEL,)),
+    Benchmark("relay_share_plain", "share", "relay_share", (KERNEL_PLAIN,), offload=False),
     Benchmark("memory_idle_connection", "bytes", "memory_idle_connection", (STREAMS, ASYNCIO)),
     Benchmark("memory_link_segments", "1/s", "memory_link_segments", (KERNEL_PLAIN,), network=False),
     *(Benchmark(f"embedded_{name}", "MB/s", f"embedded_{name}", network=False) for name in EMBEDDED),

@@ -166,7 +166,7 @@ def of_synfin(setting: Setting) -> None:
             setting.inside = inside
             asyncio.run(_serve(setting, _packet_link(setting)))
     netns.enter_private_network()
-    asyncio.run(_serve(setting, _tun_link(setting)))
+    asyncio.run(_serve(setting, tun_link(setting)))
 
 
 def _packet_link(setting: Setting) -> Link:
@@ -176,7 +176,7 @@ def _packet_link(setting: Setting) -> Link:
     return PacketLink("veth0", ours, gateway=PEER_ADDRESS, offload=setting.offload, verify=False)
 
 
-def _tun_link(setting: Setting) -> Link:
+def tun_link(setting: Setting) -> Link:
     from synfin.links import netns
     from synfin.links.tun import TunLink
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import argparse
 
-from bench import embedded, in_memory, memory, served, simulation, tables
+from bench import embedded, in_memory, memory, relayed, served, simulation, tables
 from bench.peers import beside
 from bench.plan import ASYNCIO, IN_SYNFIN, PACKET, PEERS, TUN
 from bench.setting import Setting
 
-WITHOUT_NETWORK = {
+WITHOUT_SERVER = {
     **embedded.MEASURES,
     **in_memory.MEASURES,
     **tables.MEASURES,
     **memory.MEASURES,
     **simulation.MEASURES,
+    **relayed.MEASURES,
 }
 
 
@@ -34,13 +35,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5)
     setting = Setting(parser.parse_args())
     if setting.subject in IN_SYNFIN:
-        WITHOUT_NETWORK.get(setting.measure, served.of_synfin)(setting)
+        WITHOUT_SERVER.get(setting.measure, served.of_synfin)(setting)
     elif setting.subject in PEERS:
         beside.of_peer(setting)
     elif setting.subject == ASYNCIO:
         served.of_asyncio(setting)
     elif setting.measure in memory.KERNEL_OBJECTS:
         memory.of_kernel(setting)
+    elif setting.measure in relayed.MEASURES:
+        relayed.of_kernel(setting)
     else:
         served.of_kernel(setting)
 

@@ -31,7 +31,7 @@ GSO_BYTES = 65536
 CARRIERS_MTU = 65520  # what both use by themselves; 1500 beside what has no offload
 GATEWAY = "10.0.2.2"  # the outside's own loopback, as the inside sees it
 INSIDE = "10.0.2.100"
-LWIP_WARM_MS, LWIP_MS = 100, 500  # it refuses a port for its TIME-WAIT, and load.c's come again: before that
+LWIP_WARM_MS, LWIP_MS = 50, 250  # it refuses a port for its TIME-WAIT, and load.c's come again: before that
 PORTS_SYSCTL = Path("/proc/sys/net/ipv4/ip_local_port_range")  # of the private network
 OUTSIDE = "10.77.0.2"  # pasta wants an interface with a default route to speak of
 
