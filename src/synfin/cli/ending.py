@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import signal
 from collections.abc import Coroutine
 from typing import Any, Final
 
 # By the terminal's user, by the system, by a terminal that has gone, by whoever read our output and has gone.
 SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE")
+
+
+def output_has_gone() -> bool:
+    """Nobody can read what is written to stdout or stderr any more."""
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)
+    return any(found & select.POLLERR for _, found in poll.poll(0))
 
 
 def run_until_ended(work: Coroutine[Any, Any, int]) -> int:
@@ -23,6 +32,8 @@ def run_until_ended(work: Coroutine[Any, Any, int]) -> int:
         assert task is not None
 
         def end(number: int) -> None:
+            if signal.Signals(number).name == "SIGPIPE" and not output_has_gone():
+                return  # a socket's peer has: whoever wrote to it is told by an error
             came.append(number)
             task.cancel()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -55,6 +57,47 @@ def test_a_signal_that_was_ignored_at_the_beginning_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def default_pipe() -> Iterator[None]:
+    """SIGPIPE as a command has it."""
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGPIPE, before)
+
+
+def test_a_socket_whose_peer_has_gone_ends_no_command(default_pipe: None) -> None:
+    async def work() -> int:
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        with ours, pytest.raises(BrokenPipeError):
+            ours.send(b"x")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return 3
+
+    assert run_until_ended(work()) == 3
+
+
+def test_an_output_that_nobody_reads_ends_a_command(default_pipe: None) -> None:
+    read_end, write_end = os.pipe()
+    kept = os.dup(2)
+    os.dup2(write_end, 2)
+    os.close(write_end)
+    os.close(read_end)
+
+    async def work() -> int:
+        with pytest.raises(BrokenPipeError):
+            os.write(2, b"x")
+        await asyncio.Future()
+        return 0
+
+    try:
+        assert run_until_ended(work()) == 128 + signal.SIGPIPE
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def test_blocking_calls_are_made_in_order_and_tell_what_came_of_them() -> None:
