@@ -36,7 +36,7 @@ from synfin.tcp.listener import Listener
 from synfin.tcp.output import Output
 from synfin.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 from synfin.tcp.syn_cookies import SynCookies
-from synfin.tcp.trace import Trace, Tracer
+from synfin.tcp.trace import Follower, Trace, Tracer
 from synfin.wire import ip as ip_layer
 from synfin.wire import udp
 from synfin.wire.errors import ChecksumError, WireError
@@ -114,8 +114,42 @@ class Stack:
         self.set_trace(trace)
 
     def set_trace(self, trace: Trace | None) -> None:
-        """Watch everything from now on, or nothing (None)."""
-        self._env.tracer = None if trace is None else Tracer(self.name, trace)
+        """Have `trace` told of everything from now on; None: no more. Followers stay."""
+        tracer = self._env.tracer
+        if tracer is None:
+            if trace is None:
+                return
+            tracer = self._env.tracer = Tracer(self.name)
+        tracer.hook = trace
+        if tracer.is_idle():
+            self._env.tracer = None
+
+    def follow(self, key: bytes, follower: Follower) -> bool:
+        """Have a follower told of the connection with this key, b"": of the one that begins next. False: it has one."""
+        tracer = self._env.tracer
+        if tracer is None:
+            tracer = self._env.tracer = Tracer(self.name)
+        if not key:
+            if tracer.next is not None:
+                return False
+            tracer.next = follower
+        elif key in tracer.followers:
+            return False
+        else:
+            tracer.followers[key] = follower
+        return True
+
+    def unfollow(self, follower: Follower) -> None:
+        """Tell it no more."""
+        tracer = self._env.tracer
+        if tracer is None:
+            return
+        if tracer.next is follower:
+            tracer.next = None
+        for key in [key for key, other in tracer.followers.items() if other is follower]:
+            del tracer.followers[key]
+        if tracer.is_idle():
+            self._env.tracer = None
 
     # ---- packets ----
 
@@ -154,9 +188,10 @@ class Stack:
             return
         counters.InSegs += (len(seg.payload) + gso_size - 1) // gso_size if seg.gso_size else 1
         tracer = self._env.tracer
-        if tracer is not None:
+        if tracer is not None and tracer.hears(seg.key, seg.flags):
             csum_start = ip.header_len if checksum_ok else 0
-            tracer.packet(now, False, seg.key, Burst(packet[start:], [], 0, seg.gso_size, csum_start))
+            burst = Burst(packet[start:], [], 0, seg.gso_size, csum_start)
+            tracer.packet(now, False, seg.key, seg.flags, burst)
         connection = self._connections.by_key.get(seg.key)
         if connection is None or connection.state == CLOSED or connection.state == TIME_WAIT:
             if connection is not None:
@@ -259,8 +294,10 @@ class Stack:
             for burst in packets:
                 if burst.csum_start:
                     head = burst.head
-                    key = head[12:24] if burst.csum_start == 20 else head[8:44]
-                    tracer.packet(now, True, reverse_key(key), burst)
+                    key = reverse_key(head[12:24] if burst.csum_start == 20 else head[8:44])
+                    flags: i64 = head[burst.csum_start + 13]
+                    if tracer.hears(key, flags):
+                        tracer.packet(now, True, key, flags, burst)
         addresses = self.addresses
         own: list[Burst] = []
         for burst in packets:
@@ -412,6 +449,10 @@ class Stack:
     def connections(self) -> list[Connection]:
         """All connections, in order of opening; TIME-WAIT is counted by census() only."""
         return list(self._connections.by_key.values())
+
+    def find(self, key: bytes) -> Connection | None:
+        """The connection with this key."""
+        return self._connections.by_key.get(key)
 
     def census(self) -> dict[str, int]:
         """How many entries each table holds: all zero once everything has ended."""

@@ -11,11 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from mypy_extensions import i64
+
+from synfin.tcp.states import CLOSED, LISTEN
 from synfin.wire.segment import Burst
+from synfin.wire.tcp_header import FIN, RST, SYN
 
 CAUSE_SEGMENT: Final = 0
 CAUSE_USER: Final = 1
 CAUSE_TIMER: Final = 2
+
+_MOVES: Final = SYN | FIN | RST
 
 
 class PacketEvent:
@@ -96,24 +102,64 @@ Event = PacketEvent | TransitionEvent | NoteEvent | SampleEvent
 Trace = Callable[[Event], None]
 
 
-class Tracer:
-    """A trace hook and the host it speaks of; exists only while somebody watches."""
+class Follower:
+    """Who follows one connection. hook: is told what happens to it.
 
-    def __init__(self, host: str, hook: Trace) -> None:
-        self.host = host
+    quiet: of its packets those with SYN, FIN or RST are told, and no samples; its states and notes always are. Set by
+    who has heard enough for now: what it does not hear costs nothing.
+    """
+
+    def __init__(self, hook: Trace) -> None:
         self.hook = hook
+        self.quiet = False
 
-    def packet(self, at: int, outgoing: bool, key: bytes, burst: Burst) -> None:
-        """A packet came in or goes out."""
-        self.hook(PacketEvent(at, self.host, outgoing, key, burst))
+
+class Tracer:
+    """The trace of a host: a hook that is told everything, and followers of one connection each.
+
+    Exists only while somebody watches. Rule for the next editor: whoever has to make something of a packet before it
+    is told asks `hears` first.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.hook: Trace | None = None
+        self.followers: dict[bytes, Follower] = {}
+        self.next: Follower | None = None  # follows the connection that begins next
+
+    def is_idle(self) -> bool:
+        """Nobody watches."""
+        return self.hook is None and self.next is None and not self.followers
+
+    def hears(self, key: bytes, flags: i64) -> bool:
+        """Whether anybody is to be told of a packet, or with no flags of a sample, of the connection with this key."""
+        if flags & SYN and self.next is not None and key not in self.followers:
+            self._begin(key)
+        if self.hook is not None:
+            return True
+        follower = self.followers.get(key)
+        return follower is not None and (not follower.quiet or flags & _MOVES != 0)
+
+    def packet(self, at: int, outgoing: bool, key: bytes, flags: i64, burst: Burst) -> None:
+        """A packet came in or goes out; `hears` said yes."""
+        event = PacketEvent(at, self.host, outgoing, key, burst)
+        if self.hook is not None:
+            self.hook(event)
+        follower = self.followers.get(key)
+        if follower is not None and (not follower.quiet or flags & _MOVES):
+            follower.hook(event)
 
     def transition(self, at: int, key: bytes, before: int, after: int, reason: str, rfc: str, cause: int) -> None:
         """A connection changed its state."""
-        self.hook(TransitionEvent(at, self.host, key, before, after, reason, rfc, cause))
+        if before == CLOSED and after != LISTEN and self.next is not None and key not in self.followers:
+            self._begin(key)
+        if self.hook is not None or key in self.followers:
+            self._tell(TransitionEvent(at, self.host, key, before, after, reason, rfc, cause))
 
     def note(self, at: int, key: bytes, what: str, rfc: str) -> None:
         """Something worth a line happened."""
-        self.hook(NoteEvent(at, self.host, key, what, rfc))
+        if self.hook is not None or key in self.followers:
+            self._tell(NoteEvent(at, self.host, key, what, rfc))
 
     def sample(
         self,
@@ -127,5 +173,23 @@ class Tracer:
         srtt: int,
         phase: int,
     ) -> None:
-        """A sender's figures have changed."""
-        self.hook(SampleEvent(at, self.host, key, cwnd, ssthresh, in_flight, pacing_rate, rtt, srtt, phase))
+        """A sender's figures have changed; `hears` said yes."""
+        event = SampleEvent(at, self.host, key, cwnd, ssthresh, in_flight, pacing_rate, rtt, srtt, phase)
+        if self.hook is not None:
+            self.hook(event)
+        follower = self.followers.get(key)
+        if follower is not None and not follower.quiet:
+            follower.hook(event)
+
+    def _begin(self, key: bytes) -> None:
+        follower = self.next
+        self.next = None
+        if follower is not None:
+            self.followers[key] = follower
+
+    def _tell(self, event: Event) -> None:
+        if self.hook is not None:
+            self.hook(event)
+        follower = self.followers.get(event.key)
+        if follower is not None:
+            follower.hook(event)
