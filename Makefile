@@ -14,7 +14,7 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 # A virtual environment knows the path of its project, and must not be used by a copy: the path is in its stamp's name.
 # A compiled install also knows which modules there are.
 HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
-MODULES := $(shell find src -name '*.py' -o -name py.typed | sort)
+MODULES := $(shell find src -type f -not -name '*.pyc' -not -path '*.egg-info/*' | sort)
 LISTED := $(shell (pwd; find src -name '*.py' | sort) | cksum | cut -d ' ' -f 1)
 BUILD_FILES := pyproject.toml setup.py build_backend.py
 

@@ -22,7 +22,8 @@ sys.path.insert(0, str(HERE))
 
 from synfin_site import api, lab, licences, pages, runs, state_diagram, textbook, tour, translations  # noqa: E402
 from synfin_site.polish import polish  # noqa: E402
-from synfin_site.words import Catalogue  # noqa: E402
+
+from synfin.view.words import CHINESE, Catalogue  # noqa: E402
 
 LANGUAGES = {"en": "", "zh_CN": "zh-Hans"}
 EPOCH = "1767225600"  # what a page may say of its time
@@ -53,7 +54,7 @@ def gather(folder: Path, language: str, draft: bool, draw: bool = True) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    say = None if language == "en" else Catalogue.of(HERE / "locale" / "drawings.zh.json")
+    say = None if language == "en" else Catalogue.of(CHINESE)
     drawings = folder / "drawings"
     drawings.mkdir()
     for run in sorted({"whole-life", *textbook.runs(questions), *lab.runs(), *tour.runs(stops)}):
@@ -61,7 +62,7 @@ def gather(folder: Path, language: str, draft: bool, draw: bool = True) -> None:
         (drawings / f"{run.replace('/', '-')}.svg").write_text(text, encoding="utf-8")
     (drawings / "states.svg").write_text(state_diagram.drawing(say or str), encoding="utf-8")
     if say is not None and say.missing and not draft:
-        raise SystemExit(f"locale/drawings.zh.json lacks: {sorted(say.missing)}")
+        raise SystemExit(f"{CHINESE} lacks: {sorted(say.missing)}")
 
 
 def sphinx(builder: str, source: Path, out: Path, language: str) -> None:

@@ -23,7 +23,8 @@ ROOT: Final = SITE.parent
 MODULES: Final = ROOT / "build" / "npm"
 LANGUAGES: Final = {"en": "index.html", "zh-Hans": "zh-Hans.html"}
 PYODIDE: Final = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
-SOURCES: Final = ("*.js", "*.css", "*.svg")
+SOURCES: Final = ("*.js", "*.css")
+SHARED: Final = ("base.css", "dom.js", "icon.svg", "theme.js", "words.js")  # they are the page's of `synfin watch`
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -56,8 +57,9 @@ def strings(language: str) -> dict[str, str]:
 
 def phrases(language: str) -> str:
     """The words of drawings and reasons in a language, as the site has them."""
-    catalogue = SITE / "locale" / "drawings.zh.json"
-    return catalogue.read_text(encoding="utf-8") if language == "zh-Hans" and catalogue.exists() else "{}"
+    from synfin.view.words import CHINESE
+
+    return CHINESE.read_text(encoding="utf-8") if language == "zh-Hans" else "{}"
 
 
 def archive(path: Path) -> None:
@@ -70,9 +72,7 @@ def archive(path: Path) -> None:
     assert extensions is not None and extensions.origin is not None
     found["mypy_extensions.py"] = Path(extensions.origin)
     found["playground.py"] = HERE / "playground.py"
-    for name in ("words.py", "state_diagram.py"):
-        if (SITE / "synfin_site" / name).exists():
-            found[name] = SITE / "synfin_site" / name
+    found["state_diagram.py"] = SITE / "synfin_site" / "state_diagram.py"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for name, source in sorted(found.items()):
             entry = zipfile.ZipInfo(name, _DATE)
@@ -83,6 +83,7 @@ def archive(path: Path) -> None:
 
 def build(folder: Path) -> None:
     """Write all of it into `folder`, which is made anew."""
+    from synfin.cli.watch.pages import FOLDER as shared
     from synfin.view.stylesheet import page_stylesheet
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -91,6 +92,8 @@ def build(folder: Path) -> None:
         for source in sorted(HERE.glob(pattern)):
             if source.name != "types.js":
                 shutil.copyfile(source, folder / source.name)
+    for name in SHARED:
+        shutil.copyfile(shared / name, folder / name)
     (folder / "synfin.css").write_text(page_stylesheet(), encoding="utf-8")
     for language, name in LANGUAGES.items():
         (folder / name).write_text(page(language), encoding="utf-8")

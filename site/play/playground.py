@@ -53,7 +53,7 @@ def speak(phrases: str) -> None:
     """From now on drawings and reasons are in the language of this catalogue; "{}" for English."""
     known = json.loads(phrases)
     if known:
-        from words import Catalogue
+        from synfin.view.words import Catalogue
 
         _say.catalogue = Catalogue(known)
 

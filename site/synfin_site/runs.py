@@ -15,8 +15,8 @@ from synfin.lab.world import MS, SECOND, World
 from synfin.tcp.trace import Event
 from synfin.view import figure_svg, svg
 from synfin.view.diagram import Only, connections
+from synfin.view.words import Catalogue
 from synfin.wire.tcp_header import ACK, SYN
-from synfin_site.words import Catalogue
 
 WIDTH = 730  # of a page's column
 

@@ -21,7 +21,9 @@ from tests.conftest import ROOT, find_program, need
 PLAY = ROOT / "site" / "play"
 need(PLAY.exists(), "a source distribution has no site")
 CATALOGUES = {path.name.split(".")[1]: json.loads(path.read_text("utf-8")) for path in PLAY.glob("strings.*.json")}
-SOURCES = "\n".join(path.read_text("utf-8") for path in sorted(PLAY.glob("*.js")))
+SHARED = ROOT / "src" / "synfin" / "cli" / "watch" / "page"
+MODULES = [*sorted(PLAY.glob("*.js")), SHARED / "dom.js", SHARED / "words.js"]
+SOURCES = "\n".join(path.read_text("utf-8") for path in MODULES)
 PAGE = (PLAY / "page.html").read_text("utf-8")
 
 

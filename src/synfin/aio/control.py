@@ -1,7 +1,8 @@
 """A control socket for a running Host: whoever runs it may ask which connections there are (`synfin ss`).
 
 A Unix socket of mode 0600 in a folder of mode 0700; besides, the caller's user id is checked where the system tells it.
-Nothing can be changed through it: it gives one JSON object to each caller and closes. A Host has one only if asked.
+Nothing can be changed through it: whoever asks with an empty line gets one JSON object, whoever says "watch" is told
+again and again (`watching`). A Host has one only if asked.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ import socket
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
+from synfin.aio.connection_rows import head, table
+from synfin.aio.watching import WATCH, Watch, Watches
 from synfin.stack.stack import Stack
-from synfin.tcp.connection import Connection
-from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 _MAX_CALLERS: Final = 8
 _SEND_SECONDS: Final = 5.0
-_ROWS: Final = 128  # connections that are told of in one turn of the loop
+_ASK_SECONDS: Final = 5.0  # in which a caller says what it wants
+_ASKED: Final = 128
 _SUFFIX: Final = ".sock"
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid (unix(7), SO_PEERCRED)
 
@@ -68,64 +69,6 @@ def check_folder(folder: Path) -> None:
         raise PermissionError(f"{folder} must be a folder of your own with mode 0700")
 
 
-def describe(stack: Stack, now: int) -> list[dict[str, Any]]:
-    """All connections of a stack, plain data. Times in microseconds; timer None: nothing is waited for."""
-    return [_row(connection, now) for connection in stack.connections()]
-
-
-def _row(connection: Connection, now: int) -> dict[str, Any]:
-    status = connection.snapshot(now)
-    key = connection.key
-    return {
-        "state": status.state,
-        "local": _endpoint(key_dst(key), int(key_dst_port(key))),
-        "peer": _endpoint(key_src(key), int(key_src_port(key))),
-        "recv_queue": status.unread,
-        "out_of_order": status.out_of_order,
-        "send_queue": status.unsent + status.unacknowledged,
-        "timer": max(0, status.deadline - now) if status.deadline else None,
-        "timer_name": _timer_name(connection),
-        "cwnd": status.cwnd,
-        "ssthresh": status.ssthresh,
-        "mss": status.mss,
-        "snd_wnd": status.snd_wnd,
-        "rcv_wnd": status.rcv_wnd,
-        "srtt_us": status.srtt_us,
-        "rto_us": status.rto_us,
-        "in_flight": status.in_flight,
-        "retries": status.retries,
-        "delivery_rate": status.delivery_rate,
-        "busy_us": status.busy_us,
-        "peer_limited_us": status.peer_limited_us,
-        "buffer_limited_us": status.buffer_limited_us,
-        "congestion_limited_us": status.congestion_limited_us,
-        "ecn": status.ecn,
-    }
-
-
-def _timer_name(connection: Connection) -> str:
-    """What the earliest timer is for."""
-    due = connection.deadline
-    if not due:
-        return ""
-    if connection.handshake is not None:
-        return "syn"
-    if connection.sender.rto_deadline == due:
-        return "rto"
-    if connection.sender.persist is not None and connection.sender.persist.deadline == due:
-        return "persist"
-    if connection.receiver.acks.deadline == due:
-        return "ack"
-    if connection.keepalive is not None and connection.keepalive.deadline == due:
-        return "keepalive"
-    return "timer"
-
-
-def _endpoint(address: bytes, port: int) -> str:
-    text = str(ip_address(address))
-    return f"{text}:{port}" if len(address) == 4 else f"[{text}]:{port}"
-
-
 class ControlSocket:
     """Answers on `path` with what `stack` has, until closed. clock: the stack's time.
 
@@ -141,6 +84,7 @@ class ControlSocket:
         self._loop = loop
         self._clock = clock
         self._callers: set[asyncio.Task[None]] = set()
+        self._watches = Watches(stack, clock)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         check_folder(path.parent)
         path.unlink(missing_ok=True)  # of a process that had this number before
@@ -182,25 +126,63 @@ class ControlSocket:
 
     async def _answer(self, caller: socket.socket) -> None:
         with caller, contextlib.suppress(OSError, TimeoutError):
-            for text in self._said():
-                await asyncio.wait_for(self._loop.sock_sendall(caller, text.encode()), _SEND_SECONDS)
-                await asyncio.sleep(0)
+            async with asyncio.timeout(_ASK_SECONDS):
+                asked = await self._asked(caller)
+            line, _, more = asked.partition(b"\n")
+            if line == WATCH:
+                await self._watch(caller, more)
+            elif not line:
+                for text in self._said():
+                    await self._send(caller, text)
+                    await asyncio.sleep(0)
+
+    async def _asked(self, caller: socket.socket) -> bytes:
+        """What a caller begins with: a line, or the end."""
+        asked = b""
+        while b"\n" not in asked and len(asked) < _ASKED:
+            piece = await self._loop.sock_recv(caller, _ASKED)
+            if not piece:
+                break
+            asked += piece
+        return asked
+
+    async def _watch(self, caller: socket.socket, asked: bytes) -> None:
+        watch = Watch(self._watches, self._head)
+        hearing = self._loop.create_task(self._hear(caller, watch, asked))
+        telling = self._loop.create_task(watch.tell(lambda text: self._send(caller, text)))
+        try:
+            # The first to end, by the caller's leaving or its not reading, ends the other.
+            ended, _ = await asyncio.wait((hearing, telling), return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            watch.close()
+            for task in (hearing, telling):
+                task.cancel()
+            await asyncio.gather(hearing, telling, return_exceptions=True)
+
+    async def _hear(self, caller: socket.socket, watch: Watch, asked: bytes) -> None:
+        """What a caller that watches asks for besides, until it leaves."""
+        while watch.ask(asked):
+            asked = await self._loop.sock_recv(caller, _ASKED)
+            if not asked:
+                return
+
+    async def _send(self, caller: socket.socket, text: str) -> None:
+        async with asyncio.timeout(_SEND_SECONDS):  # wait_for() of 3.11 may miss that its caller is cancelled
+            await self._loop.sock_sendall(caller, text.encode())
+
+    def _head(self) -> dict[str, Any]:
+        return {"name": self._name, "pid": os.getpid(), "time_us": self._clock(), **head(self._stack)}
 
     def _said(self) -> Iterator[str]:
         """The answer in parts, so that a table of many connections holds nobody up: the loop runs between two parts."""
-        said = {
-            "name": self._name,
-            "pid": os.getpid(),
-            "time_us": self._clock(),
-            "census": self._stack.census(),
-            "flood": {"batches": self._stack.flood.batches, "answered": self._stack.flood.answered},
-        }
-        yield json.dumps(said)[:-1] + ', "connections": ['
-        connections = self._stack.connections()
-        for first in range(0, len(connections), _ROWS):
-            now = self._clock()
-            rows = ", ".join(json.dumps(_row(connection, now)) for connection in connections[first : first + _ROWS])
-            yield (", " if first else "") + rows
+        yield json.dumps(self._head())[:-1] + ', "connections": ['
+        separator = ""
+        for rows in table(self._stack, self._clock):
+            if rows:
+                yield separator + json.dumps(rows)[1:-1]
+                separator = ", "
         yield "]}\n"
 
 
@@ -224,8 +206,10 @@ def ask(path: Path, timeout: float = 5.0) -> dict[str, Any]:
         client.settimeout(timeout)
         client.connect(str(path))
         pieces = []
-        while piece := client.recv(1 << 16):
-            pieces.append(piece)
+        with contextlib.suppress(ConnectionError):  # of a host that closed without a word
+            client.sendall(b"\n")
+            while piece := client.recv(1 << 16):
+                pieces.append(piece)
     said = json.loads(b"".join(pieces) or b"null")
     if not isinstance(said, dict):
         raise ValueError(f"{path} did not answer")

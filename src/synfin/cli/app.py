@@ -335,6 +335,27 @@ def site(
 
 
 @app.command()
+def watch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The host, as it calls its control socket; none: the only one.")
+    ] = "",
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="Of 127.0.0.1; 0: any.")] = 0,
+) -> None:
+    """Watch a running synfin host in a browser.
+
+    Its connections with their queues, windows, round trips and rates over time, and the sequence diagram of one of them
+    as it happens: of an open one, or of the next that begins.
+
+    It prints an address that is good once. Only your own hosts can be watched, and nothing can be changed. What it
+    costs the host is bounded, however many connections there are and however slow the browser is. `synfin ss` shows
+    the same hosts as a table in the terminal.
+    """
+    from synfin.cli.watch.command import run
+
+    raise typer.Exit(run(name, port))
+
+
+@app.command()
 def ss(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only hosts whose socket begins so.")] = None,
     watch: Annotated[

@@ -9,7 +9,7 @@ from typing import Final
 
 import h11
 
-from synfin.cli.conditions import fields_of
+from synfin.cli.conditions import Fields, fields_of
 from synfin.cli.http_answer import Answer, Site, answer, plain
 
 CHUNK: Final = 256 * 1024
@@ -50,6 +50,10 @@ class HttpServer:
         finally:
             writer.close()
 
+    async def respond(self, method: str, target: str, fields: Fields) -> Answer:
+        """The answer to a request; what came with it is not read."""
+        return answer(self._site, method, target, fields, time.time())
+
     async def _one(
         self, connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
@@ -65,7 +69,7 @@ class HttpServer:
                 await self._send(connection, writer, plain(error.error_status_hint, str(error), time.time()))
             return False
         method, target = request.method.decode("ascii"), request.target.decode("latin-1")
-        response = answer(self._site, method, target, fields_of(request.headers), time.time())
+        response = await self.respond(method, target, fields_of(request.headers))
         if self._log is not None:
             peer = writer.get_extra_info("peername")
             self._log(str(peer[0]), f"{method} {target}", response.status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synfin.aio.control import describe
+from synfin.aio.connection_rows import describe
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
 from synfin.lab.world import SECOND, World
 from synfin.tcp.connection import Connection

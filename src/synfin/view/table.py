@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-_HEAD: Final = (
+HEAD: Final = (
     "State",
     "Recv-Q",
     "Send-Q",
@@ -24,10 +24,10 @@ _LEFT: Final = (0, 3, 4, 5, 12)
 
 
 def connection_table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A head and a line for each row, as `synfin.aio.control.describe` gives them."""
-    cells = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEAD))]
-    return [_line(line, widths) for line in cells]
+    """A head and a line for each row, as `synfin.aio.connection_rows.describe` gives them."""
+    lines = [HEAD, *(cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    return [_line(line, widths) for line in lines]
 
 
 def _line(line: Sequence[str], widths: Sequence[int]) -> str:
@@ -38,7 +38,8 @@ def _line(line: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(texts).rstrip()
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """One connection, a text for each column of HEAD."""
     timer = row["timer"]
     return (
         str(row["state"]),
@@ -52,7 +53,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         seconds(row["rto_us"]),
         str(row["in_flight"]),
         str(row["retries"]),
-        _rate(row["delivery_rate"]),
+        rate_text(row["delivery_rate"]),
         _obstacle(row),
     )
 
@@ -66,7 +67,7 @@ def _obstacle(row: Mapping[str, Any]) -> str:
     return f"{who} {most * 100 // row['busy_us']}%" if most else "-"
 
 
-def _rate(bytes_a_second: int) -> str:
+def rate_text(bytes_a_second: int) -> str:
     """Bits a second, as a person reads it."""
     bits = bytes_a_second * 8
     if not bits:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from synfin.aio import control
+from synfin.aio import connection_rows, control
 from synfin.aio.host import Host
 from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
@@ -65,7 +65,7 @@ def test_of_many_connections_it_tells_in_parts_between_which_the_loop_runs() -> 
             rows = (await told)["connections"]
             counting.cancel()
             assert {row["peer"] for row in rows} == {f"10.0.0.9:{port}" for port in range(1, 1001)}
-            assert turns >= 1000 // control._ROWS
+            assert turns >= 1000 // connection_rows.ROWS
 
     asyncio.run(main())
 
@@ -182,5 +182,5 @@ def test_the_timer_is_called_by_what_it_is_for() -> None:
     stack = Stack(["10.0.0.1"], Config(), entropy=lambda n: bytes(range(n)))
     stack.connect("10.0.0.2", 80, 0)
     stack.poll(0, 1 << 20)
-    (row,) = control.describe(stack, 400_000)
+    (row,) = connection_rows.describe(stack, 400_000)
     assert (row["timer_name"], row["timer"]) == ("syn", 600_000)

@@ -9,16 +9,16 @@ import re
 
 import pytest
 from synfin_site import docstrings, pages, runs, textbook, tour
-from synfin_site.words import Catalogue, key_of
 
 from synfin.lab.catalogue import EXPERIMENTS
 from synfin.scenario.examples import EXAMPLES
+from synfin.view.words import CHINESE, Catalogue, key_of
 from tests.conftest import ROOT
 
 CLAIMS = textbook.chapters((ROOT / "docs" / "textbook.md").read_text(encoding="utf-8"))
 QUESTIONS = (ROOT / "site" / "textbook.toml").read_text(encoding="utf-8")
 TOUR = (ROOT / "site" / "tour.toml").read_text(encoding="utf-8")
-PHRASES = json.loads((ROOT / "site" / "locale" / "drawings.zh.json").read_text(encoding="utf-8"))
+PHRASES = json.loads(CHINESE.read_text(encoding="utf-8"))
 
 
 def test_every_claim_of_the_textbook_has_its_question_in_its_order() -> None:

@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from synfin.view.figure import Figure, Layer
 
+CHINESE: Final = Path(__file__).with_name("words.zh.json")
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 _WHO = ("user: ", "timer: ")
 _OWN = re.compile(r"[^a-z]*$|(seq|ack|len|win)=|<|seq |unreadable|\{\} [KM]?B,$|\{\} s, \{\} Mbit/s$")

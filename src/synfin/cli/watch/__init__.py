@@ -1,0 +1,1 @@
+"""`synfin watch`: a running host in the browser."""
