@@ -9,6 +9,7 @@ It costs other tests nothing: the simulation is imported by the first test that 
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import shlex
 import sys
@@ -67,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--synfin-swarm", metavar="N/N...", help="Instead of each seed, let these numbers draw the faults of a swarm."
     )
+    group.addoption("--synfin-settings", metavar="JSON", help="Options of each network, before those of its marker.")
     group.addoption("--synfin-cwnd", action="store_true", help="Draw cwnd and its like over time where a test failed.")
 
 
@@ -90,6 +92,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         seeds = [forced] if len(seeds) > 1 else []  # a test with one seed keeps its name
     if seeds:
         metafunc.parametrize("synfin_seed", seeds, indirect=True, ids=[f"seed{seed}" for seed in seeds])
+
+
+def has_many_seeds(item: pytest.Item) -> bool:
+    """Its marker asks for more than one: told of one of them, pytest has it in the test's name."""
+    marker = item.get_closest_marker("synfin")
+    return marker is not None and len(_seeds(marker)) > 1
+
+
+def _settings(config: pytest.Config) -> Mapping[str, Any]:
+    """Those of the command line."""
+    text = config.getoption("--synfin-settings")
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.keys() - OPTIONS:
+        raise pytest.UsageError(f"--synfin-settings is a JSON object of {', '.join(sorted(OPTIONS))}, not {text!r}")
+    return found
 
 
 def _seeds(marker: pytest.Mark) -> list[int]:
@@ -131,6 +153,7 @@ def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Networ
     drawn_by = request.config.getoption("--synfin-swarm")
     if drawn_by is not None:
         chosen["drawn_by"] = drawn_by
+    chosen.update(_settings(request.config))
     stash = request.config.stash
     if given in stash:
         its = stash[given]

@@ -14,7 +14,7 @@ import synfin
 from tests.conftest import ROOT, find_program, need
 
 # What a reader's system has or has not; the blocks show how it is used, and nothing here depends on it.
-ELSEWHERE = {"sudo", "git", "pip", "python", "python3", "export", "cd", ".", "source"}
+ELSEWHERE = {"sudo", "git", "pip", "dask", "openssl", "python", "python3", "export", "cd", ".", "source"}
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from synfin.cli.campaign_app import app as campaign_app
 from synfin.cli.version import version_text
 
 app = typer.Typer(
@@ -176,6 +177,9 @@ def shrink(
     test: Annotated[str, typer.Argument(metavar="TEST", help="As pytest names it: tests/test_x.py::test_y")],
     seed: Annotated[int, typer.Option("--seed", "-s", metavar="N", help="A seed with which the test fails.")],
     runs: Annotated[int, typer.Option("--runs", min=1, help="How often the test is run at most.")] = 2000,
+    settings: Annotated[
+        str, typer.Option("--settings", metavar="JSON", help="Options of its network, as a campaign says them.")
+    ] = "",
 ) -> None:
     """Find the few lost or delayed packets that make a simulation fail.
 
@@ -184,7 +188,10 @@ def shrink(
     """
     from synfin.cli.shrink import run
 
-    raise typer.Exit(run(test, seed, runs))
+    raise typer.Exit(run(test, seed, runs, settings))
+
+
+app.add_typer(campaign_app)
 
 
 @app.command()

@@ -6,39 +6,29 @@ pytest runs the test again and again inside this process, each time with a part 
 from __future__ import annotations
 
 import io
-import os
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 from contextlib import redirect_stderr, redirect_stdout
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from typing import TextIO
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from synfin.sim.order import Swap
-from synfin.sim.rules import DROP, PacketName, Verdict
-from synfin.sim.shrink import as_code, in_words, smallest, swap_in_words
-
-Fault = tuple[PacketName, Verdict]
-Swapped = tuple[Swap, str]
+from synfin.campaign.under_pytest import plugins
+from synfin.sim.shrink import OutOfRuns, Parts, Search
 
 
 class CannotShrink(Exception):
     """Why there is nothing to shrink."""
 
 
-class OutOfRuns(Exception):
-    """As many runs as were allowed."""
-
-
-def run(test: str, seed: int, runs: int) -> int:
+def run(test: str, seed: int, runs: int, settings: str = "") -> int:
     """The command; its exit status."""
     said = io.StringIO()
     shrinker = Shrinker(seed, runs, sys.stdout)
-    arguments = [test, "--synfin-seed", str(seed), "--capture=no", "--tb=no", *_plugins()]
+    arguments = [test, "--synfin-seed", str(seed), "--capture=no", "--tb=no", *plugins()]
+    arguments += ["--synfin-settings", settings] if settings else []
     # This process has imported synfin already: no news to whoever runs it.
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     with redirect_stdout(said), redirect_stderr(said):
@@ -55,14 +45,6 @@ def run(test: str, seed: int, runs: int) -> int:
     return 0
 
 
-def _plugins() -> list[str]:
-    """Options that make pytest load our plugin where it does not by itself, and keep it in one process."""
-    by_itself = not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
-    known = by_itself and any(one.name == "synfin" for one in entry_points(group="pytest11"))
-    options = [] if known else ["-p", "synfin.pytest_plugin"]
-    return [*options, "-n0"] if by_itself and find_spec("xdist") else options
-
-
 class Shrinker:
     """A plugin of pytest that takes the one test there is, and runs it as often as it wants."""
 
@@ -70,12 +52,9 @@ class Shrinker:
         self.problem = ""
         self.answer: str | None = None
         self._seed = seed
-        self._runs_left = runs
-        self._runs = 0
+        self._runs = runs
         self._out = out
         self._began = time.perf_counter()
-        self._best: Sequence[Fault] = ()
-        self._swaps: Sequence[Swapped] = ()
         self._failure = ""
         self._wanted = ""
         self._line = 0
@@ -124,71 +103,54 @@ class Shrinker:
             what = "is skipped" if any(report.skipped for report in reports) else "passes"
             raise CannotShrink(f"{item.nodeid} {what} with seed {self._seed}: there is nothing to shrink")
         self._wanted = self._failure
-        self._best, self._swaps = list(made.faults.items()), list(made.swaps.items())
+        found = Parts(list(made.faults.items()), list(made.swaps.items()))
         del stash[pytest_plugin.keep_faults]
-        done = f"{len(self._best)} faults" + (f" and {len(self._swaps)} swaps of tasks" if self._swaps else "")
+        done = f"{len(found.faults)} faults" + (f" and {len(found.swaps)} swaps of tasks" if found.swaps else "")
         self._say(f"{item.nodeid} fails with seed {self._seed} ({self._wanted}); chance did {done}\n")
 
-        def fails(faults: Sequence[Fault], swaps: Sequence[Swapped]) -> bool:
-            if self._runs_left <= 0:
-                raise OutOfRuns
-            self._runs_left -= 1
-            self._runs += 1
+        def fails(parts: Parts) -> bool:
             self._failure = ""
-            stash[pytest_plugin.only_faults] = dict(faults)
-            stash[pytest_plugin.only_swaps] = [swap for swap, _ in swaps]
+            stash[pytest_plugin.only_faults] = dict(parts.faults)
+            stash[pytest_plugin.only_swaps] = [swap for swap, _ in parts.swaps]
             runtestprotocol(item, log=False, nextitem=None)
-            if failed := self._failure == self._wanted:
-                self._best, self._swaps = faults, swaps
-            self._progress()
+            failed = self._failure == self._wanted
+            self._progress(search.done, parts if failed else search.best)
             return failed
 
-        if not fails(self._best, self._swaps):
-            raise CannotShrink(
-                f"{item.nodeid} does not fail again by its {done} alone: it depends on something that the "
-                f"seed does not decide (docs/simulation.md lists what that may be)"
-            )
+        search = Search(found, fails, self._runs)
         try:
-            self._shrink_faults(fails)
-            if self._swaps and not fails(self._best, []):
-                smallest(self._swaps, lambda part: fails(self._best, part))
-                self._shrink_faults(fails)
+            if not search.again():
+                raise CannotShrink(
+                    f"{item.nodeid} does not fail again by its {done} alone: it depends on something that the "
+                    f"seed does not decide (docs/simulation.md lists what that may be)"
+                )
+            search.run()
         except OutOfRuns:
-            self._say(f"stopped after {self._runs} runs (--runs allows more): this may not be the smallest set\n")
-        return self._report(self._best, self._swaps)
+            self._say(f"stopped after {search.done} runs (--runs allows more): this may not be the smallest set\n")
+        return self._report(search)
 
-    def _shrink_faults(self, fails: Callable[[Sequence[Fault], Sequence[Swapped]], bool]) -> None:
-        """The fewest faults, with the swaps that there are."""
-        found = self._best
-        if not found or fails([], self._swaps):
-            return
-        losses = [fault for fault in found if fault[1] == DROP]
-        alone = 0 < len(losses) < len(found) and fails(losses, self._swaps)
-        smallest(losses if alone else found, lambda part: fails(part, self._swaps))
-
-    def _report(self, faults: Sequence[Fault], swaps: Sequence[Swapped]) -> str:
+    def _report(self, search: Search) -> str:
         seconds = time.perf_counter() - self._began
-        counts = [_counted(len(faults), "fault")] if faults or not swaps else []
-        counts += [_counted(len(swaps), "swap") + " of tasks"] if swaps else []
-        enough = "is" if len(faults) + len(swaps) == 1 else "are"
-        lines = [f"{' and '.join(counts)} {enough} enough ({self._runs} runs, {seconds:.1f} s):"]
-        if not faults and not swaps:
-            lines = [f"It fails without any fault of the network ({self._runs} runs, {seconds:.1f} s)."]
-        lines += [f"  {in_words(name, verdict)}" for name, verdict in faults]
-        lines += [f"  {swap_in_words(swap, places)}" for swap, places in swaps]
+        best = search.best
+        counts = [_counted(len(best.faults), "fault")] if best.faults or not best.swaps else []
+        counts += [_counted(len(best.swaps), "swap") + " of tasks"] if best.swaps else []
+        enough = "is" if len(best) == 1 else "are"
+        lines = [f"{' and '.join(counts)} {enough} enough ({search.done} runs, {seconds:.1f} s):"]
+        if not best:
+            lines = [f"It fails without any fault of the network ({search.done} runs, {seconds:.1f} s)."]
+        lines += [f"  {words}" for words in best.in_words()]
         lines += ["", f"For the beginning of the test, which fails the same way with seed {self._seed}:", ""]
-        code = as_code(dict(faults), [swap for swap, _ in swaps])
-        lines += [f"    {line}".rstrip() for line in code.splitlines()]
+        lines += [f"    {line}".rstrip() for line in best.as_code().splitlines()]
         return "\n".join(lines)
 
-    def _progress(self) -> None:
-        line = f"{self._runs} runs, {len(self._best)} faults left"
-        line += f", {len(self._swaps)} swaps" if self._swaps else ""
+    def _progress(self, runs: int, best: Parts) -> None:
+        line = f"{runs} runs, {len(best.faults)} faults left"
+        line += f", {len(best.swaps)} swaps" if best.swaps else ""
         if self._out.isatty():
             self._out.write(f"\r{line:<{self._line}}")
             self._line = len(line)
             self._out.flush()
-        elif self._runs % 20 == 0:
+        elif runs % 20 == 0:
             self._say(f"{line}\n")
 
     def clear(self) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from synfin.sim.order import Swap
 from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, Delay, PacketName, Verdict
 
 T = TypeVar("T")
+Fault = tuple[PacketName, Verdict]
+Swapped = tuple[Swap, str]
 _NAMES: Final[dict[object, str]] = {DROP: "DROP", DUPLICATE: "DUPLICATE", CORRUPT: "CORRUPT", MARK: "MARK"}
 _DONE: Final[dict[object, str]] = {
     DROP: "dropped",
@@ -46,6 +49,71 @@ def smallest(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> list[T
     if len(left) == 1 and fails([]):
         return []
     return left
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What chance did in a run, or as much of it as is done again."""
+
+    faults: Sequence[Fault] = ()
+    swaps: Sequence[Swapped] = ()
+
+    def __len__(self) -> int:
+        return len(self.faults) + len(self.swaps)
+
+    def in_words(self) -> list[str]:
+        """A sentence for each."""
+        return [in_words(*fault) for fault in self.faults] + [swap_in_words(*swapped) for swapped in self.swaps]
+
+    def as_code(self) -> str:
+        """Python that does just these; see as_code."""
+        return as_code(dict(self.faults), [swap for swap, _ in self.swaps])
+
+
+class OutOfRuns(Exception):
+    """As many runs as were allowed."""
+
+
+class Search:
+    """From all that chance did to the few that matter. fails: runs with these alone; does it fail the same way?
+
+    best: the fewest so far that do; done: how many runs that took.
+    """
+
+    def __init__(self, found: Parts, fails: Callable[[Parts], bool], runs: int) -> None:
+        self.best = found
+        self.done = 0
+        self._fails = fails
+        self._runs = runs
+
+    def again(self) -> bool:
+        """It fails by what was found alone, and not by what the seed does not decide."""
+        return self.fails(self.best)
+
+    def run(self) -> None:
+        """Shrink `best`. Raises OutOfRuns."""
+        self._shrink_faults()
+        if self.best.swaps and not self.fails(replace(self.best, swaps=())):
+            smallest(self.best.swaps, lambda part: self.fails(replace(self.best, swaps=part)))
+            self._shrink_faults()
+
+    def fails(self, parts: Parts) -> bool:
+        """One run."""
+        if self.done >= self._runs:
+            raise OutOfRuns
+        self.done += 1
+        failed = self._fails(parts)
+        if failed:
+            self.best = parts
+        return failed
+
+    def _shrink_faults(self) -> None:
+        found = self.best.faults
+        if not found or self.fails(replace(self.best, faults=())):
+            return
+        losses = [fault for fault in found if fault[1] == DROP]
+        alone = 0 < len(losses) < len(found) and self.fails(replace(self.best, faults=losses))
+        smallest(losses if alone else found, lambda part: self.fails(replace(self.best, faults=part)))
 
 
 def in_words(name: PacketName, verdict: Verdict) -> str:
