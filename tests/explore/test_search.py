@@ -19,7 +19,7 @@ def test_the_laws_hold_in_every_state_and_at_every_end(name: str) -> None:
 
 
 def test_the_reduction_loses_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    scenario = STARTS["at-once"].scenario
+    scenario = STARTS["losses-sack"].scenario
     bounds = Bounds(0, 0, 0)
     reduced = explore(scenario, bounds)
     monkeypatch.setattr(search_module._Expander, "_done_before", lambda *_: False)
@@ -31,8 +31,8 @@ def test_the_reduction_loses_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_processes_find_the_same_states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_module, "_MANY", 8)
     start = STARTS["in-turn"]
-    alone = explore(start.scenario, Bounds(1, 1, 0))
-    both = explore(start.scenario, Bounds(1, 1, 0), workers=2)
+    alone = explore(start.scenario, Bounds(1, 0, 0))
+    both = explore(start.scenario, Bounds(1, 0, 0), workers=2)
     assert (alone.states, alone.ends, alone.transitions) == (both.states, both.ends, both.transitions)
 
 

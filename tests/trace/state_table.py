@@ -14,11 +14,15 @@ is 65535 wide. What comes out is named by its flags (PSH left out), "+text" when
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from synfin.explore.joint import GONE_WITH, JOINT
+from synfin.explore.report import HEAD, table_line
 from synfin.tcp import states
 
+EXPLORED: Final = Path(__file__).resolve().parents[1] / "explore" / "explored.json"
 DOCUMENT: Final = Path(__file__).resolve().parents[2] / "docs" / "states.md"
 
 _TEXT: Final = """
@@ -592,6 +596,25 @@ Where synfin departs from the letter of RFC 9293, on purpose:
 """
 
 
+_JOINT: Final = """
+## Both ends at once
+
+Which states the two ends of one connection can be in at the same time. An end whose FIN is acknowledged has a peer that
+has reached it, an end that has reached a FIN has a peer that has sent it, and not both can have been the first: all
+pairs that do not contradict this, and no others. [`synfin explore`](explore.md) holds every state that it finds against
+this table (`synfin.explore.joint`).
+"""
+
+_EXPLORED: Final = """
+## Every order
+
+What was explored, without a failure: `synfin explore --all --record tests/explore/explored.json`, then
+`python -m tests.trace.state_table`. Losses, duplicates and early timers are bounds for each path; states are different
+ones, ends those in which nothing can happen any more, the longest is the number of steps to the state that is farthest
+from the beginning; seconds are a processor's.
+"""
+
+
 def _name(number: int) -> str:
     return states.NAMES[number].replace("-", "_")
 
@@ -608,7 +631,24 @@ def document() -> str:
             row = [_cell(cells[state, event]) for state in group]
             if any(row):
                 lines.append(f"| {event} | " + " | ".join(row) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_joint(), *_explored()]) + "\n"
+
+
+def _joint() -> list[str]:
+    """The table of joint states, which `synfin explore` holds every state against."""
+    ends = range(states.SYN_SENT, states.TIME_WAIT + 1)
+    lines = [_JOINT, "| | " + " | ".join(states.NAMES[b] for b in ends) + " |", "|---" * (len(ends) + 1) + "|"]
+    for a in ends:
+        row = ["•" if (a, b) in JOINT else "" for b in ends]
+        lines.append(f"| {states.NAMES[a]} | " + " | ".join(row) + " |")
+    lines += ["", "And one end alone, while the other has no connection and no TIME-WAIT:", ""]
+    return lines + [f"- {states.NAMES[state]}: {why}" for state, why in GONE_WITH.items() if state != states.CLOSED]
+
+
+def _explored() -> list[str]:
+    """What `synfin explore --record` has written."""
+    rows = json.loads(EXPLORED.read_text(encoding="utf-8"))
+    return [_EXPLORED, *HEAD, *[table_line(row) for row in rows]]
 
 
 def _cell(cell: Cell) -> str:

@@ -1,6 +1,6 @@
 """The joint states of both ends of one connection: which can be at the same time, and why no others.
 
-Each end's state is a function of four facts (`tcp.close`). What one end knows of the other is true before it is known:
+Each end's state is a function of four facts. What one end knows of the other is true before it is known:
 an end whose FIN is acknowledged has a peer that has reached it, and an end that has reached the peer's FIN has a peer
 that has sent it. All pairs of facts that do not contradict this are the pairs of states below; docs/states.md has the
 table. An end that is gone (no connection, no TIME-WAIT: CLOSED, LISTEN, or the answer to a SYN by cookie) remembers
@@ -15,14 +15,15 @@ from typing import Final
 from synfin.explore.broken import Broken
 from synfin.explore.host import ExploredHost
 from synfin.explore.world import World
-from synfin.tcp.close import Closer
 from synfin.tcp.config import COOKIES_OFF
 from synfin.tcp.connection import Connection
 from synfin.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
+    CLOSING,
     ESTABLISHED,
     FIN_WAIT_1,
+    FIN_WAIT_2,
     LAST_ACK,
     NAMES,
     SYN_RCVD,
@@ -46,40 +47,47 @@ GONE_WITH: Final[dict[int, str]] = {
 }
 
 
-def _closers() -> list[Closer]:
-    """All that one end can know, as far as it does not contradict itself."""
-    found: list[Closer] = []
-    for queued, acked, peer, first in product((False, True), repeat=4):
-        closer = Closer()
-        closer.fin_queued, closer.fin_acked, closer.peer_fin, closer.peer_first = (
-            queued,
-            acked,
-            peer,
-            first,
-        )
-        if closer.state() >= 0:
-            found.append(closer)
-    return found
+class _Facts:
+    """What one end can know, and the state that it is then in (RFC 9293 3.6); said here once more, since a fault in
+    `tcp.close` must not be taken for a law."""
+
+    def __init__(self, state: int, queued: bool, acked: bool, peer: bool, first: bool = False) -> None:
+        self.state = state
+        self.queued = queued  # our FIN was queued
+        self.acked = acked  # and acknowledged
+        self.peer = peer  # the peer's was reached
+        self.first = first  # before ours was queued
 
 
-def _agree(a: Closer, b: Closer) -> bool:
+_FACTS: Final = (
+    _Facts(ESTABLISHED, False, False, False),
+    _Facts(FIN_WAIT_1, True, False, False),
+    _Facts(FIN_WAIT_2, True, True, False),
+    _Facts(CLOSING, True, False, True),
+    _Facts(TIME_WAIT, True, True, True),
+    _Facts(CLOSE_WAIT, False, False, True, True),
+    _Facts(LAST_ACK, True, False, True, True),
+)
+
+
+def _agree(a: _Facts, b: _Facts) -> bool:
     """What each knows of the other is so."""
     for one, other in ((a, b), (b, a)):
-        if one.fin_acked and not other.peer_fin:
+        if one.acked and not other.peer:
             return False
-        if one.peer_fin and not other.fin_queued:
+        if one.peer and not other.queued:
             return False
-    return not (a.peer_first and b.peer_first)
+    return not (a.first and b.first)
 
 
 def _possible() -> frozenset[tuple[int, int]]:
-    pairs = {(a.state(), b.state()) for a, b in product(_closers(), repeat=2) if _agree(a, b)}
+    pairs = {(a.state, b.state) for a, b in product(_FACTS, repeat=2) if _agree(a, b)}
     # Of a handshake each end knows what it has got: whoever is through has been acknowledged by one that had its SYN.
     for state in (SYN_SENT, SYN_RCVD):
         pairs |= {(SYN_SENT, state), (state, SYN_SENT)}
     for state in (SYN_RCVD, ESTABLISHED, FIN_WAIT_1):
         pairs |= {(SYN_RCVD, state), (state, SYN_RCVD)}
-    return frozenset((a, b) for a, b in pairs if CLOSED not in (a, b))
+    return frozenset(pairs)
 
 
 JOINT: Final = _possible()
@@ -139,7 +147,7 @@ def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: 
     there = end_of(peer, reverse_key(connection.key))
     if there is None or not (_near(here.iss, there.irs) and _near(here.irs, there.iss)):
         # Nobody, or another incarnation, which is the same to this one.
-        if calm and (here.state not in GONE_WITH or not _may_be_alone(peer, here.state)):
+        if calm and (here.state not in GONE_WITH or not _may_be_alone(world, peer, here.state)):
             raise Broken(f"{host.name} is in {NAMES[here.state]}, and {peer.name} knows nothing of it")
         return
     if (here.state, there.state) not in JOINT and not world.is_deceived():
@@ -149,16 +157,18 @@ def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: 
         _check_numbers(host, connection, peer, other)
 
 
-def _may_be_alone(peer: ExploredHost, state: int) -> bool:
+def _may_be_alone(world: World, peer: ExploredHost, state: int) -> bool:
     if state in (ESTABLISHED, FIN_WAIT_1):
         return peer.config.syn_cookies != COOKIES_OFF
+    if state in (CLOSE_WAIT, LAST_ACK):
+        return not world.reads_to_the_end(peer.number)
     return True
 
 
 def _check_numbers(host: ExploredHost, connection: Connection, peer: ExploredHost, other: Connection) -> None:
     """What is acknowledged has arrived, and what has arrived was sent."""
     if (connection.iss, connection.irs) != (other.irs, other.iss):
-        return
+        raise Broken(f"{host.name} and {peer.name} do not agree on their first numbers")
     una, limit = connection.sender.snd_una, connection.sender.ack_limit()
     nxt = other.receiver.rcv_nxt
     if not una <= nxt <= max(limit, 1):

@@ -59,6 +59,13 @@ def in_every_state(world: World) -> None:
                 f"{host.name} has read bytes that stand elsewhere in what the other wrote",
             )
     check_joint(world)
+    if world.is_calm() and not any(_is_crowded(world, step) for step in world.scenario.steps):
+        for host in world.hosts:
+            if host.life is not None:
+                counters = host.life.stack.counters
+                demand(not counters.TCPAbortOnTimeout, f"{host.name} has given up although nobody was silent")
+                again = world.is_whole() and counters.TCPTimeouts
+                demand(not again, f"{host.name} waited in vain although nothing was lost")
 
 
 def _deadlines(host: ExploredHost, stack: Stack, now: int) -> None:

@@ -73,6 +73,7 @@ class World:
     ) -> None:
         self.scenario = scenario
         self.now = begin
+        self.bounds = bounds
         self.losses = bounds.losses
         self.duplicates = bounds.duplicates
         self.early_timers = bounds.early_timers
@@ -202,11 +203,13 @@ class World:
         mine, begin, steps = next(each for each in self._streams() if number in each[2])
         read = sum(self.outcomes[each].bytes for each in steps if each <= number and self._does(each, "read"))
         key, iss, irs = mine.taken[begin]
-        for other, began, its_steps in self._streams():
-            its_key, its_iss, its_irs = other.taken.get(began, (b"", 0, 0))
-            if its_key == reverse_key(key) and irs in (0, its_iss) and its_irs in (0, iss):
-                return read, sum(self.outcomes[each].bytes for each in its_steps if self._does(each, "write"))
-        return read, None
+        peers = [(each.taken[began], its) for each, began, its in self._streams() if began in each.taken]
+        peers = [each for each in peers if each[0][0] == reverse_key(key)]
+        if len(peers) > 1:  # several incarnations: which of them?
+            peers = [each for each in peers if irs in (0, each[0][1]) and each[0][2] in (0, iss)]
+        if not peers:
+            return read, None
+        return read, sum(self.outcomes[each].bytes for each in peers[0][1] if self._does(each, "write"))
 
     def _streams(self) -> list[tuple[Kept, int, list[int]]]:
         """Every connection that a program may have: by whom, the step that it begins with, and all its steps."""
@@ -250,6 +253,23 @@ class World:
                 for step, outcome in zip(self.scenario.steps, self.outcomes, strict=True)
             )
         )
+
+    def is_whole(self) -> bool:
+        """Each packet so far has arrived once, or will, and no timer was early: nobody has a reason to send twice."""
+        return (self.losses, self.early_timers, self.duplicates) == (
+            self.bounds.losses,
+            self.bounds.early_timers,
+            self.bounds.duplicates,
+        ) and not any(self.forged)
+
+    def reads_to_the_end(self, number: int) -> bool:
+        """Whatever a host's programs close they have read to the end."""
+        does = [
+            [(self.scenario.steps[each].do, self.scenario.steps[each].bytes) for each in steps]
+            for program in self.hosts[number].programs
+            for _, steps in program.segments()
+        ]
+        return not any(("close", 0) in each and ("read", 0) not in each for each in does)
 
     def is_deceived(self) -> bool:
         """A forger who knew the exact numbers has spoken: from there on both ends may believe different things."""
