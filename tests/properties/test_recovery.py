@@ -1,7 +1,7 @@
 """Loss recovery under any pattern of loss: every byte once and in order, the accounts right after every step.
 
-Each control, SACK and timestamps on or off at either end, bursts whole or cut, paced or not. What must hold of the
-accounts is stated once, in `synfin.explore.accounts`.
+Each control, SACK, timestamps and each kind of ECN on or off at either end, bursts whole or cut, paced or not. What
+must hold of the accounts is stated once, in `synfin.explore.accounts`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def play(seed: int, config: Config, other: Config, faults: Faults, *, offload: b
 
 
 CONTROLS = sorted(set(BY_NAME) - {"newreno"})
+MODES = st.sampled_from(["off", "accept", "on", "accurate"])
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -66,7 +67,9 @@ CONTROLS = sorted(set(BY_NAME) - {"newreno"})
     reorder=st.sampled_from([0.0, 0.1, 0.5]),
     duplicate=st.sampled_from([0.0, 0.1]),
     jitter=st.sampled_from([0, 500, 30_000]),
+    mark=st.sampled_from([0.0, 0.1]),
     options=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    ecn=st.tuples(MODES, MODES),
     shape=st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
 def test_every_byte_arrives_once_and_the_accounts_hold_after_every_packet(
@@ -76,14 +79,16 @@ def test_every_byte_arrives_once_and_the_accounts_hold_after_every_packet(
     reorder: float,
     duplicate: float,
     jitter: int,
+    mark: float,
     options: tuple[bool, bool, bool, bool],
+    ecn: tuple[str, str],
     shape: tuple[bool, bool, bool],
 ) -> None:
     offload, both_ways, pacing = shape
     patient = Config(retries=255, syn_retries=60, synack_retries=60, congestion_control=control, pacing=pacing)
-    config = replace(patient, sack=options[0], timestamps=options[1])
-    other = replace(patient, sack=options[2], timestamps=options[3])
-    faults = Faults(loss=loss, reorder=reorder, duplicate=duplicate, jitter_us=jitter)
+    config = replace(patient, sack=options[0], timestamps=options[1], ecn=ecn[0])
+    other = replace(patient, sack=options[2], timestamps=options[3], ecn=ecn[1])
+    faults = Faults(loss=loss, reorder=reorder, duplicate=duplicate, jitter_us=jitter, mark=mark)
     play(seed, config, other, faults, offload=offload, both_ways=both_ways)
 
 

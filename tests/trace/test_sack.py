@@ -245,6 +245,33 @@ def test_congestion_control_learns_what_was_in_flight_and_what_arrived_of_it(sta
     assert seen == [(4000, 2000), (2000, 2000)]
 
 
+def test_in_recovery_every_second_ack_lets_a_segment_out_until_half_the_window_is_in_flight(stage: Stage) -> None:
+    # RFC 9937: above ssthresh in proportion to what arrives, here 5,000 of 10,000 bytes; at ssthresh one for one
+    _, host, peer = full_flight(stage)
+    peer.sends(ACK, ack=1, sack=[(1001, 4001)])
+    host.emits(ACK, 1000, seq=1)
+    new = 10001
+    for end, in_flight, lets_out in (
+        (5001, 6000, True),
+        (6001, 6000, False),
+        (7001, 5000, False),  # as much as ssthresh
+        (8001, 4000, True),
+        (9001, 4000, True),
+        (10001, 4000, True),
+    ):
+        peer.sends(ACK, ack=1, sack=[(1001, end)])
+        flight = host.connection.sender.losses.flight
+        assert flight is not None and flight.pipe() == in_flight
+        if lets_out:
+            host.emits(ACK, 1000, seq=new)
+            new += 1000
+        host.is_silent()
+    peer.sends(ACK, ack=10001)
+    assert host.status().cwnd == 5000  # RFC 9937: at the end cwnd is ssthresh
+    host.emits(ACK, 1000, seq=new)
+    host.is_silent()
+
+
 def test_several_holes_are_mended_in_one_round_trip(stage: Stage) -> None:
     # What NewReno needs a round trip each for
     scene, host, peer = full_flight(stage, extra=0)
