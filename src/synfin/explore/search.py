@@ -84,8 +84,10 @@ def explore(
     with _Workers(scenario, bounds, workers) as pool:
         first = _Expander(scenario, bounds).root()
         seen = {first.digest}
-        layer = [first]
+        layer = [first] if not first.broken else []
         _count(result, first)
+        if first.broken:
+            result.failures.append(Failure(first.path, first.broken))
         while layer and len(result.failures) < max_failures:
             nexts: list[Found] = []
             for found in pool.expand([(each.path, each.go) for each in layer]):
