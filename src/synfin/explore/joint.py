@@ -15,7 +15,7 @@ from typing import Final
 from synfin.explore.broken import Broken
 from synfin.explore.host import ExploredHost
 from synfin.explore.world import World
-from synfin.tcp.config import COOKIES_OFF
+from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
 from synfin.tcp.states import (
     CLOSE_WAIT,
@@ -145,6 +145,8 @@ def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: 
     if here is None or peer is None or peer is host:
         return
     there = end_of(peer, reverse_key(connection.key))
+    if _began_by_cookie(host) and (there is None or there.state == TIME_WAIT):
+        return  # a cookie that comes again begins again what has ended here: its price, told in docs/security.md
     if there is None or not (_near(here.iss, there.irs) and _near(here.irs, there.iss)):
         # Nobody, or another incarnation, which is the same to this one.
         if calm and (here.state not in GONE_WITH or not _may_be_alone(world, peer, here.state)):
@@ -155,6 +157,14 @@ def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: 
     other = peer.life.stack._connections.by_key.get(reverse_key(connection.key)) if peer.life is not None else None
     if calm and other is not None and SYN_SENT not in (here.state, there.state):
         _check_numbers(host, connection, peer, other)
+
+
+def _began_by_cookie(host: ExploredHost) -> bool:
+    """What a host has may have begun so: a listener answers each SYN by a cookie, or has been full."""
+    assert host.life is not None
+    return host.config.syn_cookies == COOKIES_ALWAYS or any(
+        listener._overflow_at >= 0 for listener in host.life.listeners.values()
+    )
 
 
 def _may_be_alone(world: World, peer: ExploredHost, state: int) -> bool:
