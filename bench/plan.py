@@ -1,7 +1,7 @@
 """What is measured, in which unit, and beside what.
 
 Rule for the next editor: a benchmark is one entry here and one function in `served`, `embedded`, `in_memory`,
-`flooded`, `relayed`, `tables`, `memory` or `simulation`. Who is measured is a *subject*:
+`flooded`, `relayed`, `tables`, `memory`, `simulation` or `campaigns`. Who is measured is a *subject*:
 synfin in one of two modes with one of two kinds of user, asyncio over the kernel's sockets, or the kernel alone.
 """
 
@@ -107,4 +107,7 @@ BENCHMARKS = (
     Benchmark("sim_bulk_segments", "1/s", "sim_bulk_segments", network=False),
     Benchmark("sim_keepalive", "s/s", "sim_keepalive", network=False),
     Benchmark("sim_tests", "1/min", "sim_tests", network=False),
+    Benchmark("campaign_seeds_bare", "1/s", "campaign_seeds_bare", network=False),
+    Benchmark("campaign_seeds_1", "1/s", "campaign_seeds_1", network=False),
+    Benchmark("campaign_seeds_2", "1/s", "campaign_seeds_2", network=False),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import embedded, in_memory, memory, relayed, served, simulation, tables
+from bench import campaigns, embedded, in_memory, memory, relayed, served, simulation, tables
 from bench.peers import beside
 from bench.plan import ASYNCIO, IN_SYNFIN, PACKET, PEERS, TUN
 from bench.setting import Setting
@@ -18,6 +18,7 @@ WITHOUT_SERVER = {
     **tables.MEASURES,
     **memory.MEASURES,
     **simulation.MEASURES,
+    **campaigns.MEASURES,
     **relayed.MEASURES,
 }
 

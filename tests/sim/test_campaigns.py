@@ -308,7 +308,7 @@ def test_it(network, synfin_seed):
     )
     begun = project.begin("--seeds", "300", "--scheduler", "none")
     (tmp_path / "pid").write_text(str(begun.pid))
-    out, _ = begun.communicate(timeout=120)
+    out, _ = begun.communicate(timeout=300)
     assert begun.returncode == 130, out
     assert "interrupted: the same command goes on" in out
     kept = sum(project.verdicts().values())
@@ -334,7 +334,7 @@ def test_it(network, synfin_seed):
     )
     begun = project.begin("--seeds", "400", "--workers", "2")
     (tmp_path / "pid").write_text(str(begun.pid))
-    begun.communicate(timeout=120)
+    begun.communicate(timeout=300)
     assert begun.returncode == -signal.SIGKILL
     assert project.campaign("--seeds", "400", "--workers", "2") == 0
     assert project.verdicts() == passed(range(400))
@@ -396,7 +396,7 @@ def test_it(network, synfin_seed):
     )
     begun = project.begin("--seeds", "3", "--workers", "1")
     try:
-        until = time.monotonic() + 100
+        until = time.monotonic() + 300
         while not (tmp_path / "running").exists():
             assert time.monotonic() < until
             time.sleep(0.05)
@@ -410,7 +410,7 @@ def test_it(network, synfin_seed):
             assert said.stdout.strip() == "refused", said
     finally:
         (tmp_path / "go").touch()
-        out, _ = begun.communicate(timeout=100)
+        out, _ = begun.communicate(timeout=300)
     assert begun.returncode == 0, out
 
 
@@ -490,7 +490,7 @@ class Cluster:
             command = [sys.executable, "-m", "dask", what, *self.arguments("dask", what)]
             with (folder / "log").open("ab") as log:
                 self.processes.append(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log))
-        until = time.monotonic() + 100
+        until = time.monotonic() + 300
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
