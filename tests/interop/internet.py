@@ -2,7 +2,8 @@
 
 It is in namespaces of its own, has servers and a DNS of its own, and ends with the command, whose exit status it takes.
 
-    WEB      80  HTTP: GET /N gives N bytes   7  echo   9  reads a line, then resets   11  says after EOF how much came
+    WEB      80  HTTP: /N is N bytes, /page a page with 100 scripts, everything else hello
+             7  echo   9  reads a line, then resets   11  says after EOF how much came
              13  sends a line and its FIN, and goes on reading   nothing else listens
     DNS      53  UDP and TCP: web.test is WEB
     NOWHERE  unreachable by its route         SILENT  takes packets and answers nothing
@@ -26,14 +27,16 @@ from synfin.run.namespace import enter
 WEB, WEB6, DNS = "203.0.113.10", "2001:db8::10", "203.0.113.53"
 NOWHERE, SILENT = "192.0.2.1", "203.0.113.99"
 NAME = "web.test"
+PAGE = b"<p id=p>a page</p>" + b"".join(b'<script src="/script/%d"></script>' % n for n in range(100))
 
 
 async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     request = await reader.readuntil(b"\r\n\r\n")
     text = request.split()[1][1:].decode()
-    size = int(text) if text.isdigit() else 6
-    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size)
-    block = b"hello\n" if size == 6 else bytes(65536)
+    size = int(text) if text.isdigit() else len(PAGE) if text == "page" else 6
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/html\r\n")
+    writer.write(b"Content-Length: %d\r\n\r\n" % size)
+    block = bytes(65536) if text.isdigit() else PAGE if text == "page" else b"hello\n"
     while size > 0:
         writer.write(block[:size])
         size -= len(block)

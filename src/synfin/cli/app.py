@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from synfin.cli.campaign_app import app as campaign_app
+from synfin.cli.run_options import run_command, ways_text
 from synfin.cli.version import version_text
 
 app = typer.Typer(
@@ -339,6 +340,54 @@ def site(
     from synfin.cli.pages import run
 
     raise typer.Exit(run(folder, port))
+
+
+def _run(program: list[str], values: dict[str, object]) -> None:
+    """Run a program, of any language and unchanged, with synfin as its network.
+
+    It needs no root. The program has a network of its own, with synfin behind it, which carries its connections to
+    where they would go; IPv4, IPv6, UDP, names and pings work. At the end each connection is told in a line, on stderr.
+    With the options of a link, the network is a bad one. Terminal, signals and exit status are the program's own.
+
+    It is a network boundary, and no sandbox: files and UNIX sockets are where they are. This machine's own loopback is
+    out of reach unless --allow-host.
+
+    Example: synfin run --delay 80ms --loss 2% --seed 7 -- curl https://example.org
+    """
+    from synfin.cli.run import run
+
+    raise typer.Exit(run(program, values))
+
+
+# What stands behind the first word is the program's.
+app.command(
+    "run", context_settings={"allow_interspersed_args": False}, epilog=ways_text(), options_metavar="[OPTIONS] --"
+)(run_command(_run))
+
+
+@app.command()
+def fault(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the run: its program's, as `synfin ss` shows it.")],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PLACE] [SETTING=...]", help="As in --rule of `synfin run`; no place: all the network."
+        ),
+    ] = None,
+    up: Annotated[bool, typer.Option("--up", help="Only what the program sends.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Only what it is sent.")] = False,
+) -> None:
+    """Change the network of a program while `synfin run` runs it, or show what it is set to.
+
+    The run must have been started with an option of its link, and be it --delay 0.
+
+    Example: synfin fault curl loss=10%; synfin fault curl db:5432 delay=200ms; synfin fault curl up=no
+    """
+    from synfin.cli.fault import run
+
+    if up and down:
+        raise typer.BadParameter("each of --up and --down leaves the other out; both ways are set without them")
+    raise typer.Exit(run(name, words or [], "up" if up else "down" if down else "both"))
 
 
 @app.command()

@@ -6,10 +6,8 @@ sockets, which no network namespace shuts off. All of it is in a mount namespace
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -89,18 +87,6 @@ def resolver_text(servers: Iterable[str], outside: str) -> str:
     lines = [f"nameserver {server}" for server in servers]
     lines += [line for line in outside.splitlines() if line.split()[:1] in (["search"], ["domain"], ["options"])]
     return "\n".join(lines) + "\n"
-
-
-def name_servers(outside: str) -> list[str]:
-    """The machine's own resolvers, by its /etc/resolv.conf; this machine, where it names none (resolv.conf(5))."""
-    servers = []
-    for line in outside.splitlines():
-        words = line.split()
-        if words[:1] == ["nameserver"] and len(words) > 1:
-            with contextlib.suppress(ValueError):
-                ip_address(words[1].partition("%")[0])
-                servers.append(words[1])
-    return servers or ["127.0.0.1"]
 
 
 def read_outside(path: str) -> str:

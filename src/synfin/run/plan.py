@@ -20,7 +20,6 @@ class Wanted:
     """What a user asked for, checked. network: None: packets are carried as they are, in bursts."""
 
     families: Sequence[int]
-    resolvers: Sequence[str]
     policy: Policy
     published: Sequence[Published] = ()
     network: RunNetwork | None = None

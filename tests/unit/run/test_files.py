@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from synfin.run.files import hosts_text, name_servers, resolver_text
+from synfin.run.files import hosts_text, resolver_text
 
 
 def test_names_that_were_given_win_over_the_outsides() -> None:
@@ -15,11 +15,3 @@ def test_localhost_is_known_even_where_the_outside_has_no_hosts_file() -> None:
 def test_the_resolver_is_ours_and_how_names_are_looked_for_the_outsides() -> None:
     outside = "# by hand\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch example.org\n"
     assert resolver_text(["10.0.0.1"], outside) == "nameserver 10.0.0.1\noptions edns0 trust-ad\nsearch example.org\n"
-
-
-def test_the_machines_resolvers_are_those_that_can_be_asked() -> None:
-    assert name_servers("nameserver 9.9.9.9\nnameserver\nnameserver nonsense\nnameserver fe80::1%eth0\n") == [
-        "9.9.9.9",
-        "fe80::1%eth0",
-    ]
-    assert name_servers("") == ["127.0.0.1"]

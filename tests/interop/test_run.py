@@ -1,0 +1,207 @@
+"""`synfin run`, as a person uses it, in a network that stands for the internet (tests/interop/internet.py)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.interop.errnos import SITUATIONS
+from tests.interop.internet import NAME, SILENT, WEB, WEB6
+
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
+
+Programs = Callable[[str], str]
+PYTHON = sys.executable
+SECONDS = 120
+
+
+def internet(*command: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
+    """A command in that network, without synfin."""
+    done = subprocess.run(
+        [PYTHON, "-m", "tests.interop.internet", *command],
+        capture_output=True, text=True, cwd=ROOT, timeout=SECONDS, check=False, **more,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def run(*words: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
+    """`synfin run` there, with these words."""
+    return internet(PYTHON, "-m", "synfin.cli", "run", *words, check=check, **more)
+
+
+def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    """What --json told."""
+    return [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_curl_gets_a_page_by_name(version: int, require_program: Programs) -> None:
+    done = run("--json", "--", require_program("curl"), f"-{version}", "-sS", f"http://{NAME}/")
+    assert done.stdout == "hello\n"
+    [tcp] = [row for row in rows(done) if row["protocol"] == "tcp"]
+    assert (tcp["address"], tcp["port"], tcp["opened_by"]) == (WEB if version == 4 else WEB6, 80, "inside")
+    assert tcp["outcome"] == "closed"
+    assert tcp["received"] > 6
+
+
+def test_a_megabyte_comes_whole(require_program: Programs) -> None:
+    done = run(
+        "--", require_program("curl"), "-sS", "-o", "/dev/null", "-w", "%{size_download}", f"http://{WEB}/3000000"
+    )
+    assert done.stdout == "3000000"
+
+
+@functools.cache
+def outcomes(with_synfin: bool) -> dict[str, str]:
+    command = (PYTHON, "-m", "tests.interop.errnos")
+    done = run("--quiet", "--", *command) if with_synfin else internet(*command)
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_goes_wrong_outside_goes_wrong_inside_as_the_kernel_tells_it(situation: str) -> None:
+    assert outcomes(with_synfin=True)[situation] == outcomes(with_synfin=False)[situation]
+
+
+def test_the_machines_loopback_is_out_of_reach_unless_it_is_allowed(require_program: Programs) -> None:
+    curl = require_program("curl")
+    script = (
+        f"{PYTHON} -m http.server -b 127.0.0.1 8000 >/dev/null 2>&1 & server=$!;"
+        "until curl -s -o /dev/null http://127.0.0.1:8000/; do sleep 0.1; done;"
+        f"{PYTHON} -m synfin.cli run --quiet -- {curl} -sS -o /dev/null http://198.18.0.1:8000/ 2>/dev/null; echo $?;"
+        f"{PYTHON} -m synfin.cli run --quiet --allow-host -- {curl} -sS -o /dev/null http://host.synfin:8000/; echo $?;"
+        "kill $server"
+    )
+    assert internet("sh", "-c", script).stdout.split() == ["7", "0"]
+
+
+def test_what_is_denied_is_refused_and_said(require_program: Programs) -> None:
+    done = run(
+        "--json", "--deny", "203.0.113.0/24:80", "--", require_program("curl"), "-sS", f"http://{WEB}/", check=False
+    )
+    assert done.returncode == 7
+    assert [row["outcome"] for row in rows(done)] == ["denied"]
+
+
+def test_a_published_server_is_reached_from_outside(require_program: Programs, tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("from inside\n")
+    curl = require_program("curl")
+    server = f"{PYTHON} -m http.server -b 0.0.0.0 -d {tmp_path} 80"
+    script = (
+        f"{PYTHON} -m synfin.cli run --json --publish 8080:80 -- {server} 2>{tmp_path}/err >/dev/null & run=$!;"
+        f"until {curl} -sS http://127.0.0.1:8080/page 2>/dev/null; do sleep 0.1; done;"
+        "kill $run; wait $run; echo $?"
+    )
+    assert internet("sh", "-c", script).stdout.splitlines() == ["from inside", "143"]
+    told = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines() if line.startswith("{")]
+    assert [row["opened_by"] for row in told if row["outcome"] == "closed"] == ["outside"]
+
+
+def test_exit_status_and_streams_are_the_programs() -> None:
+    done = run("--quiet", "--", "sh", "-c", "cat; echo wrong >&2; exit 7", input="in\n", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "in\n", "wrong\n")
+
+
+def test_delay_and_loss_are_what_the_inside_measures() -> None:
+    """50 ms each way: a round trip of 100 ms; 3 % of 2000 packets each way: within four standard deviations."""
+    program = (
+        "import socket, time\n"
+        f"one = socket.create_connection(('{WEB}', 7))\n"
+        "times = []\n"
+        "for _ in range(20):\n"
+        "    began = time.monotonic(); one.sendall(b'x'); one.recv(1); times.append(time.monotonic() - began)\n"
+        "print(min(times))\n"
+    )
+    done = run("--delay", "50ms", "--seed", "1", "--", PYTHON, "-c", program)
+    assert 0.1 <= float(done.stdout) < 0.13
+    flood = (
+        "import socket\n"
+        "one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for number in range(2000):\n"
+        f"    one.sendto(bytes(100), ('{WEB}', 9))\n"
+    )
+    done = run("--loss", "3%", "--seed", "1", "--report", "/dev/stderr", "--", PYTHON, "-c", flood)
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("*: up")]
+    lost = int(line.split("packets, ")[1].split()[0])
+    assert 30 <= lost <= 90
+
+
+def test_a_download_over_a_lossy_path_comes_whole(require_program: Programs) -> None:
+    done = run(
+        "--json", "--loss", "3%", "--delay", "5ms", "--seed", "3", "--",
+        require_program("curl"), "-sS", "-o", "/dev/null", "-w", "%{size_download}", f"http://{WEB}/500000",
+    )  # fmt: skip
+    assert done.stdout == "500000"
+    [tcp] = [row for row in rows(done) if row["protocol"] == "tcp"]
+    assert tcp["resent"] > 0
+    assert 0.009 < tcp["rtt"] < 0.1
+
+
+def test_rules_of_a_file_decide_about_packets(require_program: Programs, tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text(
+        "from synfin.sim import DROP, PASS\n"
+        "def network(net):\n"
+        "    net.rule(lambda packet: DROP if packet.receiver == 'web' and packet.flags == 'SYN' else PASS)\n"
+    )
+    words = ["--name", f"web={WEB}", "--rules", str(tmp_path / "rules.py"), "--quiet", "--"]
+    done = run(*words, require_program("curl"), "-sS", "-m", "2", "http://web/", check=False)
+    assert done.returncode == 28
+    assert run(*words, require_program("curl"), "-sS", "-6", f"http://{NAME}/").stdout == "hello\n"
+
+
+def test_a_diagram_and_a_capture_show_the_connection(require_program: Programs, tmp_path: Path) -> None:
+    capture = tmp_path / "out.pcapng"
+    done = run("--diagram", "--pcapng", str(capture), "--", require_program("curl"), "-sS", f"http://{WEB}/")
+    assert "SYN seq=0" in done.stderr
+    assert "ESTABLISHED" in done.stderr
+    from synfin.links.captures import Capture
+
+    with capture.open("rb") as file:
+        assert len(list(Capture(file))) >= 8
+
+
+def test_a_program_that_is_not_there_is_said_as_shells_say_it() -> None:
+    done = run("--", "no-such-program", check=False)
+    assert (done.returncode, done.stderr) == (127, "synfin run: there is no program no-such-program\n")
+
+
+def test_a_flood_from_inside_ends_at_limits_and_leaves_other_connections_alone() -> None:
+    program = (
+        "import errno, socket\n"
+        "kept = []\n"
+        "for number in range(600):\n"  # to an address that answers nothing
+        "    one = socket.socket(); one.setblocking(False); kept.append(one)\n"
+        f"    assert one.connect_ex(('{SILENT}', 1000 + number)) == errno.EINPROGRESS\n"
+        "flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for number in range(3000):\n"
+        "    flood.sendto(b'x', (f'203.0.113.{number % 200 + 20}', 2000 + number))\n"
+        f"with socket.create_connection(('{WEB}', 7), timeout=60) as other:\n"
+        "    other.sendall(b'still here\\n'); print(other.recv(100))\n"
+    )
+    assert "still here" in run("--quiet", "--", PYTHON, "-c", program).stdout
+
+
+def test_a_network_that_is_there_gets_synfin_too(require_program: Programs) -> None:
+    """As a container without a network has: whoever is in it, started before or after."""
+    script = (
+        "from synfin.links.netns import PrivateNetwork\n"
+        "import subprocess, sys\n"
+        "with PrivateNetwork() as network:\n"
+        f"    words = [sys.executable, '-m', 'synfin.cli', 'run', '--quiet', '--netns', str(network.pid)]\n"
+        f"    inner = [{require_program('curl')!r}, '-sS', '--retry', '50', '--retry-all-errors']\n"
+        f"    subprocess.run([*words, '--', *inner, 'http://{NAME}/'], check=True)\n"
+        "    served = subprocess.Popen(words)\n"
+        f"    network.run([*inner, 'http://{WEB}/'], check=True)\n"
+        "    served.terminate()\n"
+        "    print(served.wait())\n"
+    )
+    assert internet(PYTHON, "-c", script).stdout.split() == ["hello", "hello", "-15"]
