@@ -88,7 +88,7 @@ def _row(flow: Flow, name_of: Callable[[str], str], since: float) -> dict[str, A
 
 
 def _error(error: BaseException | None) -> str | None:
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     return None if error is None else str(error) or type(error).__name__
 
