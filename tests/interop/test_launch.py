@@ -110,8 +110,8 @@ def test_killed_by_a_signal_it_seems_so_from_outside_too(number: signal.Signals)
 
 def test_what_cannot_be_started_is_said_as_shells_say_it(tmp_path: Path) -> None:
     missing, plain = launched("no-such-program"), launched(str(tmp_path))
-    assert (missing.returncode, missing.stderr) == (127, "launched: No such file or directory\n")
-    assert (plain.returncode, plain.stderr) == (126, "launched: Permission denied\n")
+    assert (missing.returncode, missing.stderr) == (127, "launched: no-such-program: No such file or directory\n")
+    assert (plain.returncode, plain.stderr) == (126, f"launched: {tmp_path}: Permission denied\n")
 
 
 def test_it_inherits_descriptors_as_any_child_does() -> None:

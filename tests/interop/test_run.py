@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.interop.errnos import SITUATIONS
 from tests.interop.internet import NAME, SILENT, WEB, WEB6
+from tests.interop.test_tun_device import give_up_root, in_child
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
 
@@ -167,6 +172,35 @@ def test_a_diagram_and_a_capture_show_the_connection(require_program: Programs, 
 
     with capture.open("rb") as file:
         assert len(list(Capture(file))) >= 8
+
+
+def test_an_ordinary_user_needs_nothing_else(require_program: Programs) -> None:
+    curl = require_program("curl")
+
+    class Hello(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def body() -> None:
+        if os.geteuid() == 0:
+            give_up_root()
+        with tempfile.TemporaryDirectory() as home, HTTPServer(("127.0.0.1", 0), Hello) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            done = subprocess.run(
+                [PYTHON, "-m", "synfin.cli", "run", "--quiet", "--allow-host", "--", "sh", "-c",
+                 f"id -u; {curl} -sS http://host.synfin:{server.server_port}/"],
+                capture_output=True, text=True, cwd=ROOT, timeout=SECONDS, check=False,
+                env={**os.environ, "XDG_RUNTIME_DIR": home},
+            )  # fmt: skip
+            server.shutdown()
+        assert (done.stdout, done.stderr) == (f"{os.geteuid()}\nhello", "")
+
+    in_child(body)
 
 
 def test_a_program_that_is_not_there_is_said_as_shells_say_it() -> None:

@@ -91,7 +91,7 @@ def _keep(
     if os.getppid() != parent or not hear(pipe)[0]:
         return
     keeper = os.getpid()
-    pid = _fork(lambda: _become(argv, mask, keeper), pipe)
+    pid = _fork(argv[0], lambda: _become(argv, mask, keeper), pipe)
     if pid:
         status = _wait(pid)
         if status is not None:
@@ -99,7 +99,7 @@ def _keep(
         end_children()
 
 
-def _fork(become: Callable[[], None], pipe: socket.socket) -> int:
+def _fork(name: str, become: Callable[[], None], pipe: socket.socket) -> int:
     """The program's process id; 0 if it could not become what it should, which the run has been told."""
     seen, failure = os.pipe()
     pid = os.fork()
@@ -117,7 +117,7 @@ def _fork(become: Callable[[], None], pipe: socket.socket) -> int:
         os.waitpid(pid, 0)
         number = int(said)
         code = NOT_FOUND if number in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE
-        say(pipe, failed=os.strerror(number), code=code)
+        say(pipe, failed=f"{name}: {os.strerror(number)}", code=code)
         return 0
     handle = os.pidfd_open(pid)
     say(pipe, [handle], pid=pid)
