@@ -608,10 +608,11 @@ this table (`synfin.explore.joint`).
 _EXPLORED: Final = """
 ## Every order
 
-What was explored, without a failure: `synfin explore --all --record tests/explore/explored.json`, then
-`python -m tests.trace.state_table`. Losses, duplicates and early timers are bounds for each path; states are different
-ones, ends those in which nothing can happen any more, the longest is the number of steps to the state that is farthest
-from the beginning; seconds are a processor's.
+What was explored, without a failure. The tests go through each of these with small bounds, as some of these rows have;
+`synfin explore --all --record tests/explore/explored.json` takes the large ones and writes the rows anew, and
+`python -m tests.trace.state_table` the table. Losses, duplicates and early timers are bounds for each path; states are
+different ones, ends those in which nothing can happen any more; the longest is the number of steps to the state that is
+farthest from the beginning; seconds are a processor's.
 """
 
 
