@@ -65,9 +65,6 @@ _the_progress: pytest.StashKey[Progress] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("synfin", "networks in virtual time")
     group.addoption("--synfin-seed", type=int, metavar="N", help="Run each test of `network` with this seed only.")
-    group.addoption(
-        "--synfin-swarm", metavar="N/N...", help="Instead of each seed, let these numbers draw the faults of a swarm."
-    )
     group.addoption("--synfin-settings", metavar="JSON", help="Options of each network, before those of its marker.")
     group.addoption("--synfin-cwnd", action="store_true", help="Draw cwnd and its like over time where a test failed.")
 
@@ -150,9 +147,6 @@ def network(request: pytest.FixtureRequest, synfin_seed: int) -> Iterator[Networ
 
     marker = request.node.get_closest_marker("synfin")
     chosen = {} if marker is None else {name: marker.kwargs[name] for name in OPTIONS & marker.kwargs.keys()}
-    drawn_by = request.config.getoption("--synfin-swarm")
-    if drawn_by is not None:
-        chosen["drawn_by"] = drawn_by
     chosen.update(_settings(request.config))
     stash = request.config.stash
     if given in stash:
@@ -177,9 +171,9 @@ def _again(item: pytest.Item, seed: int) -> list[str]:
     """The command that runs a test again by itself, in this folder."""
     has_plugin = item.config.pluginmanager.has_plugin
     apart = ["-n0"] if has_plugin("xdist") else []
-    drawn_by = item.config.getoption("--synfin-swarm")
-    swarm = [] if drawn_by is None else ["--synfin-swarm", drawn_by]
-    test = [_from_here(item), "--synfin-seed", str(seed), *swarm, "-p", "no:cacheprovider"]
+    settings = item.config.getoption("--synfin-settings")
+    with_settings = ["--synfin-settings", settings] if settings else []
+    test = [_from_here(item), "--synfin-seed", str(seed), *with_settings, "-p", "no:cacheprovider"]
     loaded = [] if has_plugin("synfin") else ["-p", "synfin.pytest_plugin"]
     return [sys.executable, "-m", "pytest", *test, *loaded, *apart]
 
@@ -219,9 +213,12 @@ def _failure(item: pytest.Item, made: Network) -> str:
     """What a failed test shows beside its traceback."""
     test = shlex.quote(_from_here(item))
     cwnd = bool(item.config.getoption("--synfin-cwnd"))
-    drawn = f" --synfin-swarm {made.drawn_by}" if made.drawn_by else ""
-    replay = f"replay: pytest {test} --synfin-seed {made.seed}{drawn}"
-    lines = [replay, f"shrink: synfin shrink {test} --seed {made.seed}{drawn.replace('--synfin-', '--')}"]
+    settings = shlex.quote(item.config.getoption("--synfin-settings") or "")
+    under = ("", "") if settings == "''" else (f" --synfin-settings {settings}", f" --settings {settings}")
+    lines = [
+        f"replay: pytest {test} --synfin-seed {made.seed}{under[0]}",
+        f"shrink: synfin shrink {test} --seed {made.seed}{under[1]}",
+    ]
     if made.events:
         factory: pytest.TempPathFactory = item._request.getfixturevalue("tmp_path_factory")  # type: ignore[attr-defined]
         name = "".join(letter if letter.isalnum() else "-" for letter in item.name)[:60]

@@ -276,7 +276,7 @@ def test_shrink_finds_the_swap_of_tasks_that_matters(inner: Pytest) -> None:
     seed = failing_seed(inner)
     said = inner.shrink("test_it.py::test_it", seed)
     assert inner.status == 0, said
-    assert re.search(r"chance did 0 faults and \d\d+ swaps of tasks", said)
+    assert re.search(r"chance did \d\d+ swaps of tasks", said)
     assert "1 swap of tasks is enough" in said
     assert re.search(r"  race\.\S+( #\d+)? \(step \d\) and race\.\S+( #\d+)? \(step \d\) exchange places: ", said)
     assert re.search(r"places: race\.\S+, at \S+test_it\.py:\d+ in race", said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -420,6 +421,75 @@ def test_a_swarm_in_pytest_tells_how_to_make_it_again(tmp_path: Path) -> None:
         "    assert not network.plan, [knob.kind for knob in network.plan]\n"
     )
     here = Pytest(tmp_path)
-    said = here.run("--synfin-swarm", "3/1/4")
-    assert "--synfin-seed 5 --synfin-swarm 3/1/4" in said
-    assert "shrink: synfin shrink 'test_it.py::test_it[seed5]' --seed 5 --swarm 3/1/4" in said
+    settings = '{"drawn_by": "3/1/4"}'
+    said = here.run("--synfin-settings", settings)
+    assert f"--synfin-seed 5 --synfin-settings '{settings}'" in said
+    assert f"shrink: synfin shrink 'test_it.py::test_it[seed5]' --seed 5 --settings '{settings}'" in said
+
+
+FORGETS = """
+import asyncio
+
+import pytest
+
+
+@pytest.mark.synfin(seeds=SEEDS, swarm=True)
+async def test_it(network):
+    answers = []
+
+    async def serve():
+        count = 0  # in memory: a crash forgets it
+
+        async def answer(reader, writer):
+            nonlocal count
+            count += 1
+            try:
+                writer.write(b"%d\\n" % count)
+                await writer.drain()
+            except OSError:
+                pass
+            finally:
+                writer.close()
+
+        await (await asyncio.start_server(answer, port=7)).serve_forever()
+
+    async def ask():
+        try:
+            async with asyncio.timeout(5):
+                reader, writer = await asyncio.open_connection("server", 7)
+                try:
+                    if line := await reader.readline():
+                        answers.append(int(line))
+                finally:
+                    writer.close()
+        except OSError:
+            pass
+
+    def it_counts_up():
+        assert answers == sorted(answers)
+
+    network.host("server").start(serve)
+    client = network.host("client")
+    network.always(it_counts_up)
+    for _ in range(20):
+        await client.start(ask())
+        await network.after("1s")
+"""
+
+
+def test_a_swarm_shrinks_to_the_episode_that_matters(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
+    (tmp_path / "test_it.py").write_text(FORGETS.replace("SEEDS", "range(40)"))
+    here = Pytest(tmp_path)
+    said = here.run("--tb=no")
+    seeds = re.findall(r"FAILED test_it.py::test_it\[seed(\d+)\]", said)
+    assert seeds, said
+    for seed in seeds[:3]:
+        shrunk = here.shrink(f"test_it.py::test_it[seed{seed}]", seed)
+        assert "1 episode is enough" in shrunk, shrunk
+        assert "  server crashes, at " in shrunk
+    rules = shrunk.partition(f"with seed {seed}:\n\n")[2]
+    assert "network.inflict(" in rules
+    again = FORGETS.replace("SEEDS", f"[{seed}]").replace("    answers = []\n", f"{rules}\n    answers = []\n")
+    (tmp_path / "test_it.py").write_text(again)
+    assert "1 failed" in here.run("--tb=no")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synfin.campaign.program import Json
+from synfin.sim.episodes import episode_of
 from synfin.sim.rules import Delay, Verdict
 from synfin.sim.shrink import Parts
 
@@ -14,6 +15,7 @@ def plain(parts: Parts) -> Json:
     return {
         "faults": [[list(name), _verdict(verdict)] for name, verdict in parts.faults],
         "swaps": [[list(swap), places] for swap, places in parts.swaps],
+        "episodes": [list(episode) for episode in parts.episodes],
     }
 
 
@@ -23,7 +25,7 @@ def parts_of(found: Json) -> Parts:
     swaps = [
         ((str(one), int(step), str(other), int(its)), str(places)) for (one, step, other, its), places in found["swaps"]
     ]
-    return Parts(faults, swaps)
+    return Parts(faults, swaps, [episode_of(episode) for episode in found.get("episodes", ())])
 
 
 def _name(found: Any) -> tuple[str, str, int, str, int, int, int]:

@@ -28,7 +28,7 @@ def shrunk(job: Json, run: Run) -> Json:
     first, made = run(keep_faults=True)
     if first.get("signature") != job["signature"] or made is None:
         return {"again": first.get("signature"), "verdict": first["verdict"], "digest": first.get("digest", 0)}
-    found = Parts(list(made.faults.items()), list(made.swaps.items()))
+    found = Parts(list(made.faults.items()), list(made.swaps.items()), list(made.episodes))
 
     def fails(parts: Parts) -> bool:
         if time.monotonic() > until:

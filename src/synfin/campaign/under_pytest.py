@@ -154,6 +154,7 @@ class Serving:
         for key, value in (
             (plugin.only_faults, None if parts is None else dict(parts.faults)),
             (plugin.only_swaps, None if parts is None else [swap for swap, _ in parts.swaps]),
+            (plugin.only_episodes, None if parts is None else parts.episodes),
         ):
             stash[key] = value
         if self._last is not item:

@@ -182,7 +182,7 @@ def shrink(
         str, typer.Option("--settings", metavar="JSON", help="Options of its network, as a campaign says them.")
     ] = "",
 ) -> None:
-    """Find the few lost or delayed packets that make a simulation fail.
+    """Find the few lost or delayed packets, crashes and partitions that make a simulation fail.
 
     TEST is a test of the fixture `network` (synfin.sim). It is run with fewer and fewer of the faults that the seed had
     made by chance, as long as it fails the same way. What is left is printed as packet rules to paste into the test.

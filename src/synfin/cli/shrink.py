@@ -1,4 +1,4 @@
-"""`synfin shrink`: which of the packets that a failing simulation lost or delayed matter, and which swaps of tasks.
+"""`synfin shrink`: which faults of a failing simulation matter: of packets, crashes and the like, and swaps of tasks.
 
 pytest runs the test again and again inside this process, each time with a part of what chance had done.
 """
@@ -103,15 +103,16 @@ class Shrinker:
             what = "is skipped" if any(report.skipped for report in reports) else "passes"
             raise CannotShrink(f"{item.nodeid} {what} with seed {self._seed}: there is nothing to shrink")
         self._wanted = self._failure
-        found = Parts(list(made.faults.items()), list(made.swaps.items()))
+        found = Parts(list(made.faults.items()), list(made.swaps.items()), list(made.episodes))
         del stash[pytest_plugin.keep_faults]
-        done = f"{len(found.faults)} faults" + (f" and {len(found.swaps)} swaps of tasks" if found.swaps else "")
+        done = " and ".join(_counts(found))
         self._say(f"{item.nodeid} fails with seed {self._seed} ({self._wanted}); chance did {done}\n")
 
         def fails(parts: Parts) -> bool:
             self._failure = ""
             stash[pytest_plugin.only_faults] = dict(parts.faults)
             stash[pytest_plugin.only_swaps] = [swap for swap, _ in parts.swaps]
+            stash[pytest_plugin.only_episodes] = parts.episodes
             runtestprotocol(item, log=False, nextitem=None)
             failed = self._failure == self._wanted
             self._progress(search.done, parts if failed else search.best)
@@ -132,10 +133,8 @@ class Shrinker:
     def _report(self, search: Search) -> str:
         seconds = time.perf_counter() - self._began
         best = search.best
-        counts = [_counted(len(best.faults), "fault")] if best.faults or not best.swaps else []
-        counts += [_counted(len(best.swaps), "swap") + " of tasks"] if best.swaps else []
         enough = "is" if len(best) == 1 else "are"
-        lines = [f"{' and '.join(counts)} {enough} enough ({search.done} runs, {seconds:.1f} s):"]
+        lines = [f"{' and '.join(_counts(best))} {enough} enough ({search.done} runs, {seconds:.1f} s):"]
         if not best:
             lines = [f"It fails without any fault of the network ({search.done} runs, {seconds:.1f} s)."]
         lines += [f"  {words}" for words in best.in_words()]
@@ -144,8 +143,7 @@ class Shrinker:
         return "\n".join(lines)
 
     def _progress(self, runs: int, best: Parts) -> None:
-        line = f"{runs} runs, {len(best.faults)} faults left"
-        line += f", {len(best.swaps)} swaps" if best.swaps else ""
+        line = f"{runs} runs, {', '.join(_counts(best))} left"
         if self._out.isatty():
             self._out.write(f"\r{line:<{self._line}}")
             self._line = len(line)
@@ -161,6 +159,13 @@ class Shrinker:
     def _say(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
+
+
+def _counts(parts: Parts) -> list[str]:
+    """How many there are of each."""
+    numbers = {"fault": len(parts.faults), "episode": len(parts.episodes), "swap": len(parts.swaps)}
+    said = [_counted(number, what) for what, number in numbers.items() if number or (what == "fault" and not parts)]
+    return [f"{text} of tasks" if "swap" in text else text for text in said]
 
 
 def _counted(number: int, what: str) -> str:

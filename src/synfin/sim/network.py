@@ -84,7 +84,6 @@ class Network:
         check_count(keep_events, "keep_events", 0)
         check_count(turn_limit, "turn_limit", 1)
         self.seed = seed
-        self.drawn_by = drawn_by
         self.hosts: dict[str, SimHost] = {}
         self.events: deque[Event] = deque(maxlen=keep_events)
         """The last trace events of all hosts."""

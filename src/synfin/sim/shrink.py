@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from synfin.sim.episodes import Episode
+from synfin.sim.episodes import in_words as episode_in_words
 from synfin.sim.order import Swap
 from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, Delay, PacketName, Verdict
 
@@ -57,17 +59,22 @@ class Parts:
 
     faults: Sequence[Fault] = ()
     swaps: Sequence[Swapped] = ()
+    episodes: Sequence[Episode] = ()
 
     def __len__(self) -> int:
-        return len(self.faults) + len(self.swaps)
+        return len(self.faults) + len(self.swaps) + len(self.episodes)
 
     def in_words(self) -> list[str]:
         """A sentence for each."""
-        return [in_words(*fault) for fault in self.faults] + [swap_in_words(*swapped) for swapped in self.swaps]
+        return [
+            *map(episode_in_words, self.episodes),
+            *(in_words(*fault) for fault in self.faults),
+            *(swap_in_words(*swapped) for swapped in self.swaps),
+        ]
 
     def as_code(self) -> str:
         """Python that does just these; see as_code."""
-        return as_code(dict(self.faults), [swap for swap, _ in self.swaps])
+        return as_code(dict(self.faults), [swap for swap, _ in self.swaps], self.episodes)
 
 
 class OutOfRuns(Exception):
@@ -92,10 +99,12 @@ class Search:
 
     def run(self) -> None:
         """Shrink `best`. Raises OutOfRuns."""
+        self._shrink_episodes()
         self._shrink_faults()
         if self.best.swaps and not self.fails(replace(self.best, swaps=())):
             smallest(self.best.swaps, lambda part: self.fails(replace(self.best, swaps=part)))
             self._shrink_faults()
+            self._shrink_episodes()
 
     def fails(self, parts: Parts) -> bool:
         """One run."""
@@ -106,6 +115,12 @@ class Search:
         if failed:
             self.best = parts
         return failed
+
+    def _shrink_episodes(self) -> None:
+        """They come first: what packets there are depends on them."""
+        found = self.best.episodes
+        if found and not self.fails(replace(self.best, episodes=())):
+            smallest(found, lambda part: self.fails(replace(self.best, episodes=part)))
 
     def _shrink_faults(self) -> None:
         found = self.best.faults
@@ -134,8 +149,10 @@ def swap_in_words(swap: Swap, places: str) -> str:
     return f"{one} (step {step}) and {other} (step {its}) exchange places: {places}"
 
 
-def as_code(faults: Mapping[PacketName, Verdict], swaps: Collection[Swap] = ()) -> str:
-    """Python that makes just these faults and swaps, for the beginning of a test of `network`."""
+def as_code(
+    faults: Mapping[PacketName, Verdict], swaps: Collection[Swap] = (), episodes: Collection[Episode] = ()
+) -> str:
+    """Python that makes just these faults, swaps and episodes, for the beginning of a test of `network`."""
     verdicts = {name: _verdict(verdict) for name, verdict in faults.items()}
     needed = sorted({code.partition("(")[0] for code in verdicts.values()})
     lines = [f"from synfin.sim import {', '.join(needed)}", ""] if needed else []
@@ -147,6 +164,10 @@ def as_code(faults: Mapping[PacketName, Verdict], swaps: Collection[Swap] = ()) 
     if swaps:
         lines.append("network.swap(\n    [")
         lines += [f"        ({', '.join(map(json.dumps, swap))})," for swap in swaps]
+        lines.append("    ]\n)")
+    if episodes:
+        lines.append("network.inflict(\n    [")
+        lines += [f"        {json.dumps(episode)}," for episode in episodes]
         lines.append("    ]\n)")
     return "\n".join(lines)
 
