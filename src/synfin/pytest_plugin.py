@@ -32,7 +32,7 @@ MARKER: Final = (
     "synfin.sim.Network"
 )
 OPTIONS: Final = frozenset(
-    "shuffle swarm swarm_until drawn_by delay time_limit turn_limit patience keep_events check".split()
+    "shuffle swarm swarm_until drawn_by features delay time_limit turn_limit patience keep_events check".split()
 )
 PROPERTY: Final = "synfin_seeds"  # of a report: how many seeds its test has
 

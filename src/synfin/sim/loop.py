@@ -71,6 +71,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Told of each callback that is to run; what it returns is called when that has run."""
         self.witness: Callable[[events.Handle | None], Callable[[], None]] | None = None
         """The same, and of arrivals too (None); what that returns may raise, which ends the run."""
+        self.on_step: Callable[[asyncio.Task[Any]], None] | None = None
+        """Told of each task that has gone on."""
         self._serial = 0
         self._moment = START  # when it began
         self._turn = 0  # of this moment
@@ -108,6 +110,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.limit = inf
         self._turn = 0
         self.witness = None
+        self.on_step = None
 
     def pulse(self) -> object:
         """It changes as long as anything happens."""
@@ -170,6 +173,8 @@ class VirtualLoop(base_events.BaseEventLoop):
                 self._report(handle, error)
             if has_run is not None:
                 has_run()
+            if self.on_step is not None and (task := task_of(handle)) is not None:
+                self.on_step(task)
             if judge is not None:
                 judge()
 

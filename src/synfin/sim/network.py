@@ -25,6 +25,7 @@ from synfin.sim.life import Life
 from synfin.sim.link import Direction, LinkSettings
 from synfin.sim.loop import START, TURNS
 from synfin.sim.names import Names
+from synfin.sim.novelty import Novelty
 from synfin.sim.order import ByChance, Swap
 from synfin.sim.plan import Plan, draw
 from synfin.sim.points import noticed
@@ -55,8 +56,9 @@ class Network:
     only_faults, only_swaps, only_episodes: instead of chance, do just these (the same as `calm()`, `rule(only_faults)`,
     `swap(only_swaps)` and `inflict(only_episodes)`). swarm: let the seed draw faults, of all kinds or of these, which
     end after so much virtual time (swarm_until); drawn_by: instead of the seed, as "7/3": those of seed 7 with change
-    number 3. keep_journal: remember in `journal` each step of the run. check: `run` runs the same command once more in
-    another process, under another hash seed, and raises Nondeterminism if anything else happens there.
+    number 3. features: `features` knows more, which costs a little. keep_journal: remember in `journal` each step of
+    the run. check: `run` runs the same command once more in another process, under another hash seed, and raises
+    Nondeterminism if anything else happens there.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Network:
         swarm: bool | Collection[str] = False,
         drawn_by: str = "",
         swarm_until: str | float = SWARM_UNTIL,
+        features: bool = False,
         check: bool = False,
     ) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int):
@@ -108,6 +111,7 @@ class Network:
         self.loop.set_exception_handler(self._on_problem)
         self._statements = Statements(self.loop)
         self._barriers = Barriers(self.hosts, self.loop.create_future)
+        self._novelty = Novelty(self.loop, features)
         self.again: tuple[list[str], int] | None = None
         """With check, how to run it again: a command, and which of its networks that are checked this one is."""
         self._journal: Journal | None = None
@@ -249,8 +253,7 @@ class Network:
         """Bring episodes at random times until then: schedule(crash="30s", partition="10s", pause="5s", slow="5s").
 
         Each kind so much time apart on average, for as long as `lasting` on average; share: of the time that a slow
-        host runs. Whom they befall is drawn among the hosts that are not spared. What crashes is restarted: a host does
-        only if all its programs were given as functions.
+        host runs. What crashes is restarted: a host does only if all its programs were given as functions.
         """
         self._chaos.schedule(every, lasting, until, share)
 
@@ -324,8 +327,7 @@ class Network:
     async def reached(self, point: str, *, host: str | None = None, hold: bool = False) -> SimHost | None:
         """Wait until a program passes `sim.point(point)`, on `host` or on any; the host, or None if it is on none.
 
-        hold: the host pauses there, until its resume(): nothing of it runs and nothing leaves it any more, but the
-        step that the task is in, up to its next await.
+        hold: the host pauses there, until its resume(), after the step that the task is in, up to its next await.
         """
         if not point:
             raise ValueError("a point has a name")
@@ -424,6 +426,11 @@ class Network:
             self._main.cancel()
 
     # ---- reports ----
+
+    @property
+    def features(self) -> frozenset[int]:
+        """What the run has reached, as numbers that are the same in every process; see sim.novelty."""
+        return self._novelty.features(self.events, self.points, self.hosts.values())
 
     def report(self, transitions: int = 12, *, cwnd: bool = False) -> str:
         """What happened, for people: incidents, the last transitions of each connection, and its diagram.

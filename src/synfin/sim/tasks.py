@@ -62,16 +62,23 @@ def describe(title: str, lines: Iterable[str]) -> str:
 
 
 def where(task: asyncio.Task[Any]) -> str:
-    """The outermost frame's name of a task, and where it stands: innermost, but outside of asyncio and synfin."""
+    """The outermost frame's name of a task, and where it stands."""
     coro: Any = task.get_coro()
     name = getattr(coro, "__qualname__", repr(coro))
+    frame = innermost(task)
+    return name if frame is None else f"{name}, at {place(frame)}"
+
+
+def innermost(task: asyncio.Task[Any]) -> FrameType | None:
+    """The frame in which a task waits, outside of asyncio and synfin where there is one."""
+    coro: Any = task.get_coro()
     frame: FrameType | None = None
     while coro is not None:
         inner = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or getattr(coro, "ag_frame", None)
         if inner is not None and (frame is None or not inner.f_code.co_filename.startswith((_ASYNCIO, _SYNFIN))):
             frame = inner
         coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
-    return name if frame is None else f"{name}, at {place(frame)}"
+    return frame
 
 
 def caller() -> str:
