@@ -15,7 +15,10 @@ def plain(parts: Parts) -> Json:
     return {
         "faults": [[list(name), _verdict(verdict)] for name, verdict in parts.faults],
         "swaps": [[list(swap), places] for swap, places in parts.swaps],
-        "episodes": [list(episode) for episode in parts.episodes],
+        "episodes": [
+            [kind, at, lasts, [list(group) for group in who], strength]
+            for kind, at, lasts, who, strength in parts.episodes
+        ],
     }
 
 

@@ -15,6 +15,7 @@ TEST, OTHER = "tests/test_shop.py::test_order[1]", "tests/deep/test_more.py::tes
 PARTS = Parts(
     [(("a", "b", 0, "SYN,ACK", 0, 0, 0), DROP), (("b", "a", 1, "ACK", 1, 5, 2), Delay("15us", False))],
     [(("buy", 2, "sell #2", 4), "shop.py:3; shop.py:9")],
+    [("crash", 1_000_000, 250_000, (("shop",),), 0.0), ("partition", 2, 3, (("a", "b"), ("c",)), 0.0)],
 )
 
 
