@@ -2,8 +2,8 @@
 
 blind: what a careful author writes by hand: links of 20 ms that lose 5 % and jitter, and shuffled tasks. A campaign
 tries seeds until one fails. Blind and swarm seeds do not depend on each other: their campaigns are drawn from a pool of
-seeds that are run once. A guided campaign learns, and is run each for itself. Shown is the median of all campaigns with an
-interval of 95 % (by order statistics); one that finds nothing counts as longer than all others.
+seeds that are run once. A guided campaign learns, and is run each for itself. Shown is the median of all campaigns with
+an interval of 95 % (by order statistics); one that finds nothing counts as longer than all others.
 """
 
 from __future__ import annotations
