@@ -387,6 +387,22 @@ def test_a_syn_of_a_new_incarnation_is_asked_about_and_numbered_above_the_old_on
     assert 0 < (again.seq - fin.seq) & 0xFFFFFFFF < 1 << 31
 
 
+def test_a_flood_is_not_answered_in_batches_where_each_syn_is_asked_about() -> None:
+    keys = b"".join(syn(source_port=port).key for port in range(1000, 1100))
+    assert len(gateway().flood._strangers(keys, 12, 0)) == 100
+    assert gateway(always(REFUSE)).flood._strangers(keys, 12, 0) == []
+
+
+def test_a_held_syn_whose_place_a_connection_has_taken_meanwhile_begins_none() -> None:
+    stack = gateway(always(LATER))
+    stack.receive(build(syn()), 0)
+    stack.connect(INSIDE[4], 4000, 0, local=OUTSIDE[4], local_port=443)
+    sent(stack)
+    assert stack.settle(syn().key, ACCEPT, 0)
+    assert stack.census()["half_open"] == 0
+    assert not sent(stack)
+
+
 def test_a_host_that_ends_holds_nothing_any_more() -> None:
     stack = gateway(always(LATER))
     stack.receive(build(syn()), 0)
