@@ -12,7 +12,9 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.config import Config
 from synfin.tcp.congestion.base import FAST, LOSS, NONE, AckSample, CongestionControl
+from synfin.tcp.congestion.choice import factory
 from synfin.tcp.ecn import Marks
 from synfin.tcp.flight import Flight
 from synfin.tcp.path_probe import LARGE, R1, VANISHED, PathProbe
@@ -41,9 +43,11 @@ NO_RECOVERY: Final = Recovery()  # of all connections that have had none; nobody
 class LossRecovery:
     """Of one connection. Offsets from ISS; una, nxt: SND.UNA before the ACK in hand, and SND.NXT."""
 
-    def __init__(self, congestion: CongestionControl, board_limit: i64) -> None:
-        self.congestion: CongestionControl = congestion
-        self.mss: i64 = congestion.mss
+    def __init__(self, config: Config, mss: i64) -> None:
+        self._config: Config = config
+        self._congestion: CongestionControl | None = None  # until somebody asks: who only listens needs none
+        self._segments: i64 = 0  # of the initial window, once the handshake is done
+        self.mss: i64 = mss
         self.sack: bool = False  # agreed on (RFC 2018)
         self.flight: Flight | None = None  # while something is out
         self.rack: Rack | None = None  # where SACK was agreed on, from the first transmission on; as the next
@@ -55,14 +59,33 @@ class LossRecovery:
         self.path_news: i64 = 0
         self.vanished: i64 = 1  # large segments lost since one arrived; that none ever has counts as one
         self.vanishing: i64 = 0  # the smallest of them; 0: none
-        self._board_limit: i64 = board_limit
 
     def establish(self, sack: bool, mss: i64, segments: i64) -> None:
         """The handshake is done."""
         self.mss = mss
         self.sack = sack
-        self.congestion.sack = sack
-        self.congestion.start(mss, segments)
+        self._segments = segments
+        if self._congestion is not None:
+            self._start(self._congestion)
+
+    @property
+    def congestion(self) -> CongestionControl:
+        """The congestion control; made when it is first asked for."""
+        congestion = self._congestion
+        if congestion is None:
+            congestion = factory(self._config.congestion_control)(self.mss)
+            self._congestion = congestion
+            if self._segments:
+                self._start(congestion)
+        return congestion
+
+    @congestion.setter
+    def congestion(self, congestion: CongestionControl) -> None:
+        self._congestion = congestion
+
+    def _start(self, congestion: CongestionControl) -> None:
+        congestion.sack = self.sack
+        congestion.start(self.mss, self._segments)
 
     # ---- sending ----
 
@@ -77,7 +100,7 @@ class LossRecovery:
         """New data goes out."""
         flight = self.flight
         if flight is None:
-            flight = self.flight = Flight(self._board_limit, self.sack)
+            flight = self.flight = Flight(self._config.scoreboard_limit, self.sack)
             self._own_rate()
             if self.sack and self.rack is None:
                 self.rack = Rack()

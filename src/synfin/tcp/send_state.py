@@ -12,7 +12,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.asked import NOTHING, Asked
 from synfin.tcp.config import Config
-from synfin.tcp.congestion.base import NONE, AckSample, CongestionControl
+from synfin.tcp.congestion.base import NONE, AckSample
 from synfin.tcp.flight import Flight
 from synfin.tcp.loss_recovery import FAST_RETRANSMIT, PARTIAL_ACK, UNDONE, LossRecovery
 from synfin.tcp.pacing import Pacer, rate_of
@@ -40,7 +40,7 @@ AFTER_SYN_TIMEOUT_US: Final = 3_000_000  # RFC 6298 5.7
 class SendState:
     """RFC 9293 3.3.1 send sequence variables, as 64-bit offsets from ISS (the SYN is offset 0)."""
 
-    def __init__(self, config: Config, congestion: CongestionControl, mss: i64, now: i64) -> None:
+    def __init__(self, config: Config, losses: LossRecovery, mss: i64, now: i64) -> None:
         self.snd_una: i64 = 0  # oldest unacknowledged offset
         self.snd_nxt: i64 = 1  # next new offset to send; snd_una <= snd_nxt
         self.snd_wnd: i64 = 0  # the peer's window, bytes from snd_una
@@ -64,7 +64,7 @@ class SendState:
         self._stalled: i64 = 0  # timeouts of an orphan, answered or not, since SND.UNA last moved
         self.buffer: SendBuffer = NO_TEXT  # until something is written
         self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
-        self.losses: LossRecovery = LossRecovery(congestion, config.scoreboard_limit)
+        self.losses: LossRecovery = losses
         self.persist: Persist | None = None  # while it runs
         self.pacer: Pacer | None = None  # once a round trip is known to be long enough
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off

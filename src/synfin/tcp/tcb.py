@@ -13,10 +13,10 @@ from mypy_extensions import i64
 from synfin.tcp import answers, errors, outgoing, status
 from synfin.tcp.chunk import Chunk
 from synfin.tcp.close import Closer
-from synfin.tcp.congestion.choice import factory
 from synfin.tcp.environment import Environment
 from synfin.tcp.handshake import Handshake
 from synfin.tcp.keepalive import KeepAlive
+from synfin.tcp.loss_recovery import LossRecovery
 from synfin.tcp.path_probe import ALWAYS, ASKED, FOUND, OFF, PATH_HOLE, PATH_RAISED, PATH_TOO_BIG, PathProbe
 from synfin.tcp.receiver import Receiver
 from synfin.tcp.sender import Sender
@@ -52,8 +52,7 @@ class Tcb(Turn):
         self.error: int = errors.NONE  # why it failed
         self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
         self.user: object | None = None  # whoever holds this connection
-        make = factory(config.congestion_control)
-        self.sender: Sender = Sender(config, make(mtu - headers_bytes(key)), 536, now)
+        self.sender: Sender = Sender(config, LossRecovery(config, mtu - headers_bytes(key)), 536, now)
         window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
         self.receiver: Receiver = Receiver(config, window, env.pressure)
         self.receiver.adv_mss = mtu - headers_bytes(key)
