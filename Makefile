@@ -31,7 +31,7 @@ RUN := .venv/bin/python -m
 PIP := -m pip --disable-pip-version-check --quiet install
 # The suites that must pass in each form of the package.
 EACH_FORM := $(wildcard tests/unit tests/trace tests/properties tests/explore)
-CHECKED := src $(wildcard tests bench)
+CHECKED := src $(wildcard tests bench site/*.py site/synfin_site site/play/*.py)
 PYTHONS := 3.12 3.13 3.14
 WHEELS ?= 3.11 $(PYTHONS)
 # The Python of $$version that this machine has, or nothing.

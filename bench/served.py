@@ -19,6 +19,7 @@ from bench.networks import MTU, OUR_ADDRESS, PEER_ADDRESS, crossed, veth_pair
 from bench.plan import KERNEL_PLAIN, PACKET, STREAMS
 from bench.setting import Setting, finish
 from bench.users import USERS, Idle, Sink, Source
+from bench.watched import control_path, slowdown
 
 if TYPE_CHECKING:
     from synfin.links.link import Link
@@ -153,6 +154,9 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+WATCHED = ("watch_receive", "watch_cpu")  # the host has a control socket, and somebody who asks it now and then
+
+
 # ---- subjects ----
 
 
@@ -193,13 +197,18 @@ async def _serve(setting: Setting, link: Link) -> None:
 
     cookies = COOKIES_ALWAYS if setting.measure == "handshakes_cookies" else COOKIES_WHEN_FULL
     protocol, stream = USERS[setting.measure]
-    async with synfin.Host([OUR_ADDRESS], link=link, config=Config(syn_cookies=cookies)) as host:
+    control = control_path() if setting.measure in WATCHED else None
+    async with synfin.Host([OUR_ADDRESS], link=link, config=Config(syn_cookies=cookies), control=control) as host:
         if setting.subject == STREAMS:
             assert stream is not None
             await host.start_server(stream, OUR_ADDRESS, PORT, backlog=1024)
         else:
             await host.create_server(protocol, OUR_ADDRESS, PORT, backlog=1024)
-        value = await MEASURES[setting.measure](setting)
+        if control is not None:
+            by_processor = setting.measure == "watch_cpu"
+            value = await slowdown(setting, control, OUR_ADDRESS, PORT, by_processor=by_processor)
+        else:
+            value = await MEASURES[setting.measure](setting)
         if setting.measure == "syn_flood":
             check_tables(host.stack)
         finish(value)

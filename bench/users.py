@@ -120,6 +120,8 @@ USERS: dict[str, Users] = {
     "bulk_send": (Source, None),
     "cpu_receive": (Sink, None),
     "cpu_send": (Source, None),
+    "watch_receive": (Sink, None),
+    "watch_cpu": (Sink, None),
     "short_connections": (Answer, answer_stream),
     "syn_flood": (Answer, None),
     "ping_pong": (Echo, echo_stream),

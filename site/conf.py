@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(os.environ["SYNFIN_SITE_FOLDER"])
 sys.path.insert(0, str(HERE))
@@ -56,7 +57,7 @@ html_show_copyright = False
 html_show_sphinx = False
 html_permalinks_icon = "#"
 html_search_language = "en"
-html_theme_options = {"top_of_page_buttons": []}
+html_theme_options: dict[str, Any] = {"top_of_page_buttons": []}
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 html_context = {"chinese": language == "zh_CN", "play": os.environ["SYNFIN_SITE_PLAY"] == "1"}

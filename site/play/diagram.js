@@ -68,6 +68,9 @@ export function dim(place, result, at) {
   for (const group of place.querySelectorAll("g[data-segment]")) {
     group.classList.toggle("future", !idsOf(group).some((id) => begun.has(id)));
   }
+  for (const remark of place.querySelectorAll("g[data-at]")) {
+    remark.classList.toggle("future", Number(remark.getAttribute("data-at")) > at);
+  }
 }
 
 /** When a segment is first on its way, or arrives if nobody sent it. @param {Segment} one */

@@ -110,16 +110,16 @@ export function removeForgery(scenario, number) {
   return but(scenario, { forged: (scenario.forged ?? []).filter((_, index) => index !== number) });
 }
 
-/** @param {Scenario} scenario */
-export function linkOf(scenario) {
+/** All links; without any the first two hosts have one. @param {Scenario} scenario @returns {Link[]} */
+export function linksOf(scenario) {
   const [a, b] = scenario.hosts.map((each) => each.name);
-  return (scenario.links ?? [])[0] ?? /** @type {Link} */ ({ a, b });
+  return scenario.links?.length ? scenario.links : [{ a, b }];
 }
 
-/** @param {Scenario} scenario @param {Partial<Link>} change */
-export function changeLink(scenario, change) {
-  const [, ...others] = scenario.links ?? [];
-  return but(scenario, { links: [tidy({ ...linkOf(scenario), ...change }), ...others] });
+/** @param {Scenario} scenario @param {number} number of the link @param {Partial<Link>} change */
+export function changeLink(scenario, number, change) {
+  const links = linksOf(scenario).map((link, each) => (each === number ? tidy({ ...link, ...change }) : link));
+  return but(scenario, { links });
 }
 
 /** @param {Scenario} scenario @param {string} host @param {string} name @param {string | number | boolean | undefined} value */

@@ -3,7 +3,7 @@
  * @import { Scenario } from "./types.js"
  */
 import { h, refill } from "./dom.js";
-import { changeForgery, changeLink, changeSetting, linkOf, removeForgery, setFate } from "./model.js";
+import { changeForgery, changeLink, changeSetting, linksOf, removeForgery, setFate } from "./model.js";
 import { numberInput } from "./steps.js";
 import { t } from "./words.js";
 
@@ -29,25 +29,28 @@ const SETTINGS = /** @type {[string, string | number | boolean, string[] | "us" 
 
 /** @param {HTMLElement} place @param {Scenario} scenario @param {(scenario: Scenario) => void} change */
 export function showNetwork(place, scenario, change) {
-  const link = linkOf(scenario);
-  /** @param {"delay_us" | "bandwidth" | "queue" | "mtu"} name @param {string | number} value @param {number} scale @param {string} unit */
-  const field = (name, value, scale, unit) =>
-    h("label", {}, h("span", { text: t(`link.${name}`) }),
-      h("span", {}, numberInput(t(`link.${name}`), `link ${name}`, value, 0, t("link.none"),
-        (typed) => change(changeLink(scenario, { [name]: typed === undefined ? undefined : Math.round(typed * scale) })),
-        "any"), ` ${unit}`));
+  const all = linksOf(scenario);
+  const links = all.map((link, number) => {
+    const which = all.length > 1 ? ` ${link.a} – ${link.b}` : "";
+    /** @param {"delay_us" | "bandwidth" | "queue" | "mtu"} name @param {string | number} value @param {number} scale @param {string} unit */
+    const field = (name, value, scale, unit) =>
+      h("label", {}, h("span", { text: t(`link.${name}`) }),
+        h("span", {}, numberInput(t(`link.${name}`) + which, `link ${number} ${name}`, value, 0, t("link.none"),
+          (typed) => change(changeLink(scenario, number,
+            { [name]: typed === undefined ? undefined : Math.round(typed * scale) })),
+          "any"), ` ${unit}`));
+    return h("fieldset", {}, h("legend", { text: t("link") + which }),
+      field("delay_us", (link.delay_us ?? 10_000) / 1000, 1000, "ms"),
+      field("bandwidth", link.bandwidth ? link.bandwidth / 1e6 : "", 1e6, "Mbit/s"),
+      field("queue", link.queue ? link.queue / 1000 : "", 1000, "kB"),
+      field("mtu", link.mtu ?? "", 1, t("bytes")));
+  });
   const hosts = scenario.hosts.map((host) =>
     h("fieldset", {}, h("legend", { text: host.name }),
       ...SETTINGS.map(([name, standard, kind]) =>
         setting(host.name, name, host.settings?.[name] ?? standard, standard, kind,
           (value) => change(changeSetting(scenario, host.name, name, value))))));
-  refill(place,
-    h("fieldset", {}, h("legend", { text: t("link") }),
-      field("delay_us", (link.delay_us ?? 10_000) / 1000, 1000, "ms"),
-      field("bandwidth", link.bandwidth ? link.bandwidth / 1e6 : "", 1e6, "Mbit/s"),
-      field("queue", link.queue ? link.queue / 1000 : "", 1000, "kB"),
-      field("mtu", link.mtu ?? "", 1, t("bytes"))),
-    ...hosts);
+  refill(place, ...links, ...hosts);
 }
 
 /**

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from synfin.scenario import Host, Scenario, Settings, Step, from_fragment, run, to_fragment
+from synfin.scenario import Host, Link, Scenario, Settings, Step, from_fragment, run, to_fragment
 from synfin.scenario.examples import EXAMPLES
 from tests.conftest import ROOT, find_program, need
 
@@ -299,12 +299,33 @@ def test_the_slider_shows_the_states_at_a_time(play: Playground) -> None:
     slider.focus()
     play.page.keyboard.press("Home")
     assert play.page.locator("#diagram g.segment.future").count() == 6
+    remarks = play.page.locator("#diagram g[data-at]")
+    dimmed = play.page.locator("#diagram g[data-at].future")
+    assert 0 < dimmed.count() < remarks.count()
     states = play.page.locator(".state-now strong")
     assert states.all_inner_texts() == ["SYN-SENT", "LISTEN"]
     for _ in range(5):
         play.page.keyboard.press("ArrowRight")
     assert states.all_inner_texts() == ["CLOSING", "CLOSING"]
     assert "0.110 s" in str(slider.get_attribute("aria-valuetext"))
+    play.page.keyboard.press("End")
+    assert dimmed.count() == 0
+
+
+def test_each_of_several_links_is_changed_by_itself(play: Playground) -> None:
+    hosts = tuple(Host(name=name) for name in ("left", "right", "third"))
+    links = (Link(a="left", b="right"), Link(a="right", b="third", delay_us=20_000))
+    steps = (Step(host="right", do="listen", port=80), Step(host="left", do="open", to="right", port=80))
+    play.load(to_fragment(Scenario(hosts=hosts, links=links, steps=steps)))
+    play.page.locator("#settings summary").click()
+    legends = play.page.locator("#network legend").all_inner_texts()
+    assert [text for text in legends if "–" in text] == ["Link left – right", "Link right – third"]
+    delay = play.page.get_by_label("Delay, each way right – third")
+    assert delay.input_value() == "20"
+    delay.fill("50")
+    play.changes(lambda: delay.press("Enter"))
+    changed = from_fragment(play.fragment())
+    assert [link.delay_us for link in changed.links] == [10_000, 50_000]
 
 
 def test_a_state_is_shown_at_its_place_in_the_state_diagram(play: Playground) -> None:

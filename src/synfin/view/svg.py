@@ -71,8 +71,9 @@ def drawing(
 def _drawn(diagrams: Sequence[Sequence[Row]], width: int, title: str, style: str, say: Callable[[str], str]) -> str:
     y = 8.0
     body: list[str] = []
+    marked = any(isinstance(row, Arrow) and row.refs for rows in diagrams for row in rows)
     for rows in diagrams:
-        sheet = _Sheet(width, y, say)
+        sheet = _Sheet(width, y, say, marked)
         for row in rows:
             sheet.add(row)
         body += sheet.finish()
@@ -80,7 +81,7 @@ def _drawn(diagrams: Sequence[Sequence[Row]], width: int, title: str, style: str
     height = round(y)
     name = escape(title or say("TCP sequence diagram"))
     # What is in an image can't be focused.
-    role = "group" if any(isinstance(row, Arrow) and row.refs for rows in diagrams for row in rows) else "img"
+    role = "group" if marked else "img"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{DIAGRAM}" role="{role}" aria-label="{name}" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}"><title>{name}</title>{style}\n'
@@ -90,10 +91,11 @@ def _drawn(diagrams: Sequence[Sequence[Row]], width: int, title: str, style: str
 
 
 class _Sheet:
-    """The diagram of one connection, from `y` down."""
+    """The diagram of one connection, from `y` down. marked: a page finds arrows by name, remarks by their times."""
 
-    def __init__(self, width: int, y: float, say: Callable[[str], str]) -> None:
+    def __init__(self, width: int, y: float, say: Callable[[str], str], marked: bool) -> None:
         self.y = y
+        self._marked = marked
         self._say = say
         self._width = width
         self._margin_width = _MARGIN if width >= _NARROW else _NARROW_MARGIN
@@ -222,6 +224,7 @@ class _Sheet:
 
     def _beside(self, left: bool, at: int, state: str, parts: list[str], style: str) -> None:
         self.y += _LINE + 2
+        drawn, written = len(self._arrows), len(self._texts)
         x = self._left if left else self._right
         text = " · ".join(part for part in parts if part)
         if state:
@@ -238,6 +241,10 @@ class _Sheet:
             self.y += _LINE if number else 0
             self._text(x + 12 if left else x - 12, self.y, line, style, "start" if left else "end")
         self.y += 2
+        if self._marked:
+            for shapes, begin in ((self._arrows, drawn), (self._texts, written)):
+                if shapes[begin:]:
+                    shapes[begin:] = [f'<g data-at="{at}">{"".join(shapes[begin:])}</g>']
 
     def _state(self, left: bool, state: str, y: float = 0) -> None:
         x = self._left - 10 if left else self._right + 10

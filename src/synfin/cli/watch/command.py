@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from synfin.aio.control import check_folder, control_folder, control_sockets
 from synfin.cli.watch.door import ADDRESS
+
+_NICE: Final = 10
 
 
 def run(name: str, port: int) -> int:
@@ -25,7 +29,14 @@ def run(name: str, port: int) -> int:
         told = f"which one: {names}?" if found else f"no running host {name!r} in {control_folder()}".replace(" ''", "")
         print(f"synfin watch: {told}", file=sys.stderr)
         return 1
+    stand_back()
     return run_until_ended(serve(found[0], port))
+
+
+def stand_back() -> None:
+    """Whoever watches draws, and that takes a processor more than the host needs for telling: the host goes first."""
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
 
 
 def sockets(name: str) -> list[Path]:
