@@ -276,6 +276,34 @@ async def test_it(network, synfin_seed):
     assert "it did the same: it depends on what ran before it" in project.out
 
 
+def test_a_guided_campaign_changes_draws_that_reached_something_new_and_its_seeds_are_replayed(tmp_path: Path) -> None:
+    project = Project(
+        tmp_path,
+        """
+@pytest.mark.synfin(swarm=True)
+async def test_it(network):
+    server, client = network.host("server"), network.host("client")
+    server.start(serve)
+    await network.after("1s")
+    try:
+        async with asyncio.timeout(60):
+            await client.start(ask())
+    except OSError:
+        assert not [episode for episode in network.episodes if "crash" in str(episode)]
+    except TimeoutError:
+        pass
+""",
+    )
+    assert project.campaign("--seeds", "60", "--scheduler", "none", "--guided", "--shrink", "1") in (0, 1), project.out
+    with sqlite3.connect(tmp_path / ".synfin" / "ledger.sqlite") as db:
+        used = db.execute("SELECT json FROM settings WHERE id IN (SELECT settings FROM verdict)").fetchall()
+        [features] = db.execute("SELECT count(*) FROM feature").fetchone()
+        [novel] = db.execute("SELECT count(*) FROM verdict WHERE novelty > 0").fetchone()
+    db.close()
+    assert any("drawn_by" in text for (text,) in used)
+    assert features > novel > 0
+
+
 @pytest.mark.parametrize(
     ("tests", "options", "told"),
     [

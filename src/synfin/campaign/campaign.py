@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from synfin.campaign.engine import Engine, EngineError
 from synfin.campaign.findings import FINISHED, INTERRUPTED, STOPPED, Findings, findings
-from synfin.campaign.guide import Blind, Guide
+from synfin.campaign.guide import Among, Blind, Guide
 from synfin.campaign.ledger import Group, Ledger, LedgerError
 from synfin.campaign.opening import open_engine
 from synfin.campaign.program import Json, Limits, Program, Refused
@@ -51,12 +51,12 @@ class Status:
 class Campaign:
     """Tests as pytest names them, `seeds` of each from `first` on, or as many as go in `seconds`.
 
-    settings: options of `Network` for every seed; guide: which chooses them, in their place. workers: slots of this
-    machine (None: one a core); scheduler: of a Dask cluster, tls://HOST:PORT, or "none"; insecure: also without TLS;
-    tls: files of the CA, of our certificate and its key. shrink: seeds of each failure that are made small.
-    regressions: run those that are kept with the tests first, and keep new ones. patience: real seconds that one
-    callback of a program may take; memory: bytes of a process that runs tests. options: for pytest. folder: where it
-    runs. say: told what happens, in words; watch: told how far it is. Raises CampaignError.
+    settings: options of `Network` for every seed; guide: chooses more of them for each, by what others have reached.
+    workers: slots of this machine (None: one a core); scheduler: of a Dask cluster, tls://HOST:PORT, or "none";
+    insecure: also without TLS; tls: files of the CA, of our certificate and its key. shrink: seeds of each failure that
+    are made small. regressions: run those that are kept with the tests first, and keep new ones. patience: real seconds
+    that one callback of a program may take; memory: bytes of a process that runs tests. options: for pytest. folder:
+    where it runs. say: told what happens, in words; watch: told how far it is. Raises CampaignError.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Campaign:
         self._seeds = 1000 if seeds is None and seconds is None else seeds
         self._seconds = seconds
         self._first = first
-        self._guide = guide or Blind(dict(settings or {}))
+        self._guide = Among(settings or {}, guide or Blind())
         self._engine: Mapping[str, Any] = {
             "workers": workers,
             "scheduler": scheduler,
@@ -106,7 +106,11 @@ class Campaign:
         self._limits = Limits(seconds=patience * _PATIENCE, memory=memory)
         self._say = say
         self._watch = watch
-        arguments = {"tests": list(tests), "options": list(options), "settings": {"patience": patience}}
+        arguments = {
+            "tests": list(tests),
+            "options": list(options),
+            "settings": {"patience": patience, "features": guide is not None},
+        }
         self._program = Program("synfin.campaign.under_pytest:serve", arguments, folder=os.path.abspath(folder))
 
     def run(self) -> Findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -16,13 +17,22 @@ class Guide(Protocol):
 
 
 class Blind:
-    """The same for all."""
-
-    def __init__(self, settings: dict[str, Any] | None = None) -> None:
-        self._settings = settings or {}
+    """Nothing is added to what the marker says."""
 
     def settings(self, test: str, seed: int) -> dict[str, Any]:
-        return dict(self._settings)
+        return {}
 
     def note(self, test: str, seed: int, settings: dict[str, Any], verdict: str, novelty: int) -> None:
         """It learns nothing."""
+
+
+class Among:
+    """Another guide's choice, among settings that hold for all seeds."""
+
+    def __init__(self, settings: Mapping[str, Any], guide: Guide) -> None:
+        self._settings = dict(settings)
+        self._guide = guide
+        self.note = guide.note
+
+    def settings(self, test: str, seed: int) -> dict[str, Any]:
+        return {**self._settings, **self._guide.settings(test, seed)}

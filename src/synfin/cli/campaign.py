@@ -13,6 +13,7 @@ from typing import Any
 
 from synfin.campaign.campaign import LEDGER, Campaign, CampaignError
 from synfin.campaign.findings import UNUSABLE, Findings, findings
+from synfin.campaign.guide import Guide
 from synfin.campaign.html import html
 from synfin.campaign.junit import junit
 from synfin.campaign.ledger import Ledger, LedgerError
@@ -32,7 +33,7 @@ class Files:
 
 def run(
     tests: Sequence[str], duration: str | None, patience: str, memory: str, settings: Sequence[str], files: Files,
-    **chosen: Any,
+    guided: bool, **chosen: Any,
 ) -> int:  # fmt: skip
     """The command; its exit status."""
     progress = Progress(sys.stderr)
@@ -47,6 +48,7 @@ def run(
             patience=microseconds(patience, "--patience") / 1_000_000,
             memory=byte_count(memory, "--memory"),
             settings=_settings(settings),
+            guide=_guide() if guided else None,
             ledger=files.ledger,
             say=progress.say,
             watch=progress.watch,
@@ -126,6 +128,12 @@ def _reading(path: Path | None, do: Callable[[Ledger], int]) -> int:
             ledger.close()
     except LedgerError as error:
         return _wrong(str(error))
+
+
+def _guide() -> Guide:
+    from synfin.sim.guide import Guide as ByNovelty
+
+    return ByNovelty()
 
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:

@@ -51,6 +51,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="An option of every Network, such as shuffle=true."),
     ] = None,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="Try more of what reached something new; for tests with swarm=True.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", "-j", min=1, metavar="N", help="Processes that run tests; one a core.")
     ] = None,
@@ -112,6 +115,7 @@ def run(
         memory,
         settings or [],
         Files(ledger, report, junit),
+        guided,
         seeds=seeds,
         first=first,
         workers=workers,

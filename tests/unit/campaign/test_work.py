@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from synfin.campaign.guide import Blind
+from synfin.campaign.guide import Among, Blind
 from synfin.campaign.ledger import Key, Ledger
 from synfin.campaign.program import DIED, Answer, Json, Lost
 from synfin.campaign.regressions import Regression
@@ -144,3 +144,13 @@ def test_a_child_that_died_is_an_error_of_its_seed(ledger: Ledger) -> None:
 def test_without_a_number_of_seeds_it_goes_on_until_its_time_is_over(ledger: Ledger) -> None:
     assert len(Story(ledger, seeds=None, until=1e18).run(most=50)) == 50
     assert Story(ledger, seeds=None, until=0.0).run() == []
+
+
+def test_settings_of_all_seeds_stand_beside_what_the_guide_chooses(ledger: Ledger) -> None:
+    class Guide(Blind):
+        def settings(self, test: str, seed: int) -> dict[str, Any]:
+            return {"drawn_by": "7"} if seed else {}
+
+    story = Story(ledger, seeds=2, guide=Among({"shuffle": True}, Guide()))
+    story.run()
+    assert [job["settings"] for job in story.ran[1:3]] == [{"shuffle": True}, {"shuffle": True, "drawn_by": "7"}]
