@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import goodput, report
 from bench.goodput import Goodput
 from bench.paths import CORE, ENTRIES, PAIRS, Entry, Terms
-from bench.peers.found import peers
+from bench.peers.found import peers, version
 from bench.plan import BENCHMARKS, MODES, PEERS, Benchmark
 from bench.runner import ROOT, Failed, Runner, compile_program, environment_of, version_of
 
@@ -142,6 +142,7 @@ def main() -> int:
             os.chmod(folder, 0o755)  # a peer runs as another user
             load, flood = (compile_program(name, Path(folder)) for name in ("load", "flood"))
             runner = Runner(found, load, flood, given.warm, given.seconds, there(benchmarks, Path(folder)))
+            where["peers"] = {name: version(name) for name in runner.peers}
             paths, mode = lossy(given, found, Path(folder))
             try:
                 run_rounds(runner, benchmarks, given.runs)
@@ -154,6 +155,8 @@ def main() -> int:
     progress("")
     results, through = runner.results(benchmarks), paths.rows(mode)
     print(f"{where['cpu']}, {where['usable_cores']} cores, {where['system']} {where['kernel']}, {where['python']}")
+    if where["peers"]:
+        print("beside " + ", ".join(f"{name} {which}".rstrip() for name, which in where["peers"].items()))
     print("\n\n".join([report.table(results)] * bool(results) + [goodput.table(through)] * bool(through)))
     report.write(given.output, where, results, through)
     print(f"{given.output} written, {time.monotonic() - begun:.0f} seconds")

@@ -48,6 +48,8 @@ EMBEDDED = {  # two Hosts in one process: mtu, by outgoing() or a packet a turn,
 
 TUN = "tun"
 PACKET = "packet"  # a packet socket on one end of a veth pair; load.c has the kernel's TCP at the other
+RUN = "run"  # load.c is what `synfin run` runs, and serves outside as well
+LINKS = (TUN, PACKET, RUN)
 
 IN_SYNFIN = (PROTOCOL, STREAMS)  # measured anew in each mode
 
@@ -91,6 +93,12 @@ BENCHMARKS = (
     Benchmark("handshakes", "1/s", "handshakes", (KERNEL, ASYNCIO)),
     Benchmark("handshakes_cookies", "1/s", "handshakes_cookies", (KERNEL,)),
     Benchmark("ping_pong", "µs", "ping_pong", (KERNEL, ASYNCIO, STREAMS, *PEERS)),
+    Benchmark("run_send_65520", "Gbit/s", "bulk_receive", (KERNEL, *CARRIERS), link=RUN),  # sent by whom it carries
+    Benchmark("run_receive_65520", "Gbit/s", "bulk_send", (KERNEL, *CARRIERS), link=RUN),
+    Benchmark("run_send_1500", "Gbit/s", "bulk_receive", (KERNEL, *CARRIERS), offload=False, link=RUN),
+    Benchmark("run_receive_1500", "Gbit/s", "bulk_send", (KERNEL, *CARRIERS), offload=False, link=RUN),
+    Benchmark("run_short_connections", "1/s", "short_connections", (KERNEL, *CARRIERS), link=RUN),
+    Benchmark("run_ping_pong", "µs", "ping_pong", (KERNEL, *CARRIERS), link=RUN),
     Benchmark("relay_share_offload", "share", "relay_share", (KERNEL,)),
     Benchmark("relay_share_plain", "share", "relay_share", (KERNEL_PLAIN,), offload=False),
     Benchmark("memory_idle_connection", "bytes", "memory_idle_connection", (STREAMS, ASYNCIO)),

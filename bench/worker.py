@@ -9,7 +9,7 @@ import argparse
 
 from bench import campaigns, embedded, in_memory, memory, relayed, served, simulation, tables
 from bench.peers import beside
-from bench.plan import ASYNCIO, IN_SYNFIN, PACKET, PEERS, TUN
+from bench.plan import ASYNCIO, IN_SYNFIN, LINKS, PEERS, RUN, TUN
 from bench.setting import Setting
 
 WITHOUT_SERVER = {
@@ -28,17 +28,17 @@ def main() -> None:
     parser.add_argument("subject")
     parser.add_argument("measure")
     parser.add_argument("--plain", action="store_true", help="a device without offload")
-    parser.add_argument("--link", choices=(TUN, PACKET), default=TUN, help="what carries synfin's packets")
+    parser.add_argument("--link", choices=LINKS, default=TUN, help="what carries synfin's packets")
     parser.add_argument("--flood", default="", help="the compiled flood.c")
     parser.add_argument("--peer", default="[]", help="the command line of a peer, as JSON")
     parser.add_argument("--load", required=True, help="the compiled load.c")
     parser.add_argument("--warm", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=1.5)
     setting = Setting(parser.parse_args())
-    if setting.subject in IN_SYNFIN:
-        WITHOUT_SERVER.get(setting.measure, served.of_synfin)(setting)
-    elif setting.subject in PEERS:
+    if setting.subject in PEERS or setting.link == RUN:
         beside.of_peer(setting)
+    elif setting.subject in IN_SYNFIN:
+        WITHOUT_SERVER.get(setting.measure, served.of_synfin)(setting)
     elif setting.subject == ASYNCIO:
         served.of_asyncio(setting)
     elif setting.measure in memory.KERNEL_OBJECTS:

@@ -1,7 +1,8 @@
 """One measurement of a peer, asked by load.c what a synfin Host is asked.
 
 gVisor, lwIP and PyTCP are the end of the connection, on a TUN device, or gVisor on a packet socket. slirp4netns and
-pasta carry the connections of a network to the kernel's sockets outside of it, where load.c serves: one hop more.
+pasta carry the connections of a network to the kernel's sockets outside of it, where load.c serves: one hop more. So
+does `synfin run`, which is measured here as they are.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.networks import MTU, OUR_ADDRESS, PEER_ADDRESS, veth_pair
-from bench.plan import CARRIERS, LWIP, PACKET, PASTA, PYTCP
+from bench.plan import CARRIERS, LWIP, PACKET, PASTA, PYTCP, RUN, SLIRP4NETNS
 from bench.setting import Setting, finish
 
 PORT = 7000
@@ -28,8 +30,8 @@ SERVED = {
     "ping_pong": "echo",
 }
 GSO_BYTES = 65536
-CARRIERS_MTU = 65520  # what both use by themselves; 1500 beside what has no offload
-GATEWAY = "10.0.2.2"  # the outside's own loopback, as the inside sees it
+CARRIERS_MTU = 65520  # what all three can; 1500 beside what has no offload
+GATEWAY = "10.0.2.2"  # the outside's own loopback, as the inside sees it; but for synfin's, which has an own
 INSIDE = "10.0.2.100"
 LWIP_WARM_MS, LWIP_MS = 50, 250  # it refuses a port for its TIME-WAIT, and load.c's come again: before that
 PORTS_SYSCTL = Path("/proc/sys/net/ipv4/ip_local_port_range")  # of the private network
@@ -40,7 +42,7 @@ Command = Callable[[list[str]], list[str]]
 
 def of_peer(setting: Setting) -> None:
     """Measure and finish."""
-    around = _through_carrier if setting.subject in CARRIERS else _at_its_end
+    around = _through_carrier if setting.subject in CARRIERS or setting.link == RUN else _at_its_end
     with around(setting) as (address, inside):
         finish(_ask(setting, address, inside))
 
@@ -129,15 +131,24 @@ def _through_carrier(setting: Setting) -> Iterator[tuple[str, Command]]:
     from synfin.links import netns
 
     mtu = CARRIERS_MTU if setting.offload else MTU
-    carry = _pasta if setting.subject == PASTA else _slirp4netns
+    carry = CARRY.get(setting.subject, _synfin_run)
     netns.enter_private_network()
     serve = setting.command("serve", "127.0.0.1", PORT, SERVED[setting.measure])
-    with _ready(serve), carry(setting.peer, mtu) as inside:
-        yield GATEWAY, inside
+    with _ready(serve), carry(setting.peer, mtu) as (address, inside):
+        yield address, inside
 
 
 @contextmanager
-def _slirp4netns(program: list[str], mtu: int) -> Iterator[Command]:
+def _synfin_run(program: list[str], mtu: int) -> Iterator[tuple[str, Command]]:
+    """It is the command's parent. program: of no use."""
+    from synfin.run.plan import GATEWAY as host
+
+    words = [sys.executable, "-m", "synfin", "run", "--quiet", "--allow-host", f"--mtu={mtu}", "--"]
+    yield host[4].split("/")[0], lambda command: [*words, *command]
+
+
+@contextmanager
+def _slirp4netns(program: list[str], mtu: int) -> Iterator[tuple[str, Command]]:
     from synfin.links import netns
 
     ready, told = os.pipe()
@@ -150,13 +161,13 @@ def _slirp4netns(program: list[str], mtu: int) -> Iterator[Command]:
                 with open(ready, "rb") as answer:
                     if not answer.read(1):
                         raise RuntimeError(carrier.communicate()[1].decode().strip())
-                yield other.command
+                yield GATEWAY, other.command
             finally:
                 carrier.kill()
 
 
 @contextmanager
-def _pasta(program: list[str], mtu: int) -> Iterator[Command]:
+def _pasta(program: list[str], mtu: int) -> Iterator[tuple[str, Command]]:
     """It makes the network of the command that it is given, which waits until that is set up.
 
     As root it would take another user's rights itself, and then may not enter that network any more.
@@ -171,4 +182,7 @@ def _pasta(program: list[str], mtu: int) -> Iterator[Command]:
     words += [word for option in ("-t", "-u", "-T", "-U") for word in (option, "none")]
     wait = ["sh", "-c", 'until grep -q tap0 /proc/net/route; do sleep 0.01; done; exec "$@"', "sh"]
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    yield lambda command: [*nobody, "timeout", "-k", "1", "60", *program, *words, "--", *wait, *command]
+    yield GATEWAY, lambda command: [*nobody, "timeout", "-k", "1", "60", *program, *words, "--", *wait, *command]
+
+
+CARRY = {SLIRP4NETNS: _slirp4netns, PASTA: _pasta}

@@ -15,6 +15,14 @@ DEBIAN_GO = Path("/usr/share/gocode/src/gvisor.dev/gvisor")
 PYTCP_PYTHON = HERE.parent.parent / ".venv-peers" / "bin" / "python"
 
 
+PACKAGES = {
+    GVISOR: "golang-gvisor-gvisor-dev",
+    LWIP: "liblwip-dev",
+    SLIRP4NETNS: "slirp4netns",
+    PASTA: "passt",
+}  # Debian's
+
+
 class Missing(Exception):
     """A peer can't be had here; the text says what to install."""
 
@@ -29,6 +37,16 @@ def peers(wanted: set[str], folder: Path) -> tuple[dict[str, list[str]], dict[st
             except Missing as reason:
                 missing[name] = str(reason)
     return there, missing
+
+
+def version(name: str) -> str:
+    """Which one it is, in Debian's words: not all can say themselves. "" if it is not Debian's."""
+    command = ["dpkg-query", "--show", "--showformat=${Version}", PACKAGES.get(name, "")]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _gvisor(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from bench import runner
 from bench.peers import beside, found
-from bench.plan import BENCHMARKS, CARRIERS, GVISOR, LWIP, PACKET, PEERS, TUN, Benchmark
+from bench.plan import BENCHMARKS, CARRIERS, GVISOR, KERNEL, LWIP, PACKET, PEERS, PROTOCOL, RUN, TUN, Benchmark
 
 WITH_PEERS = [benchmark for benchmark in BENCHMARKS if set(PEERS) & set(benchmark.references)]
 
@@ -49,3 +49,23 @@ def test_only_what_can_do_it_is_measured_with_offload() -> None:
     assert runner.measurement(on_tun, GVISOR, "compiled").link == TUN
     assert runner.measurement(on_socket, GVISOR, "interpreted") == runner.measurement(on_socket, GVISOR, "compiled")
     assert runner.measurement(on_socket, GVISOR, "compiled").link == PACKET
+
+
+def test_synfin_run_is_measured_in_each_mode_beside_what_carries_a_network_too() -> None:
+    rows = [benchmark for benchmark in BENCHMARKS if benchmark.link == RUN]
+    assert {benchmark.measure for benchmark in rows} == set(beside.SERVED)
+    for benchmark in rows:
+        assert benchmark.references == (KERNEL, *CARRIERS)
+        assert runner.measurement(benchmark, PROTOCOL, "compiled").link == RUN
+    both_ways = [(benchmark.measure, benchmark.offload) for benchmark in rows if benchmark.unit == "Gbit/s"]
+    assert sorted(both_ways) == [(way, big) for way in ("bulk_receive", "bulk_send") for big in (False, True)]
+
+
+def test_a_peer_s_version_is_the_package_s_or_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert found.version("pasta") == ""
+    fake = tmp_path / "dpkg-query"
+    fake.write_text('#!/bin/sh\n[ "$3" = passt ] && printf 1.2-1\n')
+    fake.chmod(0o755)
+    assert found.version("pasta") == "1.2-1"
+    assert found.version("pytcp") == ""
