@@ -73,6 +73,11 @@ class Page(Watched):
         self.page.locator("#rows tr").first.wait_for()
         running.next_address()
 
+    def _note(self, text: str) -> None:
+        # A question that waits for news is given up when something else is to be seen, or another page.
+        if not text.startswith(f"failed: {self.address}state?"):
+            super()._note(text)
+
     def until(self, holds: str, argument: Any = None) -> None:
         """Until a function of the page gives true; the page's policy forbids what Playwright has for it."""
         for _ in range(PATIENCE_MS // 50):
