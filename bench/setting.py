@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import NoReturn
 
-LOAD_GRACE_SECONDS = 15.0
+LOAD_GRACE_SECONDS = 45.0  # for `synfin run` to start as well, interpreted, on a busy machine
 
 
 class Setting:
