@@ -181,10 +181,21 @@ class BufferedRecorder(asyncio.BufferedProtocol):
         self.lost = True
 
 
-def assert_nothing_left(host: Host, *but: str) -> None:
-    """Every table of the host's stack is empty but those named: "time_wait" (with its timers), "listeners"."""
-    census = host.stack.census()
-    left = {table: count for table, count in census.items() if count and table not in but}
+def what_is_left(host: Host, *but: str) -> dict[str, int]:
+    """Tables of the host's stack that are not empty, but those named: "time_wait" (with its timers), "listeners"."""
+    left = {table: count for table, count in host.stack.census().items() if count and table not in but}
     if "time_wait" in but:
         left.pop("timers", None)
-    assert not left, census
+    return left
+
+
+def assert_nothing_left(host: Host, *but: str) -> None:
+    """Every table of the host's stack is empty but those named."""
+    assert not what_is_left(host, *but), host.stack.census()
+
+
+async def nothing_left(host: Host, *but: str) -> None:
+    """It comes to that, however late a busy machine makes the packets that are under way."""
+    async with asyncio.timeout(30):
+        while what_is_left(host, *but):  # noqa: ASYNC110 (a stack tells nobody that a table is empty)
+            await asyncio.sleep(0.01)

@@ -14,7 +14,7 @@ import synfin
 from synfin.aio.host import Host
 from synfin.aio.loop import HostLoop
 from synfin.aio.server import Server
-from tests.unit.aio.hosts import assert_nothing_left
+from tests.unit.aio.hosts import nothing_left
 from tests.unit.aio.loops import OURS, PEER, ask, echo, run_on
 
 
@@ -146,8 +146,7 @@ def test_a_socket_dropped_after_sock_connect_leaves_no_connection() -> None:
         sock.close()
         del sock
         gc.collect()
-        await asyncio.sleep(0.01)
-        assert_nothing_left(host, "time_wait")
+        await nothing_left(host, "time_wait")
 
     run_on(main)
 
@@ -211,8 +210,7 @@ def test_a_connect_that_is_cancelled_through_the_loop_leaves_nothing() -> None:
         await peer.aclose()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.open_connection(PEER, 80), 0.05)
-        await asyncio.sleep(0.01)
-        assert_nothing_left(host)
+        await nothing_left(host)
 
     run_on(main)
 
