@@ -22,6 +22,7 @@ from synfin.campaign.program import DIED, HUNG, MEMORY, Json, Limits, Program, R
 
 _AHEAD: Final = 32 << 10  # bytes of jobs that a pipe takes without waiting
 _LOOK: Final = 0.25  # seconds between two looks at its memory
+_PLACE: Final = 5.0  # seconds in which it may say where it hangs
 _SAID: Final = 4000  # the last characters of its stderr that are told
 
 
@@ -140,8 +141,7 @@ class Warm:
     def _gone(self, reason: str, text: str) -> Gone:
         if reason == HUNG and hasattr(signal, "SIGUSR1"):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGUSR1)  # faulthandler tells where it is
-                time.sleep(0.1)
+                self._ask_where()
         if reason == DIED:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 status = self._process.wait(timeout=5)
@@ -151,6 +151,17 @@ class Warm:
         said = self._stderr.read().decode(errors="replace").strip()
         self.end()
         return Gone(reason, f"{text}\n{said}".strip())
+
+    def _ask_where(self) -> None:
+        """faulthandler of the child tells where it is; a busy machine takes its time for it."""
+        before = os.fstat(self._stderr.fileno()).st_size
+        os.kill(self._process.pid, signal.SIGUSR1)
+        until = time.monotonic() + _PLACE
+        while time.monotonic() < until:
+            time.sleep(0.05)
+            if os.fstat(self._stderr.fileno()).st_size > before:
+                time.sleep(0.05)  # what it has begun to say it says at once
+                return
 
     def _is_big(self) -> bool:
         now = time.monotonic()
