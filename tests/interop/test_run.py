@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from synfin.sim import DROP, Network, Recording
 from tests.conftest import ROOT
 from tests.interop.errnos import SITUATIONS
 from tests.interop.internet import NAME, SILENT, WEB, WEB6
@@ -239,3 +241,55 @@ def test_a_network_that_is_there_gets_synfin_too(require_program: Programs) -> N
         "    print(served.wait())\n"
     )
     assert internet(PYTHON, "-c", script).stdout.split() == ["hello", "hello", "-15"]
+
+
+def test_what_a_run_lost_a_simulation_loses_again(tmp_path: Path) -> None:
+    """400 datagrams, one after the other; of the same number the same are lost."""
+    flood = (
+        "import socket, time\n"
+        "one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "for number in range(400):\n"
+        f"    one.sendto(bytes(100), ('{WEB}', 9))\n"
+    )
+    file = tmp_path / "network.json"
+    run("--delay", "30ms", "--loss", "10%", "--seed", "3", "--record", str(file), "--", PYTHON, "-c", flood)
+    recording = Recording.load(file)
+    up, _ = recording.places["*"]
+    lost = {number for number, fate, _, _ in up.packets if fate == DROP}
+    assert up.known >= 400
+    assert 10 <= len(lost) <= 80
+
+    network = Network()
+    program, server = network.host("program"), network.host("server")
+    recording.install(network, "program", "server")
+    arrived: dict[int, float] = {}
+
+    class Door(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            number = int.from_bytes(data, "big")
+            arrived[number] = network.now - number / 1000
+
+    async def send() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=("server", 9))
+        for number in range(up.known):
+            transport.sendto(number.to_bytes(2, "big"))
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(1)
+        transport.close()
+
+    async def main() -> None:
+        await server.start(asyncio.get_running_loop().create_datagram_endpoint(Door, local_addr=("0.0.0.0", 9)))
+        await program.start(send())
+
+    network.run(main())
+    assert set(range(up.known)) - set(arrived) == lost
+    assert {round(time, 6) for time in arrived.values()} == {0.03}
+
+
+def test_a_run_without_faults_records_how_far_its_places_are(require_program: Programs, tmp_path: Path) -> None:
+    file = tmp_path / "network.json"
+    run("--quiet", "--record", str(file), "--", require_program("curl"), "-sS", f"http://{WEB}/")
+    places = Recording.load(file).places
+    assert set(places) == {"*", f"{WEB}:80"}
+    assert all(way.settings[0][1].delay < 1_000_000 for way in places[f"{WEB}:80"])

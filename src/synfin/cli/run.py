@@ -68,6 +68,7 @@ def run(program: Sequence[str], values: Mapping[str, Any]) -> int:
     except LaunchError as error:
         print(f"synfin run: {error}", file=sys.stderr)
         return error.code
+    _keep(sessions[0], values["record"])
     with suppress(OSError):  # whoever read stderr may have gone
         _tell(sessions[0], values)
     return end_like(status)
@@ -101,6 +102,7 @@ def read(program: Sequence[str], values: Mapping[str, Any]) -> Wanted:
         control=control_socket(word),
         name=word,
         pcapng=values["pcapng"],
+        record=_writable(values["record"]),
         diagram=values["diagram"],
     )
 
@@ -187,6 +189,16 @@ def _script(file: Path | None) -> Callable[[RunNetwork], Any] | None:
     return function  # type: ignore[no-any-return]
 
 
+def _writable(file: Path | None) -> Path | None:
+    """A file that is written at the end, and found out now if it can't be."""
+    if file is not None:
+        try:
+            file.open("a").close()
+        except OSError as error:
+            raise CommandError(f"--record {file}: {error.strerror}") from error
+    return file
+
+
 def _inside(wanted: Wanted, mtu: int, netns: str | None) -> Inside:
     least = 1280 if 6 in wanted.families else 576
     if not least <= mtu <= MTU:
@@ -225,6 +237,16 @@ def _tell(session: Session, values: Mapping[str, Any]) -> None:
             print(f"synfin run: --report {values['report']}: {error.strerror}", file=sys.stderr)
     elif text:
         print(text, end="", file=sys.stderr)
+
+
+def _keep(session: Session, file: Path | None) -> None:
+    if file is None:
+        return
+    try:
+        session.recording().save(file)
+    except OSError as error:
+        with suppress(OSError):
+            print(f"synfin run: --record {file}: {error.strerror}", file=sys.stderr)
 
 
 def _width() -> int:

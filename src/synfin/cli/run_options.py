@@ -46,6 +46,7 @@ _FLAGS: Final = {
 _FILES: Final = {
     "rules": ("FILE.py", "Its function network(net) sets links and rules as a simulation does."),
     "report": ("FILE", "Write the report there, not to stderr."),
+    "record": ("FILE", "Keep what the network does to packets, for a simulation to replay it."),
     "pcapng": ("FILE", "Write an annotated capture of what passes inside."),
 }
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from synfin.links.link import Link, PacketSink
 from synfin.run.network import INSIDE, RunNetwork
-from synfin.sim.link import Direction, LinkSettings
+from synfin.sim.link import LOST, Direction, LinkSettings
 from synfin.sim.traffic import Station, Traffic
 from synfin.wire.endian import read_u16
 from synfin.wire.ip import PROTO_TCP, PROTO_UDP
@@ -61,6 +61,10 @@ class BadLink:
     def fileno(self) -> int:
         """The device's descriptor."""
         return self._device.fileno()
+
+    def elapsed(self) -> int:
+        """Microseconds since it began."""
+        return self._clock() - self._began
 
     # ---- from the program ----
 
@@ -130,6 +134,8 @@ class BadLink:
     def _cross(self, sender: Station, receiver: Station, direction: Direction, what: bytes | Burst, now: int) -> None:
         if self.traffic.waiting() >= MOST:
             self.overflowed += 1
+            if self.traffic.on_fate is not None:
+                self.traffic.on_fate(direction, LOST, 0, False)
             return
         burst = what if isinstance(what, Burst) else Burst(what, [], 0)
         self.traffic.carry_over(sender, receiver, direction, burst, now - self._began)

@@ -28,5 +28,6 @@ class Wanted:
     control: Path | None = None
     name: str = "run"
     pcapng: Path | None = None
+    record: Path | None = None
     diagram: bool = False
     names: dict[str, str] = field(default_factory=dict)

@@ -22,7 +22,9 @@ from synfin.run.network import INSIDE, RunNetwork
 from synfin.run.plan import GATEWAY, PROGRAM, Wanted
 from synfin.run.policy import DENY, HOST
 from synfin.run.publish import Published
+from synfin.run.recorder import Distances, Recorder, follow
 from synfin.run.report import Report
+from synfin.sim.recording import Recording
 from synfin.stack.admission import REFUSE
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Event
@@ -37,10 +39,11 @@ class Session:
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        called = {address: name for name, address in wanted.names.items()}
+        called = self._called = {address: name for name, address in wanted.names.items()}
         self.report = Report(lambda address: called.get(address, address), self._is_denied)
         self.drawing = Drawing({**called, PROGRAM[4].split("/")[0]: INSIDE, PROGRAM[6].split("/")[0]: INSIDE})
         self.capture: AnnotatedCapture | None = None
+        self._recorder: Recorder | Distances = Distances()
         self._one_ended = asyncio.Event()
 
     @asynccontextmanager
@@ -49,7 +52,7 @@ class Session:
         wanted = self._wanted
         self.report.began = asyncio.get_running_loop().time()
         async with AsyncExitStack() as stack:
-            carried = link if wanted.network is None else BadLink(link, wanted.network)
+            carried = link if wanted.network is None else self._bad(link, wanted.network)
             host = Host(
                 [GATEWAY[family] for family in wanted.families],
                 link=carried,
@@ -76,6 +79,16 @@ class Session:
                 for task in tasks:
                     task.cancel()
 
+    def _bad(self, link: TunLink, network: RunNetwork) -> BadLink:
+        carried = BadLink(link, network)
+        if self._wanted.record is not None:
+            self._recorder = follow(carried)
+        return carried
+
+    def recording(self) -> Recording:
+        """What --record writes."""
+        return self._recorder.recording()
+
     def _trace(self, stack: AsyncExitStack) -> Callable[[Event], None] | None:
         wanted = self._wanted
         if wanted.pcapng is not None:
@@ -97,6 +110,11 @@ class Session:
 
     def _on_end(self, flow: Flow) -> None:
         self.report.add(flow)
+        if isinstance(self._recorder, Distances) and flow.protocol == "tcp" and not flow.inward:
+            if flow.connected is not None:
+                address, port = flow.dst
+                name = self._called.get(address, f"[{address}]" if ":" in address else address)
+                self._recorder.add(f"{name}:{port}", round((flow.connected - flow.began) * 1_000_000))
         self._one_ended.set()
 
     def _is_denied(self, address: str, port: int) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from synfin.sim.host import SimHost
     from synfin.sim.network import Network
     from synfin.sim.points import point
+    from synfin.sim.recording import Recording
     from synfin.sim.rules import CORRUPT, DROP, DUPLICATE, MARK, PASS, RECORD, Change, Delay, Rule, SimPacket
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Livelock",
     "Network",
     "Nondeterminism",
+    "Recording",
     "Rule",
     "SimHost",
     "SimPacket",
@@ -54,6 +56,7 @@ __all__ = [
 _HOMES = {
     "Network": "synfin.sim.network",
     "SimHost": "synfin.sim.host",
+    "Recording": "synfin.sim.recording",
     **dict.fromkeys(("Deadlock", "Hung", "Livelock", "Nondeterminism", "TimeLimit"), "synfin.sim.errors"),
     **dict.fromkeys(("SimulationError", "SimulationEscape", "Violation"), "synfin.sim.errors"),
     "point": "synfin.sim.points",

@@ -16,6 +16,10 @@ LOST: Final = "drop"
 DUPLICATED: Final = "duplicate"
 CORRUPTED: Final = "corrupt"
 MARKED: Final = "mark"
+# What the link itself does to one.
+CUT: Final = "cut"  # it is down
+TOO_BIG: Final = "mtu"
+QUEUE_FULL: Final = "queue"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,19 @@ from math import inf
 from typing import Final, Protocol
 from zlib import crc32
 
-from synfin.sim.link import CORRUPTED, DUPLICATED, LOST, MARKED, PASSED, Direction, LinkSettings, corrupted
+from synfin.sim.link import (
+    CORRUPTED,
+    CUT,
+    DUPLICATED,
+    LOST,
+    MARKED,
+    PASSED,
+    QUEUE_FULL,
+    TOO_BIG,
+    Direction,
+    LinkSettings,
+    corrupted,
+)
 from synfin.sim.loop import START, VirtualLoop
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
 from synfin.wire import icmp
@@ -64,6 +76,9 @@ class Traffic:
         self.directions: dict[tuple[str, str], Direction] = {}
         self.on_direction: Callable[[tuple[str, str], Direction], None] | None = None
         """Told of each that is new."""
+        self.on_fate: Callable[[Direction, str, int, bool], None] | None = None
+        """Told of each packet what became of it, how much later it came for that, and whether it may overtake. A burst
+        that is carried whole has no such fate."""
         self._settings = settings
         self._seed = seed
         self._rules = rules
@@ -172,6 +187,7 @@ class Traffic:
         """What has become of a packet on the way decides whether and when it arrives."""
         if kind == LOST:
             direction.lost += 1
+            self._tell(direction, LOST, 0, False)
             return
         if kind == CORRUPTED:
             data = corrupted(data)
@@ -181,8 +197,14 @@ class Traffic:
             arrives = direction.arrival(len(data), now, extra, overtake)
             if arrives < 0:
                 direction.lost += 1
+                self._tell(direction, QUEUE_FULL, 0, False)
                 return
             self._put(arrives, receiver, data, 0)
+        self._tell(direction, kind or PASS, extra, overtake)
+
+    def _tell(self, direction: Direction, fate: str, extra: int, overtake: bool) -> None:
+        if self.on_fate is not None:
+            self.on_fate(direction, fate, extra, overtake)
 
     def _put(self, arrives: int, receiver: Station, data: bytes, gso_size: int) -> None:
         """It arrives then; gso_size: of a burst that is carried whole."""
@@ -199,6 +221,7 @@ class Traffic:
 
     def _turn_back(self, sender: Station, direction: Direction, data: bytes, now: int) -> None:
         """Lost on a link that is down; too big for a narrow one, as a router says (RFC 1191, RFC 4443 3.2) or not."""
+        self._tell(direction, TOO_BIG if direction.open else CUT, 0, False)
         if not direction.open or not direction.settings.icmp:
             direction.lost += 1
             return
