@@ -145,16 +145,24 @@ class Ledger:
                 if path.parent.name == ".synfin":
                     (path.parent / ".gitignore").write_text("*\n")
                 self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
-            [version] = self._db.execute("PRAGMA user_version").fetchone()
-            if version == 0 and not only_read:
-                with self._transaction():
-                    for statement in _SCHEMA.split(";"):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version = {VERSION}")
-            elif version != VERSION:
-                raise LedgerError(f"{path} is no ledger of this synfin (version {version}, not {VERSION})")
+            try:
+                self._know_the_file(only_read)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _know_the_file(self, only_read: bool) -> None:
+        if not only_read:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+        [version] = self._db.execute("PRAGMA user_version").fetchone()
+        if version == 0 and not only_read:
+            with self._transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
+            raise LedgerError(f"{self.path} is no ledger of this synfin (version {version}, not {VERSION})")
 
     def close(self) -> None:
         """It is used no more."""

@@ -47,14 +47,16 @@ class Pair:
 @asynccontextmanager
 async def watched() -> AsyncIterator[tuple[Pair, asyncio.StreamReader, asyncio.StreamWriter]]:
     pair = Pair()
+    served: list[asyncio.StreamWriter] = []  # what nobody holds is closed when it is collected
     async with pair.client, pair.host:
-        await pair.host.start_server(lambda reader, writer: None, port=80)
+        await pair.host.start_server(lambda reader, writer: served.append(writer), port=80)
         reader, writer = await asyncio.open_unix_connection(str(control.control_path("web")), limit=1 << 20)
         writer.write(b"watch\n")
         try:
             yield pair, reader, writer
         finally:
-            writer.close()
+            for one in (writer, *served):
+                one.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 

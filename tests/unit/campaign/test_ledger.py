@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -16,19 +18,26 @@ BROKEN = Signature("ValueError", "shop.py:12 in order", "no # left")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / ".synfin" / "ledger.sqlite")
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with closing(Ledger(tmp_path / ".synfin" / "ledger.sqlite")) as ledger:
+        yield ledger
 
 
 def rows(*seeds: int, verdict: str = PASSED, signature: Signature | None = None) -> list[Row]:
     return [Row(Key(TEST, seed), verdict, signature, 0.001, seed * 7) for seed in seeds]
 
 
-def test_what_was_recorded_is_there_when_it_is_opened_again(ledger: Ledger) -> None:
+def test_what_was_recorded_is_there_when_it_is_opened_again(ledger: Ledger, stack: ExitStack) -> None:
     number = ledger.begin("code1", [TEST], {"seeds": 3}, "/project")
     ledger.record(number, "code1", rows(1, 2, 3))
     ledger.close()
-    again = Ledger(ledger.path)
+    again = stack.enter_context(closing(Ledger(ledger.path)))
     assert [again.has("code1", Key(TEST, seed)) for seed in range(5)] == [False, True, True, True, False]
     assert again.counts("code1", [TEST])[TEST][PASSED][0] == 3
     [told] = again.campaigns()
@@ -77,8 +86,8 @@ def test_two_journals_of_a_seed_are_compared(ledger: Ledger) -> None:
     assert ledger.unpaired("code1", [TEST]) == keys[2:]
 
 
-def test_a_full_disk_is_told_and_a_chunk_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+def test_a_full_disk_is_told_and_a_chunk_is_kept_whole_or_not_at_all(tmp_path: Path, stack: ExitStack) -> None:
+    ledger = stack.enter_context(closing(Ledger(tmp_path / "ledger.sqlite")))
     number = ledger.begin("code1", [TEST], {}, "/")
     ledger._db.execute("PRAGMA max_page_count = 40")
     kept = 0
@@ -92,7 +101,7 @@ def test_a_full_disk_is_told_and_a_chunk_is_kept_whole_or_not_at_all(tmp_path: P
     with pytest.raises(LedgerError, match="the disk is full"):
         go_on()
     assert kept > 0
-    again = Ledger(ledger.path)
+    again = stack.enter_context(closing(Ledger(ledger.path)))
     assert again.counts("code1", [TEST])[TEST][PASSED][0] == kept
     ledger._db.execute("PRAGMA max_page_count = 4000")  # somebody made room
     ledger.record(number, "code1", rows(*range(kept, kept + 100)))

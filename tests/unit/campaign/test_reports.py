@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -30,7 +32,11 @@ SHRUNK = {
 
 def made(folder: Path, *verdicts: str, how: str = "finished", flaky: bool = False) -> Findings:
     """A campaign in which the seeds of test ONE had these verdicts."""
-    ledger = Ledger(folder / "ledger.sqlite")
+    with closing(Ledger(folder / "ledger.sqlite")) as ledger:
+        return _made(ledger, folder, verdicts, how, flaky)
+
+
+def _made(ledger: Ledger, folder: Path, verdicts: Sequence[str], how: str, flaky: bool) -> Findings:
     number = ledger.begin("code", [ONE, TWO], {"seeded": [ONE, TWO]}, str(folder))
     rows = [
         Row(Key(ONE, seed), verdict, None if verdict == PASSED else BROKEN, 0.002, detail="Traceback <here>")

@@ -330,7 +330,8 @@ def test_a_feed_shows_a_running_host(tmp_path: Path, monkeypatch: pytest.MonkeyP
         client = Host("10.0.0.1", send=lambda packet: loop.call_soon(host.receive, packet))
         host = Host("10.0.0.2", send=lambda packet: loop.call_soon(client.receive, packet), name="web", control="web")
         async with client, host:
-            await host.start_server(lambda reader, writer: None, port=80)
+            served: list[asyncio.StreamWriter] = []
+            await host.start_server(lambda reader, writer: served.append(writer), port=80)
             (path,) = (tmp_path / "synfin").iterdir()
             feed = Feed(path)
             running = asyncio.ensure_future(feed.run())
@@ -342,7 +343,8 @@ def test_a_feed_shows_a_running_host(tmp_path: Path, monkeypatch: pytest.MonkeyP
             kept = await client.open_connection("10.0.0.2", 80)
             while feed.chosen is None or feed.chosen.row is None or not feed.rows:
                 await feed.newer(feed.version, 10)
-            kept[1].close()
+            for writer in (kept[1], *served):
+                writer.close()
             shown = state(feed, Look())
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
