@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from synfin.sim import lines
+import synfin.sim.lines as lines_run
 from synfin.sim.host import SimHost
 from synfin.sim.loop import VirtualLoop
 from synfin.sim.places import Places, number
@@ -25,7 +25,7 @@ class Novelty:
         self._lines: set[int] = set()
         self._places: Places | None = None
         if all:
-            lines.begin()
+            lines_run.begin()
             self._places = Places()
             loop.on_step = self._places.on_step
 
@@ -35,7 +35,7 @@ class Novelty:
         for host in hosts:
             found |= _of_counts("counter", host.host.stack.counters.as_dict())
         if self._places is not None:
-            self._lines |= lines.take()
+            self._lines |= lines_run.take()
             found |= self._places.found | self._lines
         return frozenset(found)
 

@@ -10,6 +10,8 @@ _TIME: Final = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h":
 _RATE: Final = {"bit/s": 1, "kbit/s": 10**3, "mbit/s": 10**6, "gbit/s": 10**9}
 _SIZE: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
+_MOST: Final = 1e18  # of bytes, and of bits a second: no link and no memory has as many, and an i64 holds it
+
 
 def microseconds(value: str | float, what: str = "time") -> int:
     """ "20ms", "3s", "1.5h", or a number of seconds. Raises ValueError or TypeError that say what was expected."""
@@ -28,7 +30,7 @@ def bits_per_second(value: str | float | None, what: str = "bandwidth") -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError(f"{what} is bits a second, or a str such as '10Mbit/s', not {type(value).__name__}")
     rate = float(value) if isinstance(value, (int, float)) else _parse(value, _RATE, what, "10Mbit/s")
-    if rate < 1:
+    if not 1 <= rate < _MOST:
         raise ValueError(f"{what} can't be {value!r}")
     return round(rate)
 
@@ -39,10 +41,10 @@ def byte_count(value: str | int | None, what: str = "size") -> int:
         return 0
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise TypeError(f"{what} is bytes, or a str such as '64KB', not {type(value).__name__}")
-    size = value if isinstance(value, int) else round(_parse(value, _SIZE, what, "64KB"))
-    if size < 1:
+    size = value if isinstance(value, int) else _parse(value, _SIZE, what, "64KB")
+    if not 1 <= size < _MOST:
         raise ValueError(f"{what} can't be {value!r}")
-    return size
+    return round(size)
 
 
 def check_count(value: int, what: str, least: int) -> None:

@@ -234,7 +234,7 @@ def spoilt(**changes: Any) -> str:
         (spoilt(settings=[[5, {}], [4, {}]]), "not in the order"),
         (spoilt(settings=[[0, {"speed": 1}]]), "a link has no setting 'speed'"),
         (spoilt(settings=[[0, {"loss": 2}]]), "loss is a probability"),
-        (spoilt(settings=[[0, {"bandwidth": 1e308 * 10}]]), "infinity"),
+        (spoilt(settings=[[0, {"bandwidth": 1e308 * 10}]]), "bandwidth can't be inf"),
         (spoilt(settings=[[10**20, {}]]), "a time is a number from 0"),
         (spoilt(packets=[[0, "explode", 0, False]]), "not 'explode'"),
         (spoilt(packets=[[0, ["drop"], 0, False]]), "not ['drop']"),

@@ -49,3 +49,15 @@ def test_a_quantity_of_another_type_is_refused(value: object) -> None:
 def test_a_probability_is_from_0_to_1(value: float) -> None:
     with pytest.raises(ValueError, match="loss is a probability from 0 to 1"):
         probability(value, "loss")
+
+
+@pytest.mark.parametrize("value", [0.5, -1, float("inf"), float("nan"), 10**19, "9" * 400 + "Gbit/s", "0bit/s"])
+def test_a_rate_that_no_link_has_is_refused(value: str | float) -> None:
+    with pytest.raises(ValueError, match="bandwidth can't be"):
+        bits_per_second(value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**19, "9" * 400 + "GB", "0.4B"])
+def test_a_size_that_no_memory_has_is_refused(value: str | int) -> None:
+    with pytest.raises(ValueError, match="queue can't be"):
+        byte_count(value, "queue")
