@@ -44,6 +44,19 @@ def classes() -> dict[str, tuple[list[str], set[str]]]:
     return found
 
 
+def properties() -> set[tuple[str, str]]:
+    """(class, name): compiled, they look like fields."""
+    return {
+        (node.name, each.name)
+        for file in [*SOURCE.glob("tcp/**/*.py"), *SOURCE.glob("stack/*.py"), *SOURCE.glob("wire/*.py")]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        for each in node.body
+        if isinstance(each, ast.FunctionDef)
+        and any(isinstance(mark, ast.Name) and mark.id == "property" for mark in each.decorator_list)
+    }
+
+
 DECLARED = classes()
 RECORD = TimeWait(2_000_000, 1, 2, 3, 4, 5, True, 0)
 HALF_OPEN = HalfOpen(2_000_000, 1_500_000, 1, 2, 3, Negotiated(1460, True, 5, 5, True, True, 0))
@@ -104,10 +117,10 @@ def test_every_field_that_the_source_declares_is_read_or_listed() -> None:
 
 def test_every_rule_names_a_field_that_there_is() -> None:
     for name, field in [*READ_AS, *NOT_READ]:
-        if name in DECLARED:
+        if name in DECLARED and (name, field) not in properties():
             assert field in declared(name), f"{name}.{field} is a rule about nothing"
         else:
-            assert name == "Life", f"there is no class {name}"
+            assert name in {"Life", *DECLARED}, f"there is no class {name}"
     known = {*DECLARED, "Config"}
     assert set(CLASSES) <= known
 
@@ -126,6 +139,11 @@ def other(value: Any) -> Any:
     return None
 
 
+def test_to_read_a_state_does_not_change_it() -> None:
+    for world in worlds():
+        assert world.digest() == world.digest()
+
+
 def test_no_two_states_that_differ_in_one_field_are_taken_for_the_same() -> None:
     tried = 0
     for world in worlds():
@@ -135,9 +153,11 @@ def test_no_two_states_that_differ_in_one_field_are_taken_for_the_same() -> None
             if kind in READ_BY_MEANING or kind.__name__ in {*CLASSES, *UNPACKED} or kind.__name__ not in DECLARED:
                 continue
             for name in fields_of(kind) or list(vars(each)):
+                if rule_of(kind, name) == LEFT_OUT:
+                    continue
                 value = getattr(each, name)
                 changed = other(value)
-                if changed is None or rule_of(kind, name) == LEFT_OUT:
+                if changed is None:
                     continue
                 setattr(each, name, changed)
                 assert world.digest() != before, f"{kind.__name__}.{name} makes no difference"
