@@ -24,6 +24,7 @@ LANGUAGES: Final = {"en": "index.html", "zh-Hans": "zh-Hans.html"}
 PYODIDE: Final = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 SOURCES: Final = ("*.js", "*.css")
 SHARED: Final = ("base.css", "dom.js", "icon.svg", "theme.js", "words.js")  # they are the page's of `synfin watch`
+NUMBER: Final = re.compile(r"\d[\d.,]*\d|\d")
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -55,10 +56,31 @@ def strings(language: str) -> dict[str, str]:
 
 
 def phrases(language: str) -> str:
-    """The words of drawings and reasons in a language, as the site has them."""
+    """The words of drawings, reasons and what experiments find in a language, as the site has them."""
     from synfin.view.words import CHINESE
 
-    return CHINESE.read_text(encoding="utf-8") if language == "zh-Hans" else "{}"
+    if language != "zh-Hans":
+        return "{}"
+    known = json.loads(CHINESE.read_text(encoding="utf-8"))
+    return json.dumps(claims() | known, ensure_ascii=False, sort_keys=True)
+
+
+def claims() -> dict[str, str]:
+    """What the lab's pages say, in Chinese; as phrases where the numbers stand in the same order."""
+    from babel.messages.pofile import read_po
+
+    from synfin.view.words import key_of
+
+    found = {}
+    for path in sorted((SITE / "locale" / "zh_CN" / "LC_MESSAGES" / "lab").glob("*.po")):
+        with path.open("rb") as file:
+            messages = [(str(one.id), str(one.string)) for one in read_po(file) if one.id and one.string]
+        for english, chinese in messages:
+            said, word = (re.sub(r"\\([*_<>\[\]|])", r"\1", text).removeprefix("✓ ") for text in (english, chinese))
+            found[said] = word
+            if NUMBER.findall(said) == NUMBER.findall(word):
+                found[key_of(said)] = key_of(word)
+    return found
 
 
 def archive(path: Path) -> None:
@@ -71,7 +93,8 @@ def archive(path: Path) -> None:
     assert extensions is not None and extensions.origin is not None
     found["mypy_extensions.py"] = Path(extensions.origin)
     found["playground.py"] = HERE / "playground.py"
-    found["state_diagram.py"] = SITE / "synfin_site" / "state_diagram.py"
+    for shared in ("state_diagram.py", "scenes.py"):
+        found[shared] = SITE / "synfin_site" / shared
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for name, source in sorted(found.items()):
             entry = zipfile.ZipInfo(name, _DATE)

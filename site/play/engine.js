@@ -60,7 +60,7 @@ export class Engine {
   /** @param {(step: string) => void} onProgress */
   begin(onProgress) {
     const runner = new Runner(onProgress);
-    runner.ready.then(() => runner.call("speak", [this.phrases]), () => undefined);
+    runner.call("speak", [this.phrases]).catch(() => undefined); // before whatever else it is asked
     return runner;
   }
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from synfin.lab.experiment import Scene
 from synfin.scenario import (
     Result,
     Scenario,
@@ -30,6 +31,7 @@ from synfin.scenario import (
 from synfin.scenario.examples import EXAMPLES
 from synfin.view import figure_svg, svg
 from synfin.view.diagram import connections
+from synfin.view.figure import Figure
 from synfin.view.plots import connection_figure
 from synfin.view.timeline import Timelines
 
@@ -119,6 +121,45 @@ def saved(text: str, kind: str) -> str | bytes:
         write_capture(result, file, samples=True)
         return file.getvalue()
     return as_test(result) if kind == "pytest" else to_json(result.scenario)
+
+
+def experimented(name: str, given: str, width: int) -> str:
+    """An experiment of the lab with these parameters (as typed): what `synfin lab --json` tells, and the drawings.
+
+    `wrong` has the bounds of each parameter that the experiment refuses.
+    """
+    from scenes import shown
+
+    from synfin.lab.catalogue import EXPERIMENTS
+    from synfin.lab.experiment import as_json
+
+    experiment, values, wrong = EXPERIMENTS[name], {}, {}
+    texts = json.loads(given)
+    for parameter in experiment.parameters:
+        text = str(texts.get(parameter.name, parameter.default)).strip()
+        try:
+            values[parameter.name] = int(text) if text.isdecimal() else -1
+            experiment.settings({parameter.name: values[parameter.name]})
+        except ValueError:
+            wrong[parameter.name] = [parameter.low, parameter.high]
+    if wrong:
+        return json.dumps({"wrong": wrong})
+    settings = experiment.settings(values)
+    finding = experiment.run(settings)
+    return json.dumps(
+        {
+            "told": json.dumps(as_json(experiment, finding, settings), indent=2, ensure_ascii=False),
+            "claims": [[_say(sentence), held] for sentence, held in finding.expectations],
+            "drawings": [[_say(part.title), _drawn(part, width)] for part in shown(finding)],
+        }
+    )
+
+
+def _drawn(part: Figure | Scene, width: int) -> str:
+    if isinstance(part, Figure):
+        figure = part if _say.catalogue is None else _say.catalogue.figure(part)
+        return figure_svg.drawing(figure, width=width)
+    return svg.drawing(connections(part.events, only=part.only), width=width, title=part.title, say=_say)
 
 
 def state_diagram() -> str:

@@ -30,3 +30,14 @@ for (const group of document.querySelectorAll(".guess")) {
     makeButtons(group);
   }
 }
+
+// An experiment runs on its page by the playground's modules; a page that is read from a folder may load none.
+for (const form of document.querySelectorAll("form.experiment")) {
+  if (!(form instanceof HTMLElement)) continue;
+  const note = form.querySelector("p.needs-http");
+  if (location.protocol !== "file:") {
+    import(new URL(form.dataset.module ?? "", document.baseURI).href).then((module) => module.begin(form));
+  } else if (note instanceof HTMLElement) {
+    note.hidden = false;
+  }
+}

@@ -26,6 +26,7 @@ WORDS = {
         "test": "the test that holds it: {}",
         "more": "and {} lines more",
         "play": "Change it in the playground",
+        "http": "To run it on this page, the site needs a web server: <code>synfin site</code>, or any static host.",
     },
     "zh_CN": {
         "answer": "看看发生了什么",
@@ -37,6 +38,7 @@ WORDS = {
         "test": "守住它的测试：{}",
         "more": "另有 {} 行",
         "play": "到演练场里改一改",
+        "http": "要在本页运行它，网站需要 Web 服务器：<code>synfin site</code>，或任意静态主机。",
     },
 }
 
@@ -47,6 +49,10 @@ class answer(nodes.General, nodes.Element):
 
 class guess(nodes.General, nodes.Element):
     """A list of what may happen; `right` is the number of the one that does, from 1 on."""
+
+
+class experiment(nodes.General, nodes.Element):
+    """The table of an experiment's parameters, which a script makes a form of; `name` is the experiment's."""
 
 
 class Drawing(SphinxDirective):
@@ -130,6 +136,18 @@ class Answer(SphinxDirective):
         return [node]
 
 
+class Lab(SphinxDirective):
+    """A table of parameters: with the playground's interpreter the experiment runs on its page."""
+
+    has_content = True
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        node = experiment(name=self.arguments[0])
+        node += self.parse_content_to_nodes()
+        return [node]
+
+
 class Guess(SphinxDirective):
     """A list of possible answers; a script makes them buttons, and without it they are a list."""
 
@@ -160,6 +178,18 @@ def _close_guess(self: Any, node: nodes.Element) -> None:
     self.body.append("</div>\n")
 
 
+def _open_experiment(self: Any, node: nodes.Element) -> None:
+    if self.config.html_context["play"]:
+        up = "../" if self.config.language == "en" else "../../"
+        self.body.append(f'<form class="experiment" data-name="{node["name"]}" data-module="{up}play/lab.js">\n')
+
+
+def _close_experiment(self: Any, node: nodes.Element) -> None:
+    if self.config.html_context["play"]:
+        word = WORDS[self.config.language]["http"]
+        self.body.append(f'<p class="needs-http" hidden>{word}</p></form>\n')
+
+
 def _pass(self: Any, node: nodes.Element) -> None:
     pass
 
@@ -172,7 +202,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     nothing = (_pass, _pass)
     app.add_node(answer, html=(_open_answer, _close_answer), gettext=nothing)
     app.add_node(guess, html=(_open_guess, _close_guess), gettext=nothing)
+    app.add_node(experiment, html=(_open_experiment, _close_experiment), gettext=nothing)
     app.add_directive("drawing", Drawing)
+    app.add_directive("experiment", Lab)
     app.add_directive("answer", Answer)
     app.add_directive("guess", Guess)
     app.add_directive("source", Source)

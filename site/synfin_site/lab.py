@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 
 from synfin.lab.catalogue import EXPERIMENTS
-from synfin.lab.experiment import Experiment
+from synfin.lab.experiment import Experiment, Scene
 from synfin_site.runs import finding
-
-# A scene of thousands of segments tells nothing as a diagram; its experiment has a figure.
-MOST_EVENTS = 500
+from synfin_site.scenes import shown
 
 
 def pages() -> dict[str, str]:
@@ -38,10 +36,10 @@ def _index() -> str:
 def _scenes(name: str) -> list[tuple[str, str]]:
     """(run, title) of what is drawn."""
     found = finding(name)
-    drawn = [(f"{name}/{n}", s.title) for n, s in enumerate(found.scenes) if len(s.events) <= MOST_EVENTS]
-    if found.figure is not None:
-        drawn.insert(0, (f"{name}/figure", found.figure.title))
-    return drawn
+    return [
+        (f"{name}/{found.scenes.index(part) if isinstance(part, Scene) else 'figure'}", part.title)
+        for part in shown(found)
+    ]
 
 
 def _page(experiment: Experiment) -> str:
@@ -54,9 +52,11 @@ def _page(experiment: Experiment) -> str:
     for sentence, held in found.expectations:
         lines.append(f"- {'✓' if held else '✗'} {plain(sentence)}")
     lines += ["", "## Why", "", plain(" ".join(experiment.why.split())), ""]
-    lines += ["## What can be set", "", "| parameter | default | from | to | what it is |", "|---|---|---|---|---|"]
+    lines += ["## What can be set", "", f"::::{{experiment}} {name}", ""]
+    lines += ["| parameter | default | from | to | what it is |", "|---|---|---|---|---|"]
     for p in experiment.parameters:
         lines.append(f"| `{p.name}` | {p.default:,} | {p.low:,} | {p.high:,} | {plain(p.help)} |")
+    lines += ["", "::::"]
     first = experiment.parameters[0]
     lines += ["", "One of them, or several, are set so:", ""]
     lines += ["```console", f"$ synfin lab {name} --set {first.name}={first.default}", "```", ""]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
 from synfin.lab.world import MS, SECOND, World, life, parsed, sent
 from synfin.tcp.config import Config
@@ -57,7 +59,7 @@ def _late_segment(settings: Settings, finding: Finding, msl_us: int, key: str) -
     try:
         again = world.connect()
     except OSError as error:
-        refused = error.strerror or str(error)
+        refused = errno.errorcode.get(error.errno or 0, str(error))  # its words are the C library's
         world.release(world.server)
     else:
         # As much text as makes the next number that the server expects one of the late segment's.
