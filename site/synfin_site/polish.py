@@ -81,6 +81,7 @@ def page(text: str, path: Path, in_chinese: bool, other: str) -> str:
     if path.name not in UNSEARCHED and "_modules" not in path.parts:
         text = text.replace('<article role="main"', '<article data-pagefind-body role="main"')
     text = re.sub(r"<pre>(?!</pre>)", '<pre tabindex="0">', text)
+    text = text.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')  # a wide one scrolls
     _check(text, path)
     return text
 
