@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -279,6 +280,32 @@ def test_above_its_limit_of_connections_a_gateway_is_silent() -> None:
             held[0][1].close()
             _, writer = await attempt  # its SYN comes again
             for one in (writer, held[1][1]):
+                one.close()
+
+    run(main())
+
+
+def test_while_it_keeps_too_much_for_readers_that_do_not_read_a_gateway_takes_nobody_new() -> None:
+    async def main() -> None:
+        async with world(limits=Limits(memory=50_000)) as (scene, gateway):
+            stuck: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+            await scene.far.start_server(lambda reader, writer: stuck.append((reader, writer)), port=80, limit=4096)
+            await scene.far.start_server(echo, port=81)
+            _, writer = await scene.inside.open_connection(FAR, 80)
+            written = 0
+            while not gateway._connections._held.bytes:
+                writer.write(bytes(100_000))
+                written += 100_000
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(writer.drain(), 1)
+            attempt = asyncio.create_task(scene.inside.open_connection(FAR, 81))
+            await settle(0.5)
+            assert not attempt.done()
+            assert gateway.counters.connections_dropped == 1
+            while written:
+                written -= len(await stuck[0][0].read(1 << 20))
+            _, late = await attempt  # its SYN comes again
+            for one in (writer, stuck[0][1], late):
                 one.close()
 
     run(main())
