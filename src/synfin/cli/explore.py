@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from synfin.cli.scenario import load
+from synfin.cli.written import why_not
 from synfin.explore.report import HEAD, as_test, failure_text, row, table_line
 from synfin.explore.search import Explored, explore
 from synfin.explore.starts import STARTS
@@ -31,9 +32,14 @@ def run(
             return _wrong("--all explores the suite: no scenario is named besides")
         print("\n".join(_listing()))
         return 0
+    unwritable = why_not(record=record, pytest=pytest)
+    if unwritable:
+        return _wrong(unwritable)
     try:
         chosen = list(STARTS) if name is None else [name]
         jobs = [(each, *_job(each, bounds, whole_suite)) for each in chosen]
+    except FileNotFoundError:
+        return _wrong(f"{name} is none of the suite (`synfin explore` lists it), no example, and no file")
     except OSError as error:
         return _wrong(f"{error.strerror or error}: {error.filename or name}")
     except ScenarioError as error:

@@ -18,6 +18,7 @@ from synfin.aio.control import control_folder
 from synfin.cli.device import CommandError
 from synfin.cli.run_options import SETTINGS, WAYS
 from synfin.cli.ss import control_socket
+from synfin.cli.written import why_not
 from synfin.run import files, outside
 from synfin.run.launch import Attend, LaunchError, end_like, launch
 from synfin.run.namespace import Inside
@@ -79,6 +80,9 @@ def run(program: Sequence[str], values: Mapping[str, Any]) -> int:
 
 def read(program: Sequence[str], values: Mapping[str, Any]) -> Wanted:
     """The options, checked. Raises CommandError, ValueError or TypeError."""
+    unwritable = why_not(record=values["record"], report=values["report"])
+    if unwritable:
+        raise CommandError(unwritable)
     names = dict(_each("name", values, _parse_name))
     families = outside.families()
     hosts = [GATEWAY[family].split("/")[0] for family in families]
@@ -102,7 +106,7 @@ def read(program: Sequence[str], values: Mapping[str, Any]) -> Wanted:
         control=control_socket(word),
         name=word,
         pcapng=values["pcapng"],
-        record=_writable(values["record"]),
+        record=values["record"],
         diagram=values["diagram"],
     )
 
@@ -187,16 +191,6 @@ def _script(file: Path | None) -> Callable[[RunNetwork], Any] | None:
     if not callable(function):
         raise CommandError(f"--rules {file}: it has no function network(net)")
     return function  # type: ignore[no-any-return]
-
-
-def _writable(file: Path | None) -> Path | None:
-    """A file that is written at the end, and found out now if it can't be."""
-    if file is not None:
-        try:
-            file.open("a").close()
-        except OSError as error:
-            raise CommandError(f"--record {file}: {error.strerror}") from error
-    return file
 
 
 def _inside(wanted: Wanted, mtu: int, netns: str | None) -> Inside:

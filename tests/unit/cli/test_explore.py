@@ -67,7 +67,17 @@ def test_what_is_no_scenario_is_refused(text: str, tmp_path: Path, capsys: pytes
 
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("no-such-file.json", False, AS_USUAL, 0, 1, None, None) == 2
-    assert "no-such-file.json" in capsys.readouterr().err
+    assert "no-such-file.json is none of the suite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["record", "pytest"])
+def test_a_file_that_can_not_be_written_is_told_before_anything_is_explored(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "missing" / "file"
+    assert run("open", False, AS_USUAL, 0, 1, *(file if option == each else None for each in ("record", "pytest"))) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"synfin explore: --{option} {file}: No such file or directory\n")
 
 
 def test_the_suite_is_explored_whole_or_one_of_it(capsys: pytest.CaptureFixture[str]) -> None:

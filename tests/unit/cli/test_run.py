@@ -45,6 +45,7 @@ def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--cut", "3s"], "--cut: a cut is written as 5s..8s"),
         (["--rules", "/nowhere.py"], "--rules /nowhere.py: No such file"),
         (["--record", "/nowhere/file"], "--record /nowhere/file: No such file"),
+        (["--report", "/nowhere/file"], "--report /nowhere/file: No such file"),
         (["--mtu", "100"], "--mtu is from"),
         (["--seed", "1"], "no option says that anything happens by it"),
     ],
