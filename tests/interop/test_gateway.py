@@ -42,6 +42,7 @@ class Scene:
         self.version = version
         self.ended: list[Flow] = []
         self.leads: dict[int, tuple[str, int]] = {}  # by port: elsewhere than home
+        self.servers: list[asyncio.Future[None]] = []
         self.gateway: Gateway
 
     def route(self, protocol: str, source: Any, destination: Any) -> tuple[str, int]:
@@ -114,6 +115,9 @@ def run_scene(version: int, body: Callable[[Scene], Awaitable[None]]) -> None:
             Gateway(host, route=scene.route, on_end=scene.ended.append) as scene.gateway,
         ):
             await body(scene)
+            for server in scene.servers:  # what went wrong in one is what the test tells
+                if server.done():
+                    server.result()
 
     in_child(in_network)
 
@@ -147,7 +151,7 @@ async def serve(scene: Scene, handler: Callable[[socket.socket], None]) -> int:
                     handler(one)
 
     port: int = listening.getsockname()[1]
-    asyncio.get_running_loop().run_in_executor(None, take)
+    scene.servers.append(asyncio.get_running_loop().run_in_executor(None, take))
     return port
 
 
@@ -255,6 +259,7 @@ def test_a_reset_from_inside_reaches_the_server(version: int) -> None:
     heard: list[object] = []
 
     def wait(one: socket.socket) -> None:
+        one.sendall(b"!")
         try:
             heard.append(read_all(one))
         except OSError as error:
@@ -262,6 +267,7 @@ def test_a_reset_from_inside_reaches_the_server(version: int) -> None:
 
     def program(address: str, port: int) -> object:
         one = connected(address, port)
+        one.recv(1)  # the server has it: a connection reset before accept() is ECONNABORTED there, and the server's end
         one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         one.close()
         return None
