@@ -63,6 +63,7 @@ _the_progress: pytest.StashKey[Progress] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """What can be said of all networks of a run."""
     group = parser.getgroup("synfin", "networks in virtual time")
     group.addoption("--synfin-seed", type=int, metavar="N", help="Run each test of `network` with this seed only.")
     group.addoption("--synfin-settings", metavar="JSON", help="Options of each network, before those of its marker.")
@@ -70,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """The marker is known; the one process that has a terminal shows how far seeds are."""
     config.addinivalue_line("markers", MARKER)
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has no terminal
         config.stash[_the_progress] = progress = Progress(config)
@@ -80,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test is there once for each seed of its marker."""
     marker = metafunc.definition.get_closest_marker("synfin")
     if marker is None or "synfin_seed" not in metafunc.fixturenames or given in metafunc.config.stash:
         return
@@ -195,6 +198,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows its network beside the traceback; a seed of many is told to the progress."""
     report = yield
     made = item.stash.get(the_network, None)
     if made is None or call.when != "call":
@@ -260,6 +264,7 @@ class Progress:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A seed is counted; the line is written over where the terminal can, and kept when all are done."""
         seeds = self._of(report)
         if not seeds or report.when != "call":
             return
@@ -303,5 +308,6 @@ class Count:
         self._began = time.perf_counter()
 
     def text(self) -> str:
+        """How many are done and failed, and how many a second."""
         rate = self.done / max(time.perf_counter() - self._began, 1e-3)
         return f"{self.done} of {self.seeds} seeds, {self.failed} failed, {rate:.0f} seeds/s"

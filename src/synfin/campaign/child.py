@@ -37,15 +37,19 @@ class Pipes:
         self._buffer = b""
 
     def ready(self, facts: Json) -> None:
+        """Tell the parent that jobs may come; `facts` are for it to keep."""
         self._say({"ready": facts})
 
     def refuse(self, why: str) -> None:
+        """Tell the parent that this child is of no use, and why."""
         self._say({"refused": why})
 
     def answer(self, answer: Json) -> None:
+        """Tell the parent what came of the job that was served last."""
         self._say(answer)
 
     def jobs(self) -> Iterator[Json]:
+        """One after the other, until the parent has no more, or gave none for IDLE seconds."""
         while line := self.line():
             yield json.loads(line)
             if os.fstat(2).st_size > _SAID:  # a file of the parent's, which wants the last lines only

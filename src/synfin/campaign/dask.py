@@ -56,9 +56,11 @@ class Spread(Engine):
             self._client.close(timeout=2)
 
     def close(self) -> None:
+        """Leave the scheduler; what was opened for this engine ends."""
         self._discard()
 
     def batches(self, program: Program, jobs: Iterator[Json | None], limits: Limits) -> Iterator[Batch]:
+        """As Engine says; a scheduler that has gone is opened again, and what it had not answered is run again."""
         feed = Feed(jobs)
         while not feed.done:
             try:

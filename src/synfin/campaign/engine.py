@@ -54,6 +54,7 @@ class Alone(Engine):
     """One warm child of this process."""
 
     def batches(self, program: Program, jobs: Iterator[Json | None], limits: Limits) -> Iterator[Batch]:
+        """As Engine says, one chunk after the other. Raises EngineError where a generator of jobs waits for nothing."""
         feed = Feed(jobs)
         while (chunk := feed.next(time.monotonic())) is not None:
             answers, seconds = run_chunk(program, chunk.jobs, limits)
@@ -63,4 +64,5 @@ class Alone(Engine):
             raise EngineError("nothing is out, and there is still nothing to do")
 
     def close(self) -> None:
+        """The warm child ends."""
         end_all()

@@ -20,6 +20,7 @@ class Blind:
     """Nothing is added to what the marker says."""
 
     def settings(self, test: str, seed: int) -> dict[str, Any]:
+        """None."""
         return {}
 
     def note(self, test: str, seed: int, settings: dict[str, Any], verdict: str, novelty: int) -> None:
@@ -35,4 +36,5 @@ class Among:
         self.note = guide.note
 
     def settings(self, test: str, seed: int) -> dict[str, Any]:
+        """The other guide's, which stand before those of all seeds."""
         return {**self._settings, **self._guide.settings(test, seed)}

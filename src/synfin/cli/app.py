@@ -26,6 +26,7 @@ app = typer.Typer(
 
 
 def show_version(wanted: bool) -> None:
+    """--version: say it and end, before any command is looked at."""
     if wanted:
         typer.echo(version_text())
         raise typer.Exit
@@ -38,7 +39,7 @@ def synfin(
         typer.Option("--version", callback=show_version, is_eager=True, help="Say the version, and if compiled."),
     ] = False,
 ) -> None:
-    pass
+    """What stands before the command."""
 
 
 @app.command()

@@ -16,6 +16,7 @@ class RunByDefault(TyperGroup):
     """Whoever names no command means `run`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With `run` before the first word that is no command."""
         if args and args[0] not in self.commands:
             args = ["run", *args]
         return super().parse_args(ctx, args)

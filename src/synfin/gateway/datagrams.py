@@ -289,15 +289,19 @@ class Inner(asyncio.DatagramProtocol):
         self._relayed = relayed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """What the program sends can be answered from now on."""
         self._relayed.inner_stands(transport)
 
     def datagram_received(self, data: bytes, _: Any) -> None:
+        """One datagram of the program's, on its way out."""
         self._relayed.from_inside(data)
 
     def error_received(self, _: Exception) -> None:
+        """The program does not take what it was sent."""
         self._relayed.on_inner_error()
 
     def connection_lost(self, _: Exception | None) -> None:
+        """The inner half is over, and the relay with it."""
         self._relayed.lost(INSIDE)
 
 

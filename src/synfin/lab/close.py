@@ -99,6 +99,7 @@ def simultaneous(settings: Settings, finding: Finding) -> None:
 
 
 def run(settings: Settings) -> Finding:
+    """The four ways of closing, one after the other."""
     finding = Finding()
     for part in (four, three, half_close, simultaneous):
         part(settings, finding)

@@ -76,6 +76,7 @@ def late_answer(settings: Settings, finding: Finding) -> None:
 
 
 def run(settings: Settings) -> Finding:
+    """A program that forgets close(), then one that answers late: TCP can't tell them apart."""
     finding = Finding()
     leak(settings, finding)
     late_answer(settings, finding)

@@ -41,6 +41,7 @@ def mathis(loss: float, rtt_us: int) -> float:
 
 
 def link_of(settings: Settings, loss: float = 0.0, events: list[Event] | None = None) -> SharedLink:
+    """The bottleneck of the settings. loss: share of packets lost at random, 0 to 1. events: takes its trace."""
     return SharedLink(
         settings.seed,
         rate=settings["rate_mbit"] * 1_000_000,
@@ -115,6 +116,7 @@ def losses(finding: Finding, settings: Settings) -> None:
 
 
 def run(settings: Settings) -> Finding:
+    """How two controls share a link, and what random loss leaves each of them."""
     finding = Finding()
     panels: list[Panel] = []
     shares(finding, settings, panels)

@@ -109,6 +109,7 @@ def nobody_answers(settings: Settings, finding: Finding) -> None:
 
 
 def run(settings: Settings) -> Finding:
+    """One side has crashed: the other sends, the crashed one returns, nobody speaks, nobody answers."""
     finding = Finding()
     for part in (survivor_sends, crashed_side_returns, silence, nobody_answers):
         part(settings, finding)

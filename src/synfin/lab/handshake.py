@@ -48,6 +48,7 @@ def fields(segments: list[tuple[int, str, Segment]]) -> list[str]:
 
 
 def run(settings: Settings) -> Finding:
+    """A handshake field by field, without and with data on its third segment."""
     finding = Finding()
     for with_data in (False, True):
         size = settings["bytes"] if with_data else 0

@@ -121,6 +121,7 @@ def forge(make: Callable[[int], IsnFunction], seed: int, guesses: int) -> int:
 
 
 def run(settings: Settings) -> Finding:
+    """What each way to choose initial numbers does against late segments, and against a forger."""
     finding = Finding()
     gap_us = settings["gap_ms"] * MS
     trials, guesses = settings["trials"], settings["guesses"]

@@ -100,6 +100,7 @@ def nothing_is_lost(settings: Settings, finding: Finding) -> None:
 
 
 def run(settings: Settings) -> Finding:
+    """Data on SYNs: a flood of them, and an honest one."""
     finding = Finding()
     flood(settings, finding)
     nothing_is_lost(settings, finding)

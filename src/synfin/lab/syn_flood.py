@@ -224,6 +224,7 @@ def figure_of(title: str, runs: dict[str, Run]) -> Figure:
 
 
 def run(settings: Settings) -> Finding:
+    """The same flood without cookies, with them, and answered in batches where numpy is; then one cookie bit by bit."""
     finding = Finding()
     runs = {"without cookies": Run(settings, COOKIES_OFF)}
     with_cookies = COOKIES_WHEN_FULL if settings["cookies"] else COOKIES_OFF

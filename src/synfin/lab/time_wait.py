@@ -80,6 +80,7 @@ def _late_segment(settings: Settings, finding: Finding, msl_us: int, key: str) -
 
 
 def run(settings: Settings) -> Finding:
+    """The last ACK lost, and a late segment; each with 2MSL and without."""
     finding = Finding()
     msl_us = settings["msl_ms"] * MS
     world = _last_ack_lost(settings, finding, msl_us, "last_ack_lost")

@@ -59,6 +59,7 @@ def plain() -> Config:
 
 
 def run(settings: Settings) -> Finding:
+    """An old SYN, a silent peer and a lost second segment; each with three segments and with two."""
     finding = Finding()
     answers = bool(settings["client_answers"])
 

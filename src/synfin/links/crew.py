@@ -67,10 +67,12 @@ class Member(Team):
 
     @property
     def mtu(self) -> int:
+        """Of the interface, in bytes."""
         return self._link.mtu
 
     @property
     def offload(self) -> bool:
+        """Bursts cross the device whole."""
         return self._link.offload
 
     def entropy(self, count: int) -> bytes:
@@ -115,6 +117,7 @@ class Member(Team):
         return True
 
     def flush(self) -> bool:
+        """Send what waited for the device; always True, as send() is."""
         self._watch(not self._link.flush())
         return True
 
@@ -124,6 +127,7 @@ class Member(Team):
             self._poll.modify(self._link.fileno(), select.EPOLLIN | (select.EPOLLOUT if full else 0))
 
     def close(self) -> None:
+        """Of this process; the other members keep their queues of the device."""
         if self._poll is not None:
             self._poll.close()
         self._link.close()
@@ -132,6 +136,7 @@ class Member(Team):
     # ---- the team ----
 
     def hand_over(self, owner: int, packet: bytes, start: int, checksum_ok: bool, gso_size: int) -> None:
+        """As Team says; a member that has no room, or has gone, loses it like a network."""
         try:
             self._mates[owner].sendmsg([_HEAD.pack(checksum_ok, gso_size), memoryview(packet)[start:]])
         except OSError:  # full, or gone: the network loses packets too

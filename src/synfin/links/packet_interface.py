@@ -24,6 +24,7 @@ HOW_TO_BE_ALLOWED: Final = (
 
 
 def parse_interfaces(addresses: str | Iterable[str]) -> list[Interface]:
+    """One address with its prefix, or several. Raises ValueError for none, and for what is no address."""
     interfaces = [ip_interface(one) for one in ([addresses] if isinstance(addresses, str) else addresses)]
     if not interfaces:
         raise ValueError("a link needs at least one address, such as '10.9.0.2/24'")

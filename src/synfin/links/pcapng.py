@@ -168,6 +168,7 @@ class PcapTap:
 
     @property
     def timed(self) -> Timed | None:
+        """The link's, where it has one."""
         return getattr(self._link, "timed", None)
 
     def fileno(self) -> int:

@@ -69,6 +69,7 @@ class StateChange:
     cause: int
 
     def to_plain(self) -> dict[str, Any]:
+        """Plain JSON types: states and the cause by their names."""
         return {
             "at_us": self.at_us,
             "host": self.host,

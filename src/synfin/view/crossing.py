@@ -35,8 +35,11 @@ _BULK: Final = 4  # plain segments in a row that are many
 class Pen(Protocol):
     """Who draws."""
 
-    def draw_packet(self, packet: Packet, shape: str, tag: int = 0) -> None: ...
-    def draw_event(self, end: int, event: Event) -> None: ...
+    def draw_packet(self, packet: Packet, shape: str, tag: int = 0) -> None:
+        """The next row. shape: WHOLE, DEPARTS, ARRIVES or LOST; both halves of a packet have the same tag, else 0."""
+
+    def draw_event(self, end: int, event: Event) -> None:
+        """The next row, at one end: what happened there that is no packet."""
 
 
 class _Item:

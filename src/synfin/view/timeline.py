@@ -209,6 +209,7 @@ class Crossing:
         self._longest = 0  # one-way delay
 
     def departs(self, packet: Packet, fields: Fields) -> None:
+        """One end sent it: each of its segments is missing until it arrives."""
         at, start = packet.sent_at, packet.seq
         for piece in view_events.segments(fields):
             item = (at, start, start + piece.space)
@@ -219,6 +220,7 @@ class Crossing:
             self._missing.popitem(last=False)
 
     def arrives(self, fields: Fields, at: int) -> None:
+        """The other end received it; `at` in microseconds."""
         for piece in view_events.segments(fields):
             item = self._flight.arrived(piece, at)
             if item is not None:

@@ -34,6 +34,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, path: Path) -> Catalogue:
+        """From a JSON file: an object, phrase to phrase. Raises OSError, ValueError."""
         return cls(json.loads(path.read_text(encoding="utf-8")))
 
     def __call__(self, text: str) -> str:

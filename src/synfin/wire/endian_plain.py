@@ -50,10 +50,12 @@ def read_i64_be(b: bytes, index: i64, /) -> i64:
 
 
 def read_i16_le(b: bytes, index: i64, /) -> i16:
+    """Two bytes at `index`, the low one first."""
     return int.from_bytes(_span(b, index, 2), "little", signed=True)
 
 
 def read_i64_le(b: bytes, index: i64, /) -> i64:
+    """Eight bytes at `index`, the low one first."""
     return int.from_bytes(_span(b, index, 8), "little", signed=True)
 
 

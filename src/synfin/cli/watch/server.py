@@ -42,6 +42,7 @@ class WatchServer(HttpServer):
         self._asked: dict[str, float] = {}  # when each key last asked
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until it ends; at once where MOST_CONNECTIONS are open."""
         if self._open >= MOST_CONNECTIONS:
             writer.close()
             return
@@ -59,6 +60,7 @@ class WatchServer(HttpServer):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def respond(self, method: str, target: str, fields: Fields) -> Answer:
+        """The answer to a request: its own page, an entry, or news of the host; 403 to others."""
         now = time.time()
         if not self.door.is_ours(fields):
             return plain(403, "this is for its own page alone", now)
