@@ -37,7 +37,7 @@ def test_an_entry_is_read_as_it_was_kept(bits: int, scale: int) -> None:
     agreed = Negotiated(
         65535, scaling, scale if scaling else 0, 9 if scaling else 0, bits & 2 != 0, bits & 4 != 0, bits
     )
-    kept = HalfOpen(2**62, 2**61, 2**32 - 1, 2**32 - 2, 2**32 - 3, agreed, 255)
+    kept = HalfOpen(2**62, 2**62 - 255 * 3600 * 10**6, 2**32 - 1, 2**32 - 2, 2**32 - 3, agreed, 255)
     read = unpack(kept.pack())
     for name in ("deadline", "sent_at", "irs", "iss", "ts_recent", "retry"):
         assert getattr(read, name) == getattr(kept, name)
