@@ -51,6 +51,7 @@ def row(connection: Connection, now: int) -> dict[str, Any]:
         "recv_queue": status.unread,
         "out_of_order": status.out_of_order,
         "send_queue": status.unsent + status.unacknowledged,
+        "deadline": status.deadline,  # in the stack's time, 0: nothing is waited for
         "timer": max(0, status.deadline - now) if status.deadline else None,
         "timer_name": _timer_name(connection),
         "cwnd": status.cwnd,

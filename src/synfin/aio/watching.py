@@ -1,9 +1,10 @@
 """Watching a host through its control socket: its table again and again, and all that happens to one connection.
 
-It is bounded, whatever the caller does. The table is told in parts, each followed by a rest of many times what it took,
-so that watching takes at most a fiftieth of the host's processor. Of the connection that is followed so many events are
-kept in each turn; of what comes then only its states, notes, and the packets with SYN, FIN or RST are told, and the
-caller hears that there is a gap. A caller that does not read is not told more: what it has not taken is not made.
+It is bounded, whatever the caller does. Of the table only what has changed is told, in short parts. What is told, of the
+table and of the connection that is followed, is followed by a rest of many times what it took, so that each takes at
+most a hundredth of the host's processor. Of a connection that is followed so many events are kept in each turn; of what
+comes then only its states, notes, and the packets with SYN, FIN or RST are told, and the caller hears that there is a
+gap. A caller that does not read is not told more: what it has not taken is not made.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 from synfin.aio import connection_rows
+from synfin.aio.changes import Changes
 from synfin.aio.told import Told, told
 from synfin.stack.stack import Stack
 from synfin.tcp.trace import Event, Follower
@@ -22,10 +24,11 @@ from synfin.tcp.trace import Event, Follower
 WATCH: Final = b"watch"
 NEXT: Final = "next"
 TURN_SECONDS: Final = 0.2
+PART_SECONDS: Final = 0.02  # between two parts of the table, at least
 TABLE_SECONDS: Final = 1.0
 EVENTS: Final = 128  # of one turn, told whole
 MOST_EVENTS: Final = 1024  # of one turn, with those that are told in a gap
-REST: Final = 49  # times what a part took: until the next one
+REST: Final = 99  # times what a part took: until the next one
 _KEY_SIZES: Final = (12, 36)
 
 
@@ -43,7 +46,7 @@ class Watches:
             if shared.key == key:
                 shared.watches.append(watch)
                 return
-        shared = _Shared(key)
+        shared = _Shared(key, self.stack)
         shared.watches.append(watch)
         if self.stack.follow(key, shared.follower):
             self._shared.append(shared)
@@ -60,23 +63,25 @@ class Watches:
     def settle(self) -> None:
         """After a turn: who has heard enough hears again."""
         for shared in self._shared:
-            shared.follower.quiet = all(watch.is_full() for watch in shared.watches)
+            if shared.follower.quiet and not all(watch.is_full() for watch in shared.watches):
+                self.stack.hush(shared.follower, False)
 
 
 class _Shared:
     """One follower of the stack's, and who hears it."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, stack: Stack) -> None:
         self.key = key
         self.watches: list[Watch] = []
+        self._stack = stack
         self.follower = Follower(self._hear)
 
     def _hear(self, event: Event) -> None:
         self.key = event.key  # of the one that was to begin next
         for watch in self.watches:
             watch.hear(event)
-        if all(watch.is_full() for watch in self.watches):
-            self.follower.quiet = True
+        if not self.follower.quiet and all(watch.is_full() for watch in self.watches):
+            self._stack.hush(self.follower, True)
 
 
 class Watch:
@@ -148,17 +153,21 @@ class Watch:
     async def tell(self, send: Callable[[str], Awaitable[None]]) -> None:
         """Until `send` raises, which waits until the caller has read what was said."""
         parts = self._parts()
-        due = 0.0
+        due = next_turn = 0.0
         while True:
-            if self._following:
-                await send(self.followed() + "\n")
+            if self._following and self._seconds() >= next_turn:
+                begun = self._seconds()
+                text = self.followed()
+                now = self._seconds()
+                next_turn = now + max((now - begun) * REST, TURN_SECONDS)
+                await send(text + "\n")
             if self._seconds() >= due:
                 begun = self._seconds()
                 text, pause = next(parts)
                 now = self._seconds()
                 due = now + max((now - begun) * REST, pause)
                 await send(text + "\n")
-            await asyncio.sleep(TURN_SECONDS)
+            await asyncio.sleep(min(max(due - self._seconds(), PART_SECONDS), TURN_SECONDS))
 
     def followed(self) -> str:
         """What has happened to the connection since the last turn, and how it stands."""
@@ -182,14 +191,11 @@ class Watch:
 
     def _parts(self) -> Iterator[tuple[str, float]]:
         """Parts of the table, for ever, and for how long each is enough."""
+        changes = Changes(self._watches.stack, self._watches.clock, self._seconds)
         while True:
             head: dict[str, Any] | None = self._head()
-            total = len(self._watches.stack.connections())
             begun = self._seconds()
-            done = 0
-            for rows in connection_rows.table(self._watches.stack, self._watches.clock):
-                done += connection_rows.ROWS
-                last = done >= total
+            for rows, gone, last in changes.round():
                 pause = max(begun + TABLE_SECONDS - self._seconds(), 0.0) if last else 0.0
-                yield json.dumps({"table": head, "rows": rows, "last": last}), pause
+                yield json.dumps({"table": head, "rows": rows, "gone": gone, "last": last}), pause
                 head = None

@@ -36,7 +36,7 @@ from synfin.tcp.listener import Listener
 from synfin.tcp.output import Output
 from synfin.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 from synfin.tcp.syn_cookies import SynCookies
-from synfin.tcp.trace import Follower, Trace, Tracer
+from synfin.tcp.trace import MOVES, Follower, Trace, Tracer
 from synfin.wire import ip as ip_layer
 from synfin.wire import udp
 from synfin.wire.errors import ChecksumError, WireError
@@ -115,40 +115,32 @@ class Stack:
 
     def set_trace(self, trace: Trace | None) -> None:
         """Have `trace` told of everything from now on; None: no more. Followers stay."""
-        tracer = self._env.tracer
-        if tracer is None:
-            if trace is None:
-                return
-            tracer = self._env.tracer = Tracer(self.name)
-        tracer.hook = trace
-        if tracer.is_idle():
-            self._env.tracer = None
+        if trace is not None or self._env.tracer is not None:
+            self._tracer().set_hook(trace)
+            self._end_tracer()
 
     def follow(self, key: bytes, follower: Follower) -> bool:
         """Have a follower told of the connection with this key, b"": of the one that begins next. False: it has one."""
-        tracer = self._env.tracer
-        if tracer is None:
-            tracer = self._env.tracer = Tracer(self.name)
-        if not key:
-            if tracer.next is not None:
-                return False
-            tracer.next = follower
-        elif key in tracer.followers:
-            return False
-        else:
-            tracer.followers[key] = follower
-        return True
+        return self._tracer().follow(key, follower)
 
     def unfollow(self, follower: Follower) -> None:
         """Tell it no more."""
-        tracer = self._env.tracer
-        if tracer is None:
-            return
-        if tracer.next is follower:
-            tracer.next = None
-        for key in [key for key, other in tracer.followers.items() if other is follower]:
-            del tracer.followers[key]
-        if tracer.is_idle():
+        if self._env.tracer is not None:
+            self._env.tracer.unfollow(follower)
+            self._end_tracer()
+
+    def hush(self, follower: Follower, quiet: bool) -> None:
+        """A follower has heard enough for now, or wants to hear again."""
+        if self._env.tracer is not None:
+            self._env.tracer.hush(follower, quiet)
+
+    def _tracer(self) -> Tracer:
+        if self._env.tracer is None:
+            self._env.tracer = Tracer(self.name)
+        return self._env.tracer
+
+    def _end_tracer(self) -> None:
+        if self._env.tracer is not None and self._env.tracer.is_idle():
             self._env.tracer = None
 
     # ---- packets ----
@@ -188,7 +180,7 @@ class Stack:
             return
         counters.InSegs += (len(seg.payload) + gso_size - 1) // gso_size if seg.gso_size else 1
         tracer = self._env.tracer
-        if tracer is not None and tracer.hears(seg.key, seg.flags):
+        if tracer is not None and (tracer.attentive or seg.flags & MOVES) and tracer.hears(seg.key, seg.flags):
             csum_start = ip.header_len if checksum_ok else 0
             burst = Burst(packet[start:], [], 0, seg.gso_size, csum_start)
             tracer.packet(now, False, seg.key, seg.flags, burst)
@@ -292,10 +284,12 @@ class Stack:
         tracer = self._env.tracer
         if tracer is not None:
             for burst in packets:
-                if burst.csum_start:
-                    head = burst.head
+                if not burst.csum_start:
+                    continue
+                head = burst.head
+                flags: i64 = head[burst.csum_start + 13]
+                if tracer.attentive or flags & MOVES:
                     key = reverse_key(head[12:24] if burst.csum_start == 20 else head[8:44])
-                    flags: i64 = head[burst.csum_start + 13]
                     if tracer.hears(key, flags):
                         tracer.packet(now, True, key, flags, burst)
         addresses = self.addresses

@@ -189,7 +189,8 @@ class Connection(Opening):
             una = self.sender.snd_una
             blocks = [(unwrap(left, iss, una), unwrap(right, iss, una)) for left, right in blocks]
         tracer = self.env.tracer
-        watched = tracer is not None and self.sender.losses.flight is not None and tracer.hears(self.key, 0)
+        watched = tracer is not None and tracer.attentive and tracer.hears(self.key, 0)
+        watched = watched and self.sender.losses.flight is not None
         result = self.sender.on_ack(ack, seq, window, pure, blocks, echo_tick, now, self.env.sample)
         if watched and tracer is not None:
             report.sample(tracer, self.key, self.sender, self.env.sample.rtt, now)
@@ -388,8 +389,9 @@ class Connection(Opening):
             self._give_up(now)
             return
         report.on_timer(result, self.env.counters, self.env.tracer, self.key, now)
-        if result and self.env.tracer is not None and self.env.tracer.hears(self.key, 0):
-            report.sample(self.env.tracer, self.key, self.sender, 0, now)
+        tracer = self.env.tracer
+        if result and tracer is not None and tracer.attentive and tracer.hears(self.key, 0):
+            report.sample(tracer, self.key, self.sender, 0, now)
         if result & DOUBTED:
             self._doubt_path(self.sender.take_vanishing(), now)
         if result & PROBE:

@@ -21,7 +21,7 @@ CAUSE_SEGMENT: Final = 0
 CAUSE_USER: Final = 1
 CAUSE_TIMER: Final = 2
 
-_MOVES: Final = SYN | FIN | RST
+MOVES: Final = SYN | FIN | RST
 
 
 class PacketEvent:
@@ -106,7 +106,7 @@ class Follower:
     """Who follows one connection. hook: is told what happens to it.
 
     quiet: of its packets those with SYN, FIN or RST are told, and no samples; its states and notes always are. Set by
-    who has heard enough for now: what it does not hear costs nothing.
+    `Tracer.hush`, for who has heard enough for now: what it does not hear costs nothing.
     """
 
     def __init__(self, hook: Trace) -> None:
@@ -118,7 +118,7 @@ class Tracer:
     """The trace of a host: a hook that is told everything, and followers of one connection each.
 
     Exists only while somebody watches. Rule for the next editor: whoever has to make something of a packet before it
-    is told asks `hears` first.
+    is told looks at `attentive` first, and asks `hears` then.
     """
 
     def __init__(self, host: str) -> None:
@@ -126,10 +126,48 @@ class Tracer:
         self.hook: Trace | None = None
         self.followers: dict[bytes, Follower] = {}
         self.next: Follower | None = None  # follows the connection that begins next
+        self.attentive = False  # somebody hears of any packet, and samples; else of those with MOVES at most
 
     def is_idle(self) -> bool:
         """Nobody watches."""
         return self.hook is None and self.next is None and not self.followers
+
+    def set_hook(self, hook: Trace | None) -> None:
+        """Have it told everything from now on; None: no more."""
+        self.hook = hook
+        self._listen()
+
+    def follow(self, key: bytes, follower: Follower) -> bool:
+        """Have a follower told of the connection with this key, b"": of the one that begins next. False: it has one."""
+        if not key:
+            if self.next is not None:
+                return False
+            self.next = follower
+        elif key in self.followers:
+            return False
+        else:
+            self.followers[key] = follower
+        self._listen()
+        return True
+
+    def unfollow(self, follower: Follower) -> None:
+        """Tell it no more."""
+        if self.next is follower:
+            self.next = None
+        for key in [key for key, other in self.followers.items() if other is follower]:
+            del self.followers[key]
+        self._listen()
+
+    def hush(self, follower: Follower, quiet: bool) -> None:
+        """A follower has heard enough, or wants to hear again."""
+        follower.quiet = quiet
+        self._listen()
+
+    def _listen(self) -> None:
+        attentive = self.hook is not None
+        for follower in self.followers.values():
+            attentive = attentive or not follower.quiet
+        self.attentive = attentive
 
     def hears(self, key: bytes, flags: i64) -> bool:
         """Whether anybody is to be told of a packet, or with no flags of a sample, of the connection with this key."""
@@ -138,7 +176,7 @@ class Tracer:
         if self.hook is not None:
             return True
         follower = self.followers.get(key)
-        return follower is not None and (not follower.quiet or flags & _MOVES != 0)
+        return follower is not None and (not follower.quiet or flags & MOVES != 0)
 
     def packet(self, at: int, outgoing: bool, key: bytes, flags: i64, burst: Burst) -> None:
         """A packet came in or goes out; `hears` said yes."""
@@ -146,7 +184,7 @@ class Tracer:
         if self.hook is not None:
             self.hook(event)
         follower = self.followers.get(key)
-        if follower is not None and (not follower.quiet or flags & _MOVES):
+        if follower is not None and (not follower.quiet or flags & MOVES):
             follower.hook(event)
 
     def transition(self, at: int, key: bytes, before: int, after: int, reason: str, rfc: str, cause: int) -> None:
@@ -186,6 +224,7 @@ class Tracer:
         self.next = None
         if follower is not None:
             self.followers[key] = follower
+            self._listen()
 
     def _tell(self, event: Event) -> None:
         if self.hook is not None:

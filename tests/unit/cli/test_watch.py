@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ def test_each_column_and_fact_has_a_word() -> None:
 def row(number: int, **more: Any) -> dict[str, Any]:
     names = (
         "recv_queue", "send_queue", "cwnd", "srtt_us", "rto_us", "in_flight", "retries", "delivery_rate", "busy_us",
-        "peer_limited_us", "buffer_limited_us", "congestion_limited_us", "sent", "received", "snd_wnd",
+        "peer_limited_us", "buffer_limited_us", "congestion_limited_us", "sent", "received", "snd_wnd", "deadline",
     )  # fmt: skip
     return {
         **dict.fromkeys(names, 0),
@@ -216,12 +217,14 @@ def row(number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def a_feed(rows: list[dict[str, Any]], time_us: int = 1_000_000, feed: Feed | None = None) -> Feed:
+def a_feed(
+    rows: list[dict[str, Any]], time_us: int = 1_000_000, feed: Feed | None = None, gone: Sequence[str] = ()
+) -> Feed:
     feed = feed or Feed(Path("/nowhere"))
     counters = dict.fromkeys(("InSegs", "OutSegs", "RetransSegs", "OutRsts", "TCPTimeouts"), 1)
     census = {"listeners": 1, "half_open": 0, "time_wait": 0}
     head = {"name": "web", "pid": 7, "time_us": time_us, "census": census, "counters": counters}
-    feed._take({"table": head, "rows": rows, "last": True})
+    feed._take({"table": head, "rows": rows, "gone": list(gone), "last": True})
     return feed
 
 
@@ -256,6 +259,15 @@ def test_rates_are_told_from_one_table_to_the_next() -> None:
     assert [line[5:7] for line in cells] == [["1 Mbit/s", "2 Mbit/s"], ["1 Mbit/s", "-"]]
     assert feed.points[-1] == (3_000_000, 250_000.0, 250_000.0, 2)
     assert 'class="synfin-figure"' in state(feed, Look())["figure"]
+
+
+def test_what_is_not_told_again_stays_as_it_was_but_for_its_timer() -> None:
+    feed = a_feed([row(1, received=1000), row(2, deadline=5_000_000, timer_name="keepalive"), row(3)])
+    a_feed([row(1, received=2000)], 2_000_000, feed, gone=[row(3)["key"]])
+    lines = {one["cells"][4]: one["cells"] for one in state(feed, Look())["rows"]}
+    assert set(lines) == {"10.0.0.1:1", "10.0.0.1:2"}
+    assert lines["10.0.0.1:2"][5:8] == ["-", "-", "keepalive 3.0 s"]
+    assert feed.points[-1][3] == 2
 
 
 def test_of_more_connections_than_can_be_kept_the_rest_is_left_out() -> None:

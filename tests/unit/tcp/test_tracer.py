@@ -102,7 +102,7 @@ def test_a_quiet_follower_hears_states_notes_and_the_packets_that_move_them() ->
     events: list[Event] = []
     follower = Follower(events.append)
     pair.server.follow(key, follower)
-    follower.quiet = True
+    pair.server.hush(follower, True)
     connection = pair.client_of(key)
     connection.write(b"x" * 5000)
     pair.carry()
@@ -145,15 +145,60 @@ def test_who_follows_no_more_hears_no_more_and_another_may() -> None:
     assert pair.server.follow(key, follower)
 
 
+def test_one_that_is_quiet_hears_again_and_leaves_the_other_its_packets() -> None:
+    pair = Pair()
+    first, second = pair.connect(), pair.connect()
+    heard: dict[bytes, list[Event]] = {first: [], second: []}
+    followers = {key: Follower(events.append) for key, events in heard.items()}
+    for key, follower in followers.items():
+        pair.server.follow(key, follower)
+
+    def packets() -> list[int]:
+        counts = []
+        for key, events in heard.items():
+            events.clear()
+            pair.client_of(key).write(b"x")
+        pair.carry()
+        for events in heard.values():
+            counts.append(sum(isinstance(event, PacketEvent) for event in events))
+        return counts
+
+    assert min(packets()) > 0
+    pair.server.hush(followers[first], True)
+    assert packets()[0] == 0 < packets()[1]
+    pair.server.hush(followers[second], True)
+    assert packets() == [0, 0]
+    pair.server.hush(followers[first], False)
+    assert packets()[1] == 0 < packets()[0]
+
+
+def test_while_all_are_quiet_the_hook_hears_all_and_a_syn_begins_the_next() -> None:
+    pair = Pair()
+    first = pair.connect()
+    follower = Follower(lambda event: None)
+    pair.server.follow(first, follower)
+    pair.server.hush(follower, True)
+    begun: list[Event] = []
+    pair.server.follow(b"", Follower(begun.append))
+    second = pair.connect()
+    assert sum(isinstance(event, PacketEvent) for event in begun) == 3
+    heard: list[Event] = []
+    pair.server.set_trace(heard.append)
+    pair.client_of(first).write(b"x")
+    pair.client_of(second).write(b"x")
+    pair.carry()
+    assert {event.key for event in heard if isinstance(event, PacketEvent)} == {first, second}
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_samples_are_heard_unless_it_is_quiet(quiet: bool) -> None:
     pair = Pair()
     key = pair.connect()
     events: list[Event] = []
     follower = Follower(events.append)
-    follower.quiet = quiet
     (connection,) = pair.server.connections()
     pair.server.follow(key, follower)
+    pair.server.hush(follower, quiet)
     connection.write(b"x" * 5000)
     pair.carry()
     assert (SampleEvent in kinds(events)) is not quiet

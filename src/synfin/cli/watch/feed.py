@@ -132,6 +132,8 @@ class Feed:
         reader, writer = await asyncio.open_unix_connection(str(self.path), limit=LINE_LIMIT)
         try:
             self._writer = writer
+            self.rows = {}  # to a new caller all is told, and no rates: time may not have gone on where it was
+            self.head.pop("time_us", None)
             writer.write(b"watch\n")
             first = True
             while line := await reader.readline():
@@ -159,14 +161,17 @@ class Feed:
         if said["table"] is not None:
             self._coming = {}
             self._coming_head = said["table"]
+        for key in said["gone"]:
+            self.rows.pop(key, None)
         for row in said["rows"]:
-            if len(self._coming) < MOST_ROWS:
+            if row["key"] in self.rows or len(self.rows) + len(self._coming) < MOST_ROWS:
                 self._coming[row["key"]] = row
         if said["last"]:
             self._table(self._coming_head, self._coming)
             self._changed()
 
     def _table(self, head: dict[str, Any], rows: dict[str, dict[str, Any]]) -> None:
+        """A round is whole: rows are those that are new or have changed."""
         now, before = head["time_us"], self.head.get("time_us", 0)
         seconds = (now - before) / 1e6 if before and now > before else 0.0
         rates: dict[str, tuple[float, float]] = {}
@@ -178,8 +183,13 @@ class Feed:
                 if old is not None or len(self.points):
                     rates[key] = max(came, 0) / seconds, max(went, 0) / seconds
             total_in, total_out = (sum(rate[which] for rate in rates.values()) for which in (0, 1))
-            self.points.append((now, total_in, total_out, len(rows)))
-        self.head, self.rows, self.rates = head, rows, rates
+        self.rows.update(rows)
+        if seconds:
+            self.points.append((now, total_in, total_out, len(self.rows)))
+        for row in self.rows.values():
+            if row["deadline"]:
+                row["timer"] = max(0, row["deadline"] - now)
+        self.head, self.rates = head, rates
 
     def _set_trouble(self, trouble: bool) -> None:
         if self.trouble != trouble:
