@@ -12,7 +12,7 @@ from typing import Final
 from synfin.aio.control import check_folder, control_folder, control_sockets
 from synfin.cli.watch.door import ADDRESS
 
-_NICE: Final = 10
+_NICE: Final = 19
 
 
 def run(name: str, port: int) -> int:
@@ -34,9 +34,15 @@ def run(name: str, port: int) -> int:
 
 
 def stand_back() -> None:
-    """Whoever watches draws, and that takes a processor more than the host needs for telling: the host goes first."""
+    """Whoever watches draws, and that takes a processor more than the host needs for telling: the host goes first.
+
+    SCHED_BATCH: what wakes up to draw waits its turn, and interrupts nobody (sched(7)).
+    """
     if hasattr(os, "nice"):
         os.nice(_NICE)
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):  # of a sandbox that forbids it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def sockets(name: str) -> list[Path]:
