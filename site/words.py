@@ -8,6 +8,7 @@ with --fill FILE translations are taken from a JSON object {English: Chinese}.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from datetime import UTC, datetime
@@ -65,8 +66,10 @@ def write(page: str, catalogue: Catalog) -> None:
     catalogue.fuzzy = False
     path = path_of(page)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        write_po(file, catalogue, width=0, no_location=True, omit_header=False)
+    written = io.BytesIO()
+    write_po(written, catalogue, width=0, no_location=True, omit_header=False)
+    lines = written.getvalue().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if not line.startswith(b'"Generated-By:')))  # by which Babel
 
 
 def main() -> None:

@@ -24,7 +24,6 @@ LANGUAGES: Final = {"en": "index.html", "zh-Hans": "zh-Hans.html"}
 PYODIDE: Final = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 SOURCES: Final = ("*.js", "*.css")
 SHARED: Final = ("base.css", "dom.js", "icon.svg", "theme.js", "words.js")  # they are the page's of `synfin watch`
-NUMBER: Final = re.compile(r"\d[\d.,]*\d|\d")
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -66,20 +65,17 @@ def phrases(language: str) -> str:
 
 
 def claims() -> dict[str, str]:
-    """What the lab's pages say, in Chinese; as phrases where the numbers stand in the same order."""
+    """What the lab's pages say, in Chinese, and as phrases for what other parameters give."""
     from babel.messages.pofile import read_po
 
-    from synfin.view.words import key_of
+    from synfin.view.words import phrases_of
 
-    found = {}
+    found: dict[str, str] = {}
     for path in sorted((SITE / "locale" / "zh_CN" / "LC_MESSAGES" / "lab").glob("*.po")):
         with path.open("rb") as file:
             messages = [(str(one.id), str(one.string)) for one in read_po(file) if one.id and one.string]
-        for english, chinese in messages:
-            said, word = (re.sub(r"\\([*_<>\[\]|])", r"\1", text).removeprefix("✓ ") for text in (english, chinese))
-            found[said] = word
-            if NUMBER.findall(said) == NUMBER.findall(word):
-                found[key_of(said)] = key_of(word)
+        for pair in messages:
+            found |= phrases_of(*(re.sub(r"\\([*_<>\[\]|])", r"\1", text).removeprefix("✓ ") for text in pair))
     return found
 
 

@@ -124,11 +124,11 @@ def saved(text: str, kind: str) -> str | bytes:
 
 
 def experimented(name: str, given: str, width: int) -> str:
-    """An experiment of the lab with these parameters (as typed): what `synfin lab --json` tells, and the drawings.
+    """An experiment of the lab with these parameters and seed (as typed): what `synfin lab --json` tells, and drawings.
 
     `wrong` has the bounds of each parameter that the experiment refuses.
     """
-    from scenes import shown
+    from scenes import SEED, SEEDS, shown
 
     from synfin.lab.catalogue import EXPERIMENTS
     from synfin.lab.experiment import as_json
@@ -142,9 +142,13 @@ def experimented(name: str, given: str, width: int) -> str:
             experiment.settings({parameter.name: values[parameter.name]})
         except ValueError:
             wrong[parameter.name] = [parameter.low, parameter.high]
+    typed = str(texts.get(SEED, 0)).strip()
+    seed = int(typed) if typed.isdecimal() and len(typed) <= len(str(SEEDS)) else SEEDS + 1
+    if seed > SEEDS:
+        wrong[SEED] = [0, SEEDS]
     if wrong:
         return json.dumps({"wrong": wrong})
-    settings = experiment.settings(values)
+    settings = experiment.settings(values, seed)
     finding = experiment.run(settings)
     return json.dumps(
         {

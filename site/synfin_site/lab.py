@@ -7,7 +7,7 @@ import re
 from synfin.lab.catalogue import EXPERIMENTS
 from synfin.lab.experiment import Experiment, Scene
 from synfin_site.runs import finding
-from synfin_site.scenes import shown
+from synfin_site.scenes import SEED, SEEDS, shown
 
 
 def pages() -> dict[str, str]:
@@ -29,7 +29,11 @@ def _index() -> str:
         "The questions people ask about TCP, each answered by a run of the protocol.",
         "",
     ]
-    lines += ["Each can be run with other parameters by the command that its page names.", ""]
+    lines += [
+        "Each has a page, on which it can be run with other parameters: below its table of what can be set, where the "
+        "site comes from a web server. The command that the page names does the same, and finds the same.",
+        "",
+    ]
     return "\n".join([*lines, "```{toctree}", ":maxdepth: 1", "", *EXPERIMENTS, "```", ""])
 
 
@@ -56,10 +60,12 @@ def _page(experiment: Experiment) -> str:
     lines += ["| parameter | default | from | to | what it is |", "|---|---|---|---|---|"]
     for p in experiment.parameters:
         lines.append(f"| `{p.name}` | {p.default:,} | {p.low:,} | {p.high:,} | {plain(p.help)} |")
+    seeds = "other secrets, numbers and addresses; the same seed gives the same run"
+    lines.append(f"| `{SEED}` | 0 | 0 | {SEEDS:,} | {seeds} |")
     lines += ["", "::::"]
     first = experiment.parameters[0]
-    lines += ["", "One of them, or several, are set so:", ""]
-    lines += ["```console", f"$ synfin lab {name} --set {first.name}={first.default}", "```", ""]
+    lines += ["", "With the command they are set so:", ""]
+    lines += ["```console", f"$ synfin lab {name} --set {first.name}={first.default} --{SEED} 0", "```", ""]
     return "\n".join(lines)
 
 

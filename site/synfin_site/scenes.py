@@ -7,6 +7,8 @@ from synfin.view.figure import Figure
 
 # A scene of thousands of segments tells nothing as a diagram; its experiment has a figure.
 MOST_EVENTS = 500
+SEED = "seed"  # beside the parameters of an experiment, as the command has it
+SEEDS = 1 << 31
 
 
 def shown(found: Finding) -> list[Figure | Scene]:

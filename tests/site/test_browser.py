@@ -45,6 +45,19 @@ class Watched:
         return self.page
 
 
+def serious(page: Any) -> list[str]:
+    """What axe-core finds in a page as it is now."""
+    from axe_playwright_python.base import AXE_FILE_PATH
+
+    page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
+    return [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
+        for one in page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        if one["impact"] in SERIOUS
+        for node in one["nodes"][:3]
+    ]
+
+
 @pytest.fixture
 def watched(browser: Any, address: str) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
@@ -74,19 +87,8 @@ def test_on_a_narrow_screen_nothing_has_to_be_pushed_sideways(opened: Watched) -
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(scheme: str, opened: Watched) -> None:
-    from axe_playwright_python.base import AXE_FILE_PATH
-
-    page = opened.page
-    page.emulate_media(color_scheme=scheme)
-    page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    told = [
-        f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:200]}"
-        for one in found
-        if one["impact"] in SERIOUS
-        for node in one["nodes"][:3]
-    ]
-    assert told == []
+    opened.page.emulate_media(color_scheme=scheme)
+    assert serious(opened.page) == []
 
 
 @pytest.mark.parametrize(

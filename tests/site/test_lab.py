@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from synfin.lab.catalogue import EXPERIMENTS
+from tests.site.test_browser import serious
 
 PATIENCE_MS = 300_000  # an interpreter loads, and an experiment runs, on a busy machine
 # What keeps a run short; each experiment that is not here has its own parameters.
@@ -68,28 +69,33 @@ def lab(browser: Any, address: str) -> Iterator[Lab]:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_finds_the_same_as_the_command(name: str, lab: Lab) -> None:
     values = SMALL.get(name, {})
+    seed = len(name)
     lab.open(f"lab/{name}.html")
     assert not any("pyodide" in url for url in lab.asked)
-    lab.set(values)
+    lab.set({**values, "seed": seed})
     lab.run()
     told = lab.told()
+    assert told["seed"] == seed
     sets = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
-    command = [sys.executable, "-c", COMMAND, "lab", name, "--json", *sets]
+    command = [sys.executable, "-c", COMMAND, "lab", name, "--json", "--seed", str(seed), *sets]
     assert told == json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
     claims = lab.page.locator(".results > ul > li").all_text_contents()
     assert claims == [f"{'✓' if one['held'] else '✗'} {one['expected']}" for one in told["expectations"]]
     assert lab.page.locator(".results .drawing > svg").count() >= 1
+    assert serious(lab.page) == []
 
 
 def test_a_value_that_cannot_be_is_told_at_its_field_by_keyboard_alone(lab: Lab) -> None:
     lab.open("lab/close.html")
-    lab.set({"think_ms": "many", "bytes": 20})
+    lab.set({"think_ms": "many", "bytes": 20, "seed": "9" * 5000})
     lab.page.locator("#parameter-think_ms").press("Enter")
     lab.page.locator("#parameter-think_ms[aria-invalid=true]").wait_for()
     assert lab.page.locator("#parameter-think_ms-wrong").inner_text() == "a whole number from 0 to 10000"
     assert lab.page.locator("#parameter-bytes").get_attribute("aria-invalid") == "false"
+    assert lab.page.locator("#parameter-seed").get_attribute("aria-invalid") == "true"
+    assert serious(lab.page) == []
     assert lab.page.evaluate("document.activeElement.id") == "parameter-think_ms"
-    lab.set({"think_ms": 5})
+    lab.set({"think_ms": 5, "seed": 0})
     lab.page.keyboard.press("Enter")
     assert lab.told()["parameters"] == {"think_ms": 5, "bytes": 20}
 
@@ -108,11 +114,16 @@ def test_a_run_is_stopped_and_another_one_follows(lab: Lab) -> None:
     assert status.inner_text() == "A parameter can't be that."
 
 
-def test_in_chinese_the_findings_are_chinese(lab: Lab) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_chinese_the_findings_are_chinese_and_axe_finds_nothing_serious(scheme: str, lab: Lab) -> None:
+    lab.page.emulate_media(color_scheme=scheme)
+    lab.page.set_viewport_size({"width": 360, "height": 800})
     lab.open("zh-Hans/lab/close.html")
     lab.run()
     assert lab.told()["ok"]
     assert "四个报文段" in lab.page.locator(".results > ul > li").first.inner_text()
+    assert serious(lab.page) == []
+    assert lab.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_read_from_a_folder_the_page_says_that_it_needs_a_server(site: Path, browser: Any) -> None:

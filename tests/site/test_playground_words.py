@@ -13,10 +13,16 @@ from types import ModuleType
 
 import pytest
 
+from synfin.lab.catalogue import EXPERIMENTS
+from synfin.lab.experiment import Experiment
 from synfin.scenario.examples import EXAMPLES
 from synfin.scenario.model import ACTIONS
 from synfin.tcp.states import NAMES
+from synfin.view import svg
+from synfin.view.diagram import connections
+from synfin.view.words import Catalogue
 from tests.conftest import ROOT, find_program, need
+from tests.site.test_lab import SMALL
 
 PLAY = ROOT / "site" / "play"
 need(PLAY.exists(), "a source distribution has no site")
@@ -24,6 +30,7 @@ CATALOGUES = {path.name.split(".")[1]: json.loads(path.read_text("utf-8")) for p
 SHARED = ROOT / "src" / "synfin" / "cli" / "watch" / "page"
 MODULES = [*sorted(PLAY.glob("*.js")), SHARED / "dom.js", SHARED / "words.js"]
 SOURCES = "\n".join(path.read_text("utf-8") for path in MODULES)
+MOST_EVENTS = 500  # of a scene that is drawn (site/synfin_site/scenes.py)
 PAGE = (PLAY / "page.html").read_text("utf-8")
 
 
@@ -98,3 +105,23 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         found.append({path.relative_to(folder): path.read_bytes() for path in files})
     assert found[0] == found[1]
     assert "zh-Hans.html" in {path.name for path in found[0]}
+
+
+@pytest.mark.skipif(os.environ.get("SYNFIN_SITE") != "1", reason="what reads catalogues is there in `make test-site`")
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values(), ids=list(EXPERIMENTS))
+def test_with_other_numbers_all_that_an_experiment_tells_is_chinese(experiment: Experiment) -> None:
+    """The site has the words for an experiment's own parameters; a reader sets others."""
+    say = Catalogue(json.loads(builder().phrases("zh-Hans")))
+    values = {
+        one.name: 1 - one.default if one.high == 1 else min(one.high, one.default + 3) for one in experiment.parameters
+    }
+    finding = experiment.run(experiment.settings(values | SMALL.get(experiment.name, {}), seed=3))
+    for sentence, _ in finding.expectations:
+        say(sentence)
+    if finding.figure is not None:
+        say.figure(finding.figure)
+    for scene in finding.scenes:
+        if len(scene.events) <= MOST_EVENTS:
+            say(scene.title)
+            svg.drawing(connections(scene.events, only=scene.only), width=730, title=scene.title, say=say)
+    assert say.missing == set()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.site.test_browser import PATIENCE_MS, SERIOUS, Watched
+from tests.site.test_browser import PATIENCE_MS, Watched, serious
 
 CONNECTIONS = 30
 
@@ -184,8 +184,6 @@ def test_a_page_from_elsewhere_gets_nothing(browser: Any, running: Running, new_
 def test_axe_finds_nothing_serious_and_a_phone_needs_no_push_sideways(
     scheme: str, language: str, new_page: Callable[..., Page], running: Running
 ) -> None:
-    from axe_playwright_python.base import AXE_FILE_PATH
-
     shown = new_page(viewport={"width": 360, "height": 800}, color_scheme=scheme)
     page = shown.page
     if language:
@@ -199,10 +197,7 @@ def test_axe_finds_nothing_serious_and_a_phone_needs_no_push_sideways(
     if language:
         assert page.evaluate("document.documentElement.lang") == "zh-Hans"
         assert "主机" in page.inner_text("main")
-    page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    told = [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found if one["impact"] in SERIOUS]
-    assert told == []
+    assert serious(page) == []
     assert shown.complaints == []
 
 

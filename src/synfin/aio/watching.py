@@ -1,7 +1,7 @@
 """Watching a host through its control socket: its table again and again, and all that happens to one connection.
 
-It is bounded, whatever the caller does. Of the table only what has changed is told, in short parts. What is told, of the
-table and of the connection that is followed, is followed by a rest of many times what it took, so that each takes at
+It is bounded, whatever the caller does. Of the table only what has changed is told, in short parts. What is told, of
+the table and of the connection that is followed, comes before a rest of many times what it took, so that each takes at
 most a hundredth of the host's processor. Of a connection that is followed so many events are kept in each turn; of what
 comes then only its states, notes, and the packets with SYN, FIN or RST are told, and the caller hears that there is a
 gap. A caller that does not read is not told more: what it has not taken is not made.

@@ -1,13 +1,14 @@
 """The words inside of drawings in another language: a catalogue of phrases, whose numbers may be any.
 
-`{}` in a phrase stands for a number. Rule for the next editor: labels that are TCP's own (SYN, seq=1) stay as they are.
+`{}` in a phrase stands for a number, and in its translation `{0}` for the first one, wherever another language has it.
+Rule for the next editor: labels that are TCP's own (SYN, seq=1) stay as they are.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from synfin.view.figure import Figure, Layer
 
 CHINESE: Final = Path(__file__).with_name("words.zh.json")
+_PLACE = re.compile(r"\{(\d*)\}")
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 _WHO = ("user: ", "timer: ")
 _OWN = re.compile(r"[^a-z]*$|(seq|ack|len|win)=|<|seq |unreadable|\{\} [KM]?B,$|\{\} s, \{\} Mbit/s$")
@@ -23,6 +25,36 @@ _OWN = re.compile(r"[^a-z]*$|(seq|ack|len|win)=|<|seq |unreadable|\{\} [KM]?B,$|
 def key_of(text: str) -> str:
     """The phrase without its numbers."""
     return _NUMBER.sub("{}", text)
+
+
+def filled(phrase: str, numbers: Sequence[str]) -> str:
+    """The phrase with these numbers: `{}` takes the next one, `{0}` the first.
+
+    >>> filled("{1} s, {0} SYN", ["8,000", "80"])
+    '80 s, 8,000 SYN'
+    """
+    following = iter(numbers)
+    return _PLACE.sub(lambda place: numbers[int(place[1])] if place[1] else next(following), phrase)
+
+
+def phrases_of(text: str, translation: str) -> dict[str, str]:
+    """What is known of a text by its translation: the pair itself, and the phrase for other numbers.
+
+    There is no phrase where the translation has no place for a number of the text, or where two that may differ are the
+    same here and stand in another order.
+
+    >>> phrases_of("8,000 SYNs in 80 s", "80 秒内 8,000 个 SYN")["{} SYNs in {} s"]
+    '{1} 秒内 {0} 个 SYN'
+    """
+    known = {text: translation}
+    numbers, there = _NUMBER.findall(text), _NUMBER.findall(translation)
+    if numbers == there:
+        known[key_of(text)] = key_of(translation)
+    elif len(set(numbers)) == len(numbers) and set(numbers) <= set(there):
+        known[key_of(text)] = _NUMBER.sub(
+            lambda found: f"{{{numbers.index(found[0])}}}" if found[0] in numbers else found[0], translation
+        )
+    return known
 
 
 class Catalogue:
@@ -50,8 +82,7 @@ class Catalogue:
             if not _OWN.match(key):
                 self.missing.add(key)
             return text
-        numbers = iter(_NUMBER.findall(text))
-        return re.sub(r"\{\}", lambda _: next(numbers), found)
+        return filled(found, _NUMBER.findall(text))
 
     def figure(self, figure: Figure) -> Figure:
         """The figure with its words in this language."""

@@ -154,14 +154,11 @@ def test_one_that_is_quiet_hears_again_and_leaves_the_other_its_packets() -> Non
         pair.server.follow(key, follower)
 
     def packets() -> list[int]:
-        counts = []
         for key, events in heard.items():
             events.clear()
             pair.client_of(key).write(b"x")
         pair.carry()
-        for events in heard.values():
-            counts.append(sum(isinstance(event, PacketEvent) for event in events))
-        return counts
+        return [sum(isinstance(event, PacketEvent) for event in events) for events in heard.values()]
 
     assert min(packets()) > 0
     pair.server.hush(followers[first], True)
