@@ -20,6 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,46 @@ def test_data_crosses_whole_both_ways(apart: Apart, version: int, mtu: int, offl
             assert peer.partial == 0
             assert peer.largest <= mtu - headers
             assert peer.gso_sizes == {0}
+
+
+def threads_of_kernel(interface: str) -> int:
+    """How many receive what is written to a device, as far as this machine shows them."""
+    count = 0
+    for place in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it may have ended
+            count += place.read_text().startswith(f"napi/{interface}-")
+    return count
+
+
+def test_a_thread_of_the_kernel_receives_what_is_written_where_it_may_and_else_the_writer_does(apart: Apart) -> None:
+    @apart
+    def _() -> None:
+        link = TunLink("thread0", 1500, offload=False, thread=True)
+        need(link.thread, "this kernel's TUN devices can't have a thread")
+        configure("thread0", HOSTS)
+        shown = Path("/proc/2/comm").exists() and Path("/proc/2/comm").read_text() == "kthreadd\n"
+        assert threads_of_kernel("thread0") == shown
+        peer = exchange(link, 4, 1500)
+        assert (link.refused, link.overflowed, peer.gso_sizes) == (0, 0, {0})
+        link.close()
+        plain = TunLink("thread0", 1500, offload=False)
+        assert not plain.thread and threads_of_kernel("thread0") == 0
+
+
+def test_a_user_without_rights_gets_a_prepared_device_without_a_thread(apart: Apart) -> None:
+    @apart
+    def _() -> None:
+        from fcntl import ioctl
+
+        prepared = TunLink("synfin0", 1500, offload=False)
+        ioctl(prepared.fileno(), 0x400454CB, 1)  # TUNSETPERSIST
+        ioctl(prepared.fileno(), 0x400454CC, os.geteuid())  # TUNSETOWNER
+        prepared.close()
+        configure("synfin0", HOSTS)
+        drop_capabilities()
+        link = TunLink("synfin0", 1500, offload=False, thread=True)
+        assert not link.thread
+        exchange(link, 4, 1500)
 
 
 @pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])

@@ -1,7 +1,8 @@
 """A TUN device as a link, with segment and checksum offload both ways where the kernel gives it.
 
 With offload each read and write starts with a `struct virtio_net_hdr` (10 bytes, native order): the kernel hands over
-and takes TCP segments of up to 64 KiB whose checksum is left partial. Without offload: plain packets, one a call.
+and takes TCP segments of up to 64 KiB whose checksum is left partial. Without offload: plain packets, one a call; with
+`thread` the kernel then merges them itself, apart from the call (see `tun_thread`).
 
 What fails, and who hears of it:
 - a packet the device refuses (ENOBUFS, EINVAL, ...) is lost as on any network, and counted: `refused`, `last_error`;
@@ -20,6 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from synfin.links import tun_thread
 from synfin.links.link import PacketSink, check_mtu
 from synfin.links.vnet import CHECKSUM_KNOWN, COMPLETE, GSO_SIZE, VNET_LEN, counts_by_cwr, framed
 from synfin.wire.pieces import Piece
@@ -35,6 +37,7 @@ _TUNSETIFF: Final = 0x400454CA
 _TUNSETOFFLOAD: Final = 0x400454D0
 _TUNSETVNETHDRSZ: Final = 0x400454D8
 _IFF_TUN: Final = 0x1
+_IFF_NAPI: Final = 0x10
 _IFF_MULTI_QUEUE: Final = 0x100
 _IFF_NO_PI: Final = 0x1000
 _IFF_VNET_HDR: Final = 0x4000
@@ -57,20 +60,23 @@ class TunLink:
 
     name: of the interface, at most 15 characters; "%d" in it becomes a free number; created if it isn't there.
     mtu: bytes, 576 to 65535; the interface is set to it. offload: asked for; `link.offload` says what was granted.
+    thread: without offload, a thread of the kernel's is to receive what is written, so that a packet costs half the
+    time here, and arrives a few microseconds later; `link.thread` says whether this user and kernel could.
     Addresses, routes and "up" are `netns.configure`'s or the administrator's business.
     Raises ValueError for a bad name or mtu, and OSError (PermissionError, FileNotFoundError, ...) that says what to do.
     """
 
-    def __init__(self, name: str = "synfin%d", mtu: int = 1500, offload: bool = True) -> None:
+    def __init__(self, name: str = "synfin%d", mtu: int = 1500, offload: bool = True, thread: bool = False) -> None:
         check_mtu(mtu)
         _check_name(name)
-        fd, name, offload = _open(name, offload)
+        threaded = _open_with_thread(name) if thread and not offload else None
+        fd, name, offload = threaded or _open(name, offload)
         try:
             _set_up(name, mtu)
         except BaseException:
             os.close(fd)
             raise
-        self._adopt(fd, name, mtu, offload)
+        self._adopt(fd, name, mtu, offload, threaded is not None)
 
     @classmethod
     def queues(cls, count: int, name: str = "synfin%d", mtu: int = 1500, offload: bool = True) -> list[TunLink]:
@@ -107,11 +113,12 @@ class TunLink:
         link._adopt(fd, name, mtu, offload)
         return link
 
-    def _adopt(self, fd: int, name: str, mtu: int, offload: bool) -> None:
+    def _adopt(self, fd: int, name: str, mtu: int, offload: bool, thread: bool = False) -> None:
         self._fd = fd  # -1 once closed
         self.name = name
         self.mtu = mtu
         self.offload = offload
+        self.thread = thread
         self._queue: deque[list[Piece]] = deque()  # iovecs, oldest first; not empty only after EAGAIN
         self.overflowed = 0  # packets lost because the queue was full
         self.refused = 0  # packets lost because the device did not want them
@@ -261,6 +268,15 @@ def _open(name: str, offload: bool, more_flags: int = 0) -> tuple[int, str, bool
         if offload and error.errno == errno.EINVAL:
             return _open(name, False, more_flags)
         raise OSError(error.errno, _why_no_interface(error, name)) from error
+
+
+def _open_with_thread(name: str) -> tuple[int, str, bool] | None:
+    """The same without offload, of a device that has a thread; None: it can't have one, and NAPI alone is slower."""
+    fd, given, _ = _open(name, False, _IFF_NAPI)
+    if tun_thread.start(given):
+        return fd, given, False
+    os.close(fd)
+    return None
 
 
 def _attach(fd: int, name: str, offload: bool, more_flags: int) -> str:
