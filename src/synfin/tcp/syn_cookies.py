@@ -22,6 +22,9 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from synfin.tcp.isn import number_of
+from synfin.wire.endian import BytesWriter, put_u16, put_u32, write_i64_be
+
 STEP_US: Final = 64_000_000
 STEPS_PER_KEY: Final = 64
 # What clients announce today: the defaults, Ethernet, Ethernet less what PPPoE, VPNs and tunnels take, jumbo frames.
@@ -79,16 +82,16 @@ class SynCookies:
         if len(secret) < 16:
             raise ValueError("a cookie secret needs at least 16 bytes of entropy")
         self._secret = secret[:32]
-        self._keys: dict[int, bytes] = {}  # of the two periods that can matter
+        self._keyed: dict[int, blake2s] = {}  # of the two periods that can matter
 
     def encode(self, key: bytes, irs: i64, mss: i64, bits: i64, now: i64) -> i64:
         """The initial sequence number that answers a SYN numbered `irs`. bits: 0 without timestamps."""
         table = MSS_IPV4 if len(key) == 12 else MSS_IPV6
-        index = 0  # also below the table: its least is what every host must accept (RFC 791, RFC 8200 5)
+        index: i64 = 0  # also below the table: its least is what every host must accept (RFC 791, RFC 8200 5)
         for place in range(len(table)):
             if table[place] <= mss:
                 index = place
-        counter = int(now // STEP_US)
+        counter = now // STEP_US
         proof, tag = self._proof(key, irs, index, bits, counter), self._tag(key, index, bits, counter)
         return ((counter & 1) << 31) | (index << 28) | proof | tag
 
@@ -101,33 +104,39 @@ class SynCookies:
 
         One number in 256 bears the right tag by chance.
         """
-        counter = int(now // STEP_US)
+        counter = now // STEP_US
         if (counter & 1) != (iss >> 31) & 1:
             counter -= 1
-        if counter < 0 or self._tag(key, int((iss >> 28) & 7), bits, counter) != iss & TAG_MASK:
+        if counter < 0 or self._tag(key, (iss >> 28) & 7, bits, counter) != iss & TAG_MASK:
             return -1
         return counter
 
     def proves(self, key: bytes, irs: i64, iss: i64, bits: i64, step: i64) -> bool:
         """The cookie `iss`, made in that step, answered a SYN numbered `irs`."""
-        return self._proof(key, irs, int((iss >> 28) & 7), bits, int(step)) == iss & PROOF_MASK
+        return self._proof(key, irs, (iss >> 28) & 7, bits, step) == iss & PROOF_MASK
 
-    def _proof(self, key: bytes, irs: i64, index: int, bits: i64, counter: int) -> i64:
-        return self._hash(key + int(irs).to_bytes(4, "big"), index, bits, counter) & PROOF_MASK
+    def _proof(self, key: bytes, irs: i64, index: i64, bits: i64, counter: i64) -> i64:
+        text = BytesWriter()
+        text.write(key)
+        put_u32(text, irs)
+        return self._hash(text, index, bits, counter) & PROOF_MASK
 
-    def _tag(self, key: bytes, index: int, bits: i64, counter: int) -> i64:
-        return self._hash(key, index, bits, counter) & TAG_MASK
+    def _tag(self, key: bytes, index: i64, bits: i64, counter: i64) -> i64:
+        text = BytesWriter()
+        text.write(key)
+        return self._hash(text, index, bits, counter) & TAG_MASK
 
-    def _hash(self, text: bytes, index: int, bits: i64, counter: int) -> i64:
-        text += counter.to_bytes(8, "big") + bytes((index, int(bits)))
-        digest = blake2s(text, key=self._key(counter // STEPS_PER_KEY), digest_size=4).digest()
-        return int.from_bytes(digest, "big")
+    def _hash(self, text: BytesWriter, index: i64, bits: i64, counter: i64) -> i64:
+        write_i64_be(text, counter)
+        put_u16(text, index << 8 | bits)
+        period = int(counter // STEPS_PER_KEY)
+        keyed = self._keyed.get(period)
+        if keyed is None:
+            keyed = blake2s(key=self._key(period), digest_size=4)
+            if len(self._keyed) >= 2:
+                del self._keyed[min(self._keyed)]
+            self._keyed[period] = keyed
+        return number_of(keyed, text.getvalue())
 
     def _key(self, period: int) -> bytes:
-        found = self._keys.get(period)
-        if found is None:
-            found = blake2s(period.to_bytes(8, "big"), key=self._secret, person=b"cookies").digest()
-            if len(self._keys) >= 2:
-                del self._keys[min(self._keys)]
-            self._keys[period] = found
-        return found
+        return blake2s(period.to_bytes(8, "big"), key=self._secret, person=b"cookies").digest()

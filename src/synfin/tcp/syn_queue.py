@@ -13,6 +13,7 @@ from mypy_extensions import i64
 
 from synfin.tcp.record_table import RecordTable
 from synfin.tcp.syn_options import Negotiated
+from synfin.wire.endian import read_i64_le
 
 _RECORD: Final = Struct("<qIBIIIHBBBB")  # with 33 of its bytes object one of 64; a byte more would take 16
 _SCALE: Final = 0x0F  # shift counts end at 14 (RFC 7323 2.3)
@@ -78,9 +79,9 @@ def unpack(record: bytes) -> HalfOpen:
     return HalfOpen(deadline, deadline - (high << 32 | low), irs, iss, ts_recent, agreed, retry, bits & _ANSWERED != 0)
 
 
-def deadline_of(record: bytes) -> int:
+def deadline_of(record: bytes) -> i64:
     """When the SYN,ACK of this entry goes again, µs."""
-    return int.from_bytes(record[:8], "little")
+    return read_i64_le(record, 0)
 
 
 class SynQueue:
@@ -116,7 +117,7 @@ class SynQueue:
             for retry in range(self.retries + 1):
                 record = self._entries.get(self._entries.first(retry))
                 if record is not None:
-                    due: i64 = deadline_of(record)
+                    due = deadline_of(record)
                     if earliest == 0 or due < earliest:
                         earliest = due
         return earliest

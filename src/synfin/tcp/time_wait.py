@@ -12,6 +12,7 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
+from synfin.wire.endian import read_i64_le
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt, seq_lt
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
@@ -63,9 +64,9 @@ def unpack(record: bytes) -> TimeWait:
     return TimeWait(deadline, snd_nxt, rcv_nxt, ts_recent, ts_offset, window, bool(timestamps), tos)
 
 
-def deadline_of(record: bytes) -> int:
+def deadline_of(record: bytes) -> i64:
     """When this record runs out, microseconds."""
-    return int.from_bytes(record[:8], "little")
+    return read_i64_le(record, 0)
 
 
 def judge(record: TimeWait, seg: Segment) -> i64:
