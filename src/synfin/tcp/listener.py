@@ -42,7 +42,7 @@ from synfin.tcp.syn_cookies import (
 )
 from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
 from synfin.tcp.syn_queue import HalfOpen, SynQueue
-from synfin.tcp.timer import Timed
+from synfin.tcp.timer import Timed, earlier
 from synfin.tcp.timestamps import echo_tick, rtt_us, ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.wire.ip import ECN
@@ -215,7 +215,7 @@ class Listener(Timed):
         else:
             self._trace(now, seg.key, LISTEN, SYN_RCVD, "SYN", "9293 3.10.7.2")
         self._send_syn_ack(seg.key, entry, mtu, now)
-        self.deadline = self._syns.deadline()
+        self.deadline = earlier(self.deadline, entry.deadline)
 
     def _answer_by_cookie(self, seg: Segment, mtu: i64, full: bool, now: i64) -> None:
         """Second segment without any memory of the first: see `syn_cookies`."""
@@ -512,7 +512,8 @@ class Listener(Timed):
     def _remove(self, key: bytes) -> None:
         self._syns.drop(key)
         self._env.half_open -= 1
-        self.deadline = self._syns.deadline()
+        if not len(self._syns):  # else it may be too early now, and on_timer() finds nobody: the lesser work
+            self.deadline = 0
 
     def _trace(
         self, now: i64, key: bytes, before: int, after: int, reason: str, rfc: str, cause: int = CAUSE_SEGMENT

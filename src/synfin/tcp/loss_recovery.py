@@ -24,6 +24,7 @@ from synfin.tcp.recovery import Recovery
 from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import Scoreboard, Sent
 from synfin.tcp.tail_probe import TailProbe
+from synfin.tcp.timer import earlier
 from synfin.tcp.timestamps import TICK_US, rtt_us
 
 FAST_RETRANSMIT: Final = 4  # losses were found: fast recovery begins
@@ -443,6 +444,14 @@ class LossRecovery:
         return UNDONE
 
     # ---- timers ----
+
+    def deadline(self, due: i64) -> i64:
+        """The earliest of `due` and what is waited for here; 0: nothing is. Only while something is out."""
+        if self.rack is not None:
+            due = earlier(due, self.rack.deadline)
+        if self.tail is not None:
+            due = earlier(due, self.tail.deadline)
+        return due
 
     def on_reordering_timer(self, flight: Flight, una: i64, nxt: i64, rto: Rto, now: i64) -> i64:
         """RFC 8985 6.2 step 5: the reordering window is over, and what had not arrived in it is lost."""

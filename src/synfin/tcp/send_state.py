@@ -195,6 +195,8 @@ class SendState:
 
     def record_excess(self) -> i64:
         """Memory of the records of what is out, beyond its text."""
+        if self.snd_una == self.snd_nxt:
+            return 0
         flight = self.losses.flight
         return 0 if flight is None else flight.board.excess(self.snd_nxt - self.snd_una)
 
@@ -261,8 +263,33 @@ class SendState:
         """
         if self.persist is not None:
             self.persist.unanswered = 0
-        losses = self.losses
         una = self.snd_una
+        result: i64 = 0
+        if ack > una or una < self.snd_nxt or blocks is not None:  # else it tells of the window alone
+            result = self._on_news(ack, una, pure and window == self.snd_wnd, blocks, echo_tick, now, sample)
+        # RFC 9293 3.10.7.4: only a segment not older than the last update may set the window.
+        if self.snd_wl1 < seq or (self.snd_wl1 == seq and self.snd_wl2 <= ack):
+            self.snd_wnd = window
+            self.snd_wl1 = seq
+            self.snd_wl2 = ack
+            if window > self.max_wnd:
+                self.max_wnd = window
+        if self.snd_wnd == 0:
+            self.retries = 0  # RFC 9293 3.8.6, MUST-35: who took the window back but answers is not given up
+        return result
+
+    def _on_news(
+        self,
+        ack: i64,
+        una: i64,
+        same: bool,
+        blocks: list[tuple[int, int]] | None,
+        echo_tick: i64,
+        now: i64,
+        sample: AckSample,
+    ) -> i64:
+        """What an ACK tells of what is out. same: no text, and the window is as it was."""
+        losses = self.losses
         result: i64 = 0
         if not losses.sack:
             blocks = None
@@ -272,7 +299,6 @@ class SendState:
                 losses.note_idle_writer()
             more = self.snd_nxt < self.buffer.end and self.snd_nxt < una + self.snd_wnd
             limited = una < self._limited_until
-            same = pure and window == self.snd_wnd
             nxt = self.snd_nxt
             result = losses.on_ack(flight, ack, una, nxt, same, blocks, echo_tick, more, limited, self.rto, now, sample)
             if result & PARTIAL_ACK and flight.board.lost:
@@ -291,15 +317,6 @@ class SendState:
             self.retries = 0
             # A window takes a round trip to mend (RFC 6675 6; Linux does so too).
             self.rto_deadline = now + self.rto.rto if self.snd_una < self.snd_nxt else 0
-        # RFC 9293 3.10.7.4: only a segment not older than the last update may set the window.
-        if self.snd_wl1 < seq or (self.snd_wl1 == seq and self.snd_wl2 <= ack):
-            self.snd_wnd = window
-            self.snd_wl1 = seq
-            self.snd_wl2 = ack
-            if window > self.max_wnd:
-                self.max_wnd = window
-        if self.snd_wnd == 0:
-            self.retries = 0  # RFC 9293 3.8.6, MUST-35: who took the window back but answers is not given up
         return result
 
     def _advance(self, ack: i64, now: i64) -> i64:
@@ -358,14 +375,10 @@ class SendState:
         persist = self.persist
         if persist is not None:
             due = earlier(due, persist.deadline)
-        rack = self.losses.rack
-        if rack is not None:
-            due = earlier(due, rack.deadline)
         if self.pacer is not None:
             due = earlier(due, self.pacer.deadline)
-        tail = self.losses.tail
-        if tail is not None:
-            due = earlier(due, tail.deadline)
+        if self.snd_una < self.snd_nxt:
+            due = self.losses.deadline(due)
         if self.user_timeout_us and self._unanswered():
             return earlier(due, self._progress_at + self.user_timeout_us)
         return due

@@ -82,6 +82,10 @@ class Sender(SendState):
 
     def next_chunk(self, now: i64, limit: i64, chunk: Chunk) -> bool:
         """Describe the next burst, at most `limit` bytes of payload (at least one segment). False: nothing may go."""
+        if self.idle():
+            if self.tally is not None:
+                self.tally.waits_for(AT_REST, now)
+            return False
         flight = self.losses.flight
         lost: i64 = 0
         if flight is not None:
@@ -91,9 +95,7 @@ class Sender(SendState):
                 return self._tail_chunk(flight, tail, now, chunk)
         if lost == 0 and self.snd_nxt >= self.buffer.end:
             if self.fin_offset < 0 or self.snd_nxt > self.fin_offset:
-                if self.tally is not None:
-                    self.tally.waits_for(ACKS if self.snd_una < self.snd_nxt else AT_REST, now)
-                return False
+                return self._waits_for(ACKS, now)
         path = self.losses.path
         if path is not None and not self._must_send:
             probe = self._next_probe(path, flight, now, chunk)

@@ -73,6 +73,20 @@ def listening(config: Config | None = None) -> tuple[Stack, Listener]:
     return stack, stack.listen(80)
 
 
+def test_a_timer_set_for_an_entry_that_is_gone_finds_nobody_and_is_set_for_the_next() -> None:
+    stack, _ = listening()
+    for number, at in ((1, 0), (2, 400_000)):
+        stack.receive(segment(number, SYN, 5), at)
+        assert len(stack.poll(at, 1 << 20)) == 1
+    stack.receive(segment(1, RST, 6), 500_000)
+    for at, answers in ((1_000_000, 0), (1_399_999, 0), (1_400_000, 1)):
+        stack.on_timer(at)
+        assert len(stack.poll(at, 1 << 20)) == answers
+    stack.receive(segment(2, RST, 6), 1_500_000)
+    stack.poll(1_500_000, 1 << 20)
+    assert stack.next_deadline() is None
+
+
 def test_a_client_that_opens_and_resets_for_ever_leaves_few_places_behind() -> None:
     syns = SynQueue(5)
     for n in range(50):
