@@ -66,6 +66,39 @@ def test_in_fast_recovery_the_window_stays(ssthresh: int) -> None:
     assert made.cwnd == 10 * MSS
 
 
+def test_what_the_ack_that_ends_fast_recovery_delivers_is_the_first_of_congestion_avoidance() -> None:
+    # RFC 6582 3.2 step 3: that ACK leaves cwnd at ssthresh. RFC 5681 3.1: from there a window earns one segment.
+    made = control(4 * MSS, 4 * MSS)
+    for _ in range(3):
+        made.on_ack(acked(3 * MSS, recovery=FAST))
+    assert made.cwnd == 4 * MSS
+    made.on_ack(acked(MSS))
+    assert made.cwnd == 5 * MSS
+
+
+def test_the_end_of_fast_recovery_counts_as_one_window_at_most() -> None:
+    made = control(4 * MSS, 4 * MSS)
+    made.on_ack(acked(20 * MSS, recovery=FAST))
+    assert made.cwnd == 4 * MSS
+    made.on_ack(acked(MSS))
+    assert made.cwnd == 5 * MSS
+    made.on_ack(acked(3 * MSS))
+    assert made.cwnd == 5 * MSS
+    made.on_ack(acked(MSS))
+    assert made.cwnd == 6 * MSS
+
+
+@pytest.mark.parametrize("why", ["no SACK", "the writer has no more", "marks"])
+def test_the_end_of_fast_recovery_earns_nothing_where_it_proves_nothing(why: str) -> None:
+    made = control(4 * MSS, 4 * MSS)
+    made.sack = why != "no SACK"
+    end = acked(4 * MSS, recovery=FAST, app_limited=why == "the writer has no more")
+    end.ecn = MSS if why == "marks" else 0
+    made.on_ack(end)
+    made.on_ack(acked(MSS))
+    assert made.cwnd == 4 * MSS
+
+
 def test_above_ssthresh_one_ack_adds_at_most_one_segment() -> None:
     made = control(2 * MSS, 2 * MSS)
     for grown in (3, 4, 5):

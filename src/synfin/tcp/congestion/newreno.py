@@ -29,7 +29,10 @@ class NewReno(CongestionControl):
         Not in fast recovery, not by an ACK that tells of marks (RFC 3168 6.1.2), and not by what a window that is not
         full brings (RFC 7661 1: it proves nothing).
         """
-        if sample.recovery == FAST or sample.ecn > 0:
+        if sample.recovery == FAST:
+            self._credit = self._first_credit(sample)
+            return
+        if sample.ecn > 0:
             return
         if self.cwnd < self.ssthresh:
             # Half full may still be catching up: cwnd has doubled since what is acknowledged now was sent.
@@ -42,11 +45,26 @@ class NewReno(CongestionControl):
         if not sample.cwnd_limited:
             return
         self._credit += sample.acked
-        # The part of a segment that halving leaves is never sent: it is not to be earned either.
-        window = self.cwnd // self.mss * self.mss
+        window = self._window()
         if self._credit >= window:
             self._credit -= window
             self.cwnd += self.mss
+
+    def _first_credit(self, sample: AckSample) -> i64:
+        """What congestion avoidance begins with, should this be the ACK that ends fast recovery, and so the last of it.
+
+        It leaves cwnd at ssthresh (RFC 6582 3.2 step 3), but what it delivers counts as all that follows does, as in
+        Linux: where a window is two or three segments, it is a large part of one. Without SACK the ACK also covers what
+        had arrived long before.
+        """
+        if not self.sack or not sample.cwnd_limited or sample.ecn > 0:
+            return 0
+        window = self._window()
+        return sample.acked if sample.acked < window else window
+
+    def _window(self) -> i64:
+        """Bytes that earn one MSS: cwnd without the part of a segment that halving leaves, which is never sent."""
+        return self.cwnd // self.mss * self.mss
 
     def on_loss(self, now: int, in_flight: int) -> None:
         """RFC 5681 equation (4): half of what was in flight, at least two segments."""
