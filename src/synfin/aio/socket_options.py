@@ -405,7 +405,7 @@ _OPTIONS: Final[dict[Name, _Option]] = {
         lambda config: _congestion_name(factory(config.congestion_control)(536)),
         _congestion,
         _Set._set_congestion,
-        lambda of: _congestion_name(of.sender.losses.congestion),
+        lambda of: _congestion_name(of.sender.losses.congestion()),
     ),
     (_TCP, socket.TCP_MAXSEG): _Option(_always(536), _segment_limit, _Set._set_segment_limit, lambda of: of.sender.mss),
     (_SOCKET, MAX_PACING_RATE): _Option(_always(_NO_LIMIT), _pacing_rate, _Set._set_pacing_rate),

@@ -13,7 +13,8 @@ def accounts_hold(connection: Connection) -> None:
     losses = sender.losses
     recovery = losses.recovery
     assert sender.snd_una <= sender.snd_nxt and sender.buffer.start <= sender.buffer.end, "SND.UNA is beyond SND.NXT"
-    assert losses.congestion.cwnd >= losses.congestion.mss, "cwnd is at least a segment"
+    congestion = losses.congestion()
+    assert congestion.cwnd >= congestion.mss, "cwnd is at least a segment"
     assert (recovery.phase == FAST) or recovery.prr is None, "PRR runs outside of recovery"
     assert recovery.phase in (NONE, FAST, LOSS)
     flight = losses.flight

@@ -91,7 +91,6 @@ NOT_READ: Final[dict[tuple[str, str], str]] = {
         "Connections",
         "_team",
     ): "nobody else has the addresses of a host that is searched",
-    ("LossRecovery", "congestion"): "a property, which makes what it is asked for: the field is _congestion",
     (
         "Environment",
         "isn",

@@ -46,7 +46,7 @@ class Flow:
 
     def cwnd(self) -> int:
         """The congestion window, bytes."""
-        return self.connection.sender.losses.congestion.cwnd if self.connection is not None else 0
+        return self.connection.sender.losses.congestion().cwnd if self.connection is not None else 0
 
     def rate(self, begin_us: int, end_us: int) -> float:
         """Bytes a second at the server in this stretch of time."""

@@ -69,7 +69,6 @@ class LossRecovery:
         if self._congestion is not None:
             self._start(self._congestion)
 
-    @property
     def congestion(self) -> CongestionControl:
         """The congestion control; made when it is first asked for."""
         congestion = self._congestion
@@ -80,8 +79,8 @@ class LossRecovery:
                 self._start(congestion)
         return congestion
 
-    @congestion.setter
-    def congestion(self, congestion: CongestionControl) -> None:
+    def exchange(self, congestion: CongestionControl) -> None:
+        """Another one, which has taken over from the old."""
         self._congestion = congestion
 
     def _start(self, congestion: CongestionControl) -> None:
@@ -95,7 +94,8 @@ class LossRecovery:
         if self.recovery.prr is not None:
             return self.recovery.prr.allowance
         flight = self.flight
-        return self.congestion.cwnd if flight is None else self.congestion.cwnd - flight.pipe()
+        cwnd = self.congestion().cwnd
+        return cwnd if flight is None else cwnd - flight.pipe()
 
     def on_new(self, start: i64, end: i64, now: i64) -> Flight:
         """New data goes out."""
@@ -138,7 +138,7 @@ class LossRecovery:
         flight = self.flight
         if flight is None:
             self._own_rate().mark_app_limited(0)
-        elif flight.board.lost == 0 and flight.board.in_flight < self.congestion.cwnd:
+        elif flight.board.lost == 0 and flight.board.in_flight < self.congestion().cwnd:
             self.rate.mark_app_limited(flight.board.in_flight)
 
     def _own_rate(self) -> Rate:
@@ -216,10 +216,10 @@ class LossRecovery:
             sample.srtt = rto.srtt
             sample.min_rtt = rto.min_rtt
             sample.cwnd_limited = cwnd_limited
-            self.congestion.on_ack(sample)
+            self.congestion().on_ack(sample)
         if recovery.prr is not None:
             safe = advanced and lost == 0
-            recovery.prr.on_ack(delivered, flight.pipe(), self.congestion.ssthresh, self.mss, safe)
+            recovery.prr.on_ack(delivered, flight.pipe(), self.congestion().ssthresh, self.mss, safe)
         if ack >= nxt:  # one more: the peer took a zero-window probe
             self.flight = None
             if self.rack is not None:
@@ -299,8 +299,9 @@ class LossRecovery:
             self._detect(rack, board, rto, now)
         tail = self.tail
         if tail is not None and tail.on_ack(ack, duplicate) and self.recovery.phase == NONE:
-            self.congestion.on_loss(now, tail.flight)
-            self.congestion.on_recovered(now)
+            congestion = self.congestion()
+            congestion.on_loss(now, tail.flight)
+            congestion.on_recovered(now)
             return TAIL_MENDED
         return 0
 
@@ -322,7 +323,7 @@ class LossRecovery:
             self._note_vanished(size, record.segment)
             lost += size
             self.rate.lost += size
-            self.congestion.on_packet_lost(size, record.in_flight, self.rate.lost - record.lost, record.app_limited)
+            self.congestion().on_packet_lost(size, record.in_flight, self.rate.lost - record.lost, record.app_limited)
         return lost
 
     def _note_sizes(self, board: Scoreboard) -> None:
@@ -379,23 +380,25 @@ class LossRecovery:
         if self.recovery.phase != NONE or not marks.owes_answer(ack):
             return 0
         marks.on_reduced(nxt, True)
-        self.congestion.on_ecn(now, flight_size)
+        self.congestion().on_ecn(now, flight_size)
         return MARKED
 
     def _flight_size(self, una: i64, nxt: i64) -> i64:
         """FlightSize of RFC 5681 2; what limited transmit sent beyond cwnd does not count (3.2, step 2)."""
         flight = nxt - una
-        return flight if flight < self.congestion.cwnd else self.congestion.cwnd
+        cwnd = self.congestion().cwnd
+        return flight if flight < cwnd else cwnd
 
     def _enter_fast(self, flight: Flight, una: i64, nxt: i64, recoverable: i64, flight_size: i64, now: i64) -> i64:
         """Something is lost, as ACKs tell: fast recovery begins, and cwnd answers once for all of it."""
         self._own_recovery().enter_fast(una, nxt, recoverable)
         marks = self.marks
+        congestion = self.congestion()
         if marks is None or not marks.answers_loss(una):
-            self.congestion.on_loss(now, flight_size)
+            congestion.on_loss(now, flight_size)
         if marks is not None:
             marks.on_reduced(nxt, False)
-        if not self.congestion.uses_prr:
+        if not congestion.uses_prr:
             self.recovery.prr = None
         if self.tail is not None:
             self.tail.stop()
@@ -421,7 +424,7 @@ class LossRecovery:
             recovery.on_ack_after_timeout(advanced, ack, nxt, news, more)
         if ack >= recovery.point:
             recovery.leave(False)
-            self.congestion.on_recovered(now)
+            self.congestion().on_recovered(now)
             self._recovered(flight)
             return 0
         return PARTIAL_ACK if partial and not self.sack and recovery.phase == FAST else 0
@@ -434,7 +437,7 @@ class LossRecovery:
 
     def _undo(self, flight: Flight, rto: Rto) -> i64:
         """Nothing was lost: cwnd, ssthresh and the timer's back-off are as before (RFC 4015 3.2)."""
-        self.congestion.undo()
+        self.congestion().undo()
         self.recovery.leave(True)
         if self.marks is not None:
             self.marks.on_undone()
@@ -465,7 +468,7 @@ class LossRecovery:
             return 0
         result = self._enter_fast(flight, una, nxt, nxt - una - board.sacked, flight_size, now)
         if self.recovery.prr is not None:
-            self.recovery.prr.on_ack(self.mss, flight.pipe(), self.congestion.ssthresh, self.mss, False)
+            self.recovery.prr.on_ack(self.mss, flight.pipe(), self.congestion().ssthresh, self.mss, False)
         return result
 
     def on_rto(self, flight: Flight, una: i64, nxt: i64, tries: i64, rto: Rto, now: i64) -> bool:
@@ -496,7 +499,7 @@ class LossRecovery:
         self._own_recovery().enter_loss(una, nxt, tries > 1)
         if probing:
             self.recovery.frto = False  # as Linux: what the probe has to do with it, F-RTO can't tell
-        self.congestion.on_rto(now, flight_size, tries == 1)
+        self.congestion().on_rto(now, flight_size, tries == 1)
         if self.marks is not None:
             self.marks.on_reduced(nxt, False)
         rto.back_off()

@@ -92,7 +92,7 @@ def on_timer(result: i64, counters: Counters, tracer: Tracer | None, key: bytes,
 def sample(tracer: Tracer, key: bytes, sender: Sender, rtt: i64, now: i64) -> None:
     """The sender's figures as they are now. rtt: that the ACK in hand has measured, 0: none."""
     losses = sender.losses
-    congestion = losses.congestion
+    congestion = losses.congestion()
     in_flight: i64 = losses.flight.pipe() if losses.flight is not None else 0
     tracer.sample(
         now, key, congestion.cwnd, congestion.ssthresh, in_flight, sender.pacing_rate(), rtt, sender.rto.srtt,

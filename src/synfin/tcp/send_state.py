@@ -105,7 +105,7 @@ class SendState:
     def resize(self, mss: i64) -> None:
         """Segments are of another size from now on."""
         self._cut(mss)
-        congestion = self.losses.congestion
+        congestion = self.losses.congestion()
         congestion.mss = mss
         if congestion.cwnd < mss:
             congestion.cwnd = mss
@@ -122,7 +122,7 @@ class SendState:
         losses.path = None if path.is_over() else path
         if path.doubted:
             self._cut(path.low)
-        elif path.low != losses.congestion.mss or path.low != self.mss:
+        elif path.low != losses.congestion().mss or path.low != self.mss:
             self.resize(path.low)
 
     def take_vanishing(self) -> i64:
@@ -168,7 +168,7 @@ class SendState:
         """
         if self.asked.send_buffer:
             return self.asked.send_buffer
-        share = 2 * self.losses.congestion.cwnd
+        share = 2 * self.losses.congestion().cwnd
         config = self._config
         if share < config.send_buffer:
             share = config.send_buffer
@@ -348,7 +348,7 @@ class SendState:
         """Bytes a second, whether the path is long enough to be paced or not; 0.0: unknown."""
         flight = self.losses.flight
         in_flight: i64 = flight.board.in_flight if flight is not None else 0
-        return rate_of(self.losses.congestion, in_flight, self.rto.srtt, self.asked.max_pacing_rate)
+        return rate_of(self.losses.congestion(), in_flight, self.rto.srtt, self.asked.max_pacing_rate)
 
     def _arm_tail(self, flight: Flight, now: i64) -> None:
         """RFC 8985 7.2: while nothing else waits for news."""

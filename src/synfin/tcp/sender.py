@@ -38,7 +38,7 @@ class Sender(SendState):
         without SACK, where duplicate ACKs mean nothing after a timeout (RFC 6582 4): nobody would tell that it is lost.
         """
         losses = self.losses
-        congestion = losses.congestion
+        congestion = losses.congestion()
         size = path.next_size(self.rto.srtt * (congestion.cwnd // self.mss), now)
         if size <= self.mss:
             return 0
@@ -127,7 +127,7 @@ class Sender(SendState):
     def _must_wait(self, now: i64) -> bool:
         """The next burst is not yet paid for."""
         paced = self.pacing and (self.rto.min_rtt > SHORT_RTT_US or self.asked.max_pacing_rate > 0.0)
-        self.losses.congestion.paced = paced
+        self.losses.congestion().paced = paced
         if not paced:
             return False
         rate = self.pacing_rate()
@@ -282,8 +282,8 @@ class Sender(SendState):
         """Nothing is out: before the first transmission after a while the congestion control may look at its watch."""
         losses = self.losses
         if now - self._last_sent_at > self.rto.rto:
-            losses.congestion.on_idle(self._config.initial_window)
-        losses.congestion.on_transmit(now, 0, losses.rate.app_limited != 0)
+            losses.congestion().on_idle(self._config.initial_window)
+        losses.congestion().on_transmit(now, 0, losses.rate.app_limited != 0)
 
     def _describe_new(self, length: i64, fin: bool, now: i64, chunk: Chunk) -> None:
         """The next `length` bytes of new data, and the FIN, go out; fewer, where the pieces are too many."""

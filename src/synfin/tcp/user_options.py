@@ -62,10 +62,10 @@ class UserOptions(Tcb):
 
         Raises ValueError or TypeError, as Config does.
         """
-        old = self.sender.losses.congestion
+        old = self.sender.losses.congestion()
         new = factory(choice)(old.mss)
         new.take_over(old)
-        self.sender.losses.congestion = new
+        self.sender.losses.exchange(new)
 
     def set_send_buffer(self, size: int) -> None:
         """Keep so many bytes for the writer, and have no more out, from now on; it tunes itself no more (SO_SNDBUF).

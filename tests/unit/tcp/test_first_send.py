@@ -33,6 +33,6 @@ def test_who_only_listens_has_no_congestion_control_until_he_speaks() -> None:
     sent = stack.poll(NOW, 1 << 20)
     assert sum(burst.payload_len for burst in sent) == 3 * mss
     assert made == [mss]
-    control = connection.sender.losses.congestion
+    control = connection.sender.losses.congestion()
     assert (control.mss, control.cwnd, control.sack) == (mss, 3 * mss, True)
     assert connection.snapshot(NOW).cwnd == 3 * mss
