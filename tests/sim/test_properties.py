@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synfin.sim import Network
+from synfin.sim.link import DISTRIBUTIONS
 from synfin.tcp.config import Config
 from synfin.tcp.states import CLOSED
 from synfin.tcp.trace import TransitionEvent
@@ -21,6 +22,7 @@ links = st.fixed_dictionaries(
     {"delay": st.sampled_from(["0ms", "1ms", "40ms"])},
     optional={
         "jitter": st.sampled_from(["1ms", "50ms"]),
+        "distribution": st.sampled_from(DISTRIBUTIONS),
         "reorder": st.booleans(),
         "loss": st.sampled_from([0.01, 0.1, 0.3]),
         "burst_enter": st.sampled_from([0.01, 0.05]),

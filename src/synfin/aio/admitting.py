@@ -19,7 +19,35 @@ from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 Place = tuple[str, int]
 Verdict = int
-OnSyn = Callable[[Place, Place], Verdict | Awaitable[Verdict]]
+
+
+class Later:
+    """A verdict that is to come, without a task: settle() gives it, once, in no call of on_syn."""
+
+    def __init__(self) -> None:
+        self._on_verdict: Callable[[Verdict], None] | None = None
+
+    def settle(self, verdict: Verdict) -> None:
+        """This is it. Where nobody waits any more it is of no use."""
+        told, self._on_verdict = self._on_verdict, None
+        if told is not None:
+            told(verdict)
+
+    def forgotten(self) -> None:
+        """Nobody waits any more: the sender has given up, or too many SYNs are held. Subclasses end what they began."""
+
+    def await_verdict(self, on_verdict: Callable[[Verdict], None]) -> None:
+        """Whom to tell."""
+        self._on_verdict = on_verdict
+
+    def forget(self) -> None:
+        """Tell nobody."""
+        self._on_verdict = None
+        self.forgotten()
+
+
+OnSyn = Callable[[Place, Place], Verdict | Later | Awaitable[Verdict]]
+OnLost = Callable[[Place, Place], object]
 OnDatagram = Callable[[Place, Place], Verdict]
 
 
@@ -57,19 +85,26 @@ def report(engine: Engine, judge: object, problem: BaseException) -> None:
 
 
 class Doorkeeper:
-    """Asks `on_syn` about each SYN that a listener would take."""
+    """Asks `on_syn` about each SYN that a listener would take; tells `on_lost` of those let in that came to nothing."""
 
-    def __init__(self, engine: Engine, on_syn: OnSyn) -> None:
+    def __init__(self, engine: Engine, on_syn: OnSyn, on_lost: OnLost | None = None) -> None:
         self._engine = engine
         self._on_syn = on_syn
         self._context = copy_context()
-        self._asked: dict[bytes, asyncio.Future[int]] = {}  # as many as SYNs are held
+        self._asked: dict[bytes, asyncio.Future[int] | Later] = {}  # as many as SYNs are held
         admission = engine.stack.admission
         admission.ask = self._ask
         admission.forget = self._forget
+        self._on_lost = on_lost
+        if on_lost is not None:
+            engine.stack.tell_of_lost(self._lost)
 
     def _ask(self, key: bytes) -> int:
         verdict = ask(self._engine, self._on_syn, key)
+        if isinstance(verdict, Later):
+            self._asked[key] = verdict
+            verdict.await_verdict(partial(self._on_verdict, key))
+            return LATER
         if not inspect.isawaitable(verdict):
             return checked(self._engine, self._on_syn, verdict)
         task = self._context.copy().run(partial(asyncio.ensure_future, verdict, loop=self._engine.loop))
@@ -82,7 +117,6 @@ class Doorkeeper:
             if not task.cancelled():
                 task.exception()  # nobody waits for it any more
             return
-        del self._asked[key]
         if task.cancelled():
             verdict = DROP
         elif (problem := task.exception()) is not None:
@@ -90,19 +124,31 @@ class Doorkeeper:
             verdict = DROP
         else:
             verdict = checked(self._engine, self._on_syn, task.result())
+        self._on_verdict(key, verdict)
+
+    def _on_verdict(self, key: bytes, verdict: Verdict) -> None:
+        del self._asked[key]
         if self._engine.is_open() and self._engine.stack.settle(key, verdict, self._engine.clock()):
             self._engine.driver.schedule_flush()
 
     def _forget(self, key: bytes) -> None:
         """Its SYN is held no more."""
-        task = self._asked.pop(key, None)
-        if task is not None:
-            task.cancel()
+        asked = self._asked.pop(key, None)
+        if isinstance(asked, Later):
+            asked.forget()
+        elif asked is not None:
+            asked.cancel()
+
+    def _lost(self, key: bytes) -> None:
+        """Its handshake was not completed."""
+        assert self._on_lost is not None
+        ask(self._engine, self._on_lost, key)
 
     def close(self) -> None:
         """The host ends: nobody is asked any more, and who still finds out need not."""
         admission = self._engine.stack.admission
         admission.ask = None
         admission.forget = None
+        self._engine.stack.tell_of_lost(None)
         for key in list(self._asked):
             self._forget(key)

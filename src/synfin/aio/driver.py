@@ -154,6 +154,21 @@ class Driver:
                 receive(packet, now, trusted)
         self._serve_and_flush()
 
+    def turn(self, work: Callable[[], None]) -> None:
+        """Do `work` at the top of the loop, in no user's call, and send what came of it in the same turn."""
+        if self.closed or self._users_turn or self._serving:
+            work()  # whoever is at it sends
+            return
+        self._serving = True
+        try:
+            work()
+        finally:
+            self._serving = False
+            if self._is_alone():
+                self._run()
+            else:
+                self.schedule_flush()
+
     # One user at a time pulls what goes out, by waits.outgoing().
 
     def begin_to_pull(self) -> None:
@@ -230,25 +245,32 @@ class Driver:
             self._flush_when_users_have_run()
 
     def _flush_when_users_have_run(self) -> None:
-        loop = self._loop
-        assert loop is not None
-        ready = getattr(loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
-        if ready is not None and not ready:
+        if self._is_alone():
             self._run()
             return
+        assert self._loop is not None
         self._users_turn = True
         if self._flush_handle is not None:
             self._flush_handle.cancel()  # it may stand before the tasks
-        self._flush_handle = loop.call_soon(self._run)
+        self._flush_handle = self._loop.call_soon(self._run)
         if self.stack.has_events():
             self.schedule_serve()
+
+    def _is_alone(self) -> bool:
+        """Nothing else is about to run, of which something might be sent."""
+        ready = getattr(self._loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
+        if ready is None or len(ready) > 1:
+            return False
+        return not ready or ready[0] is self._flush_handle
 
     def _on_serve(self) -> None:
         self._serve_scheduled = False
         self._serve_and_flush()
 
     def _run(self) -> None:
-        self._flush_handle = None
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()  # unless this is it
+            self._flush_handle = None
         self._users_turn = False
         if self.closed:
             return

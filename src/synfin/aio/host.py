@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from synfin.aio import connecting, datagram, foreign_loops, listening, waits
-from synfin.aio.admitting import Doorkeeper, OnDatagram, OnSyn
+from synfin.aio.admitting import Doorkeeper, OnDatagram, OnLost, OnSyn
 from synfin.aio.control import ControlSocket, control_path
 from synfin.aio.echo import Echo, serve_echo
 from synfin.aio.engine import Engine
@@ -411,18 +411,19 @@ class Host:
 
     # ---- any destination ----
 
-    def decide_syns(self, on_syn: OnSyn | None) -> None:
+    def decide_syns(self, on_syn: OnSyn | None, on_lost: OnLost | None = None) -> None:
         """Have `on_syn(source, destination)` asked about each connection that a listener would take; None: no more.
 
         Both are (address, port). It answers ACCEPT, REFUSE, DROP or unreachable(errno), all in `synfin`, at once or as
         an awaitable: then the SYN is held until that is done, and cancels it when its sender has given up or too many
         are held. Called as packets come in: it must not block, nor call this host. Raises TypeError.
+        on_lost(source, destination): one that was let in came to nothing, by a reset or for want of an answer.
         """
         if on_syn is not None:
             _check_factory(on_syn, "on_syn")
         if self._doorkeeper is not None:
             self._doorkeeper.close()
-        self._doorkeeper = None if on_syn is None else Doorkeeper(self._engine, on_syn)
+        self._doorkeeper = None if on_syn is None else Doorkeeper(self._engine, on_syn, on_lost)
 
     def create_datagram_server(
         self, protocol_factory: Callable[[], asyncio.DatagramProtocol], on_datagram: OnDatagram | None = None

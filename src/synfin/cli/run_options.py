@@ -13,6 +13,7 @@ import typer
 SETTINGS: Final = {
     "delay": ("TIME", "Each packet takes so long: 80ms."),
     "jitter": ("TIME", "And up to so much more, by chance."),
+    "distribution": ("NAME", "How that is spread: uniform (as it is without this), normal or pareto."),
     "loss": ("PART", "So many are lost: 2%."),
     "burst-enter": ("PART", "So often a burst of losses begins, per packet."),
     "burst-leave": ("PART", "So often it ends, per packet."),

@@ -2,17 +2,21 @@
 
 A SYN is held while its destination is dialled (`Host.decide_syns`), once however often it comes. When the outer
 connection stands the handshake inside goes on; its third segment finds the outer end waiting under its addresses.
+
+What is dialled by the kernel's sockets goes by `sockets`, without a task; any other dial function is a coroutine.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from synfin.aio.admitting import Later
 from synfin.aio.host import Host
 from synfin.aio.server import Server
-from synfin.gateway.dialling import Dial, is_short, meaning
+from synfin.gateway import sockets
+from synfin.gateway.dialling import Dial, by_kernel, is_address, is_short, meaning
 from synfin.gateway.flow import GATEWAY, INSIDE, OUTSIDE, Counters, Flow, Ledger, Limits, Place
 from synfin.gateway.relay import End, Held
 from synfin.stack.addresses import is_elsewhere, packed
@@ -44,11 +48,15 @@ class Connections:
         self._finishing: dict[Flow, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        self._sockets: sockets.Sockets | None = None  # for what the kernel dials, where it can be had
 
     async def start(self) -> None:
         """Take what the inside asks for."""
+        loop = asyncio.get_running_loop()
+        if self._dial is by_kernel and sockets.can_be_had(loop):
+            self._sockets = sockets.Sockets(loop, self._host.engine.driver.turn)
         self._server = await self._host.create_server(self._inner_end, port="*", backlog=BACKLOG)
-        self._host.decide_syns(self.on_syn)
+        self._host.decide_syns(self.on_syn, self.on_lost)
 
     def close(self) -> None:
         """Take no more, and reset all."""
@@ -69,6 +77,12 @@ class Connections:
             timer.cancel()
             self._finish(flow, 2 * LAST_LOOK)
 
+    def release(self) -> None:
+        """All has been told of its end: keep nothing."""
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
+
     def is_full(self) -> bool:
         """One more connection would be too many."""
         count = self._dialled + len(self._waiting) + len(self._ends) // 2
@@ -76,7 +90,7 @@ class Connections:
 
     # ---- outwards ----
 
-    def on_syn(self, source: Place, destination: Place) -> int | Awaitable[int]:
+    def on_syn(self, source: Place, destination: Place) -> int | Later | Coroutine[Any, Any, int]:
         """A program inside asks for a connection."""
         if (source, destination) in self._waiting:
             return ACCEPT  # behind a cookie a SYN that comes again looks like the first
@@ -87,48 +101,59 @@ class Connections:
         if self.is_full():
             self._counters.connections_dropped += 1
             return self._give_up(flow, DROP, "dropped", None)
-        return self._reach(flow, places)
+        self._dialled += 1
+        if self._sockets is not None and all(is_address(place[0]) for place in places):
+            return _Attempt(self._sockets, self._end(flow, OUTSIDE), places, self._on_dialled).begin()
+        return self._reach(self._end(flow, OUTSIDE), places)
 
     def _give_up(self, flow: Flow, verdict: int, outcome: str, error: BaseException | None) -> int:
         flow.close(GATEWAY if error is None else OUTSIDE)
         self._ledger.end(flow, outcome, error)
         return verdict
 
-    async def _reach(self, flow: Flow, places: list[Place]) -> int:
-        """The verdict that the outside gives."""
-        self._dialled += 1
+    async def _reach(self, end: End, places: list[Place]) -> int:
+        """The verdict that the outside gives, by the first place that answers."""
         try:
-            end = await self._dial_outer(flow, places)
-        except (OSError, TimeoutError) as error:
+            for place in places[:-1]:
+                end.flow.target = place
+                try:
+                    await self._dial(lambda: end, *place)
+                except (OSError, TimeoutError):
+                    continue
+                return self._on_dialled(end, None)
+            end.flow.target = places[-1]
+            await self._dial(lambda: end, *places[-1])
+        except BaseException as error:
+            verdict = self._on_dialled(end, error)
+            if isinstance(error, (OSError, TimeoutError)):
+                return verdict
+            raise  # cancelled: the SYN is held no more. Anything else is reported by who awaits this
+        return self._on_dialled(end, None)
+
+    def _on_dialled(self, end: End, error: BaseException | None) -> int:
+        """The outer end stands, or this is why it does not; the verdict on who asked for it."""
+        self._dialled -= 1
+        flow = end.flow
+        if error is None:
+            key = (flow.src, flow.dst)
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._limits.handshake_seconds, self._give_up_waiting, key)
+            self._waiting[key] = (end, timer)
+            return ACCEPT
+        if isinstance(error, (OSError, TimeoutError)):
             if is_short(error):
                 self._counters.outside_short += 1
             return self._give_up(flow, *meaning(error), error)
-        except BaseException as error:
-            # Cancelled: the SYN is held no more. Anything else is reported by who awaits this.
-            flow.close(INSIDE)
-            self._ledger.end(flow, "dropped", None if isinstance(error, asyncio.CancelledError) else error)
-            raise
-        finally:
-            self._dialled -= 1
-        loop = asyncio.get_running_loop()
-        key = (flow.src, flow.dst)
-        timer = loop.call_later(self._limits.handshake_seconds, self._give_up_waiting, key)
-        self._waiting[key] = (end, timer)
-        return ACCEPT
+        flow.close(INSIDE)
+        self._ledger.end(flow, "dropped", None if isinstance(error, asyncio.CancelledError) else error)
+        return DROP
 
-    async def _dial_outer(self, flow: Flow, places: list[Place]) -> End:
-        """The outer end, by the first place that answers."""
-        end = self._end(flow, OUTSIDE)
-        for place in places[:-1]:
-            flow.target = place
-            try:
-                await self._dial(lambda: end, *place)
-            except (OSError, TimeoutError):
-                continue
-            return end
-        flow.target = places[-1]
-        await self._dial(lambda: end, *places[-1])
-        return end
+    def on_lost(self, source: Place, destination: Place) -> None:
+        """Who asked has reset it before it stood, or went silent."""
+        waiting = self._waiting.get((source, destination))
+        if waiting is not None:
+            waiting[1].cancel()
+            self._give_up_waiting((source, destination))
 
     def _give_up_waiting(self, key: tuple[Place, Place]) -> None:
         """The third segment has not come: a forged sender, or one that has gone."""
@@ -246,6 +271,54 @@ def _outcome(flow: Flow) -> str:
     if flow.error is not None:
         return "reset"
     return "closed" if flow.connected is not None else "timeout"
+
+
+class _Attempt(Later):
+    """An outer connection that is being dialled by the kernel. on_dialled: gives the verdict."""
+
+    def __init__(
+        self,
+        outer: sockets.Sockets,
+        end: End,
+        places: list[Place],
+        on_dialled: Callable[[End, BaseException | None], int],
+    ) -> None:
+        super().__init__()
+        self._sockets = outer
+        self._end = end
+        self._places = iter(places)
+        self._on_dialled = on_dialled
+        self._transport: sockets.SocketTransport | None = None
+
+    def begin(self) -> int | Later:
+        """The verdict, if it is known at once."""
+        error = self._try_next(None)
+        return self if error is None else self._on_dialled(self._end, error)
+
+    def _try_next(self, error: OSError | None) -> OSError | None:
+        """Dial the next place that there is; why not, if there is none. error: of the last one."""
+        for place in self._places:
+            self._end.flow.target = place
+            try:
+                self._transport = self._sockets.connect(self._end, *place, self._on_connected)
+            except OSError as problem:
+                error = problem
+            else:
+                return None
+        return error
+
+    def _on_connected(self, error: OSError | None) -> None:
+        if error is not None:
+            error = self._try_next(error)
+            if error is None:
+                return
+        self.settle(self._on_dialled(self._end, error))
+
+    def forgotten(self) -> None:
+        """The SYN is held no more."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._on_dialled(self._end, asyncio.CancelledError())
 
 
 class _Arriving(asyncio.Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -39,6 +40,15 @@ async def by_kernel(factory: ProtocolFactory, address: str, port: int) -> Connec
 async def datagrams_by_kernel(factory: Callable[[], asyncio.DatagramProtocol], remote_addr: tuple[str, int]) -> Any:
     """The same for UDP."""
     return await asyncio.get_running_loop().create_datagram_endpoint(factory, remote_addr=remote_addr)
+
+
+def is_address(text: str) -> bool:
+    """It is no name, which would have to be looked up."""
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except OSError:
+        return False
+    return True
 
 
 def meaning(error: BaseException) -> tuple[int, str]:

@@ -94,6 +94,7 @@ class Gateway:
         for flow in list(self._ledger.live):
             flow.close("gateway")
             self._ledger.end(flow, "ended")
+        self._connections.release()
 
     @property
     def flows(self) -> list[Flow]:

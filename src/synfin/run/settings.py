@@ -24,7 +24,7 @@ def parse_setting(name: str, text: str) -> tuple[str, Any]:
     value: Any
     if name in ("bandwidth", "queue", "mark_above") and text.lower() in _NO_LIMIT:
         value = None
-    elif name in _TEXTS:
+    elif name in _TEXTS or _KINDS[name] is str:
         value = 0 if text == "0" and name in ("delay", "jitter") else text
     elif _KINDS[name] is bool:
         if text.lower() not in _TRUTH:

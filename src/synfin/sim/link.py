@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from statistics import NormalDist
 from typing import Any, Final
 from zlib import crc32
 
@@ -21,6 +22,13 @@ CUT: Final = "cut"  # it is down
 TOO_BIG: Final = "mtu"
 QUEUE_FULL: Final = "queue"
 
+# How jitter is spread, by tc-netem(8)'s names. Half of the jitter is the mean of each.
+UNIFORM: Final = "uniform"  # none takes more than all of it
+NORMAL: Final = "normal"  # a bell around the mean, a quarter of the jitter its standard deviation, cut off at none
+PARETO: Final = "pareto"  # most little, a few very much: one in eight more than the jitter, one in 1,331 ten times
+DISTRIBUTIONS: Final = (UNIFORM, NORMAL, PARETO)
+_BELL: Final = NormalDist(0.5, 0.25)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinkSettings:
@@ -28,6 +36,7 @@ class LinkSettings:
 
     delay: int = 1000
     jitter: int = 0
+    distribution: str = UNIFORM
     reorder: bool = False
     loss: float = 0.0
     burst_enter: float = 0.0
@@ -46,12 +55,12 @@ class LinkSettings:
     def changed(self, **wanted: Any) -> LinkSettings:
         """A copy with these settings, as people write them. Raises TypeError or ValueError for what makes no sense.
 
-        delay, jitter: "20ms"; reorder: jitter may let packets overtake; loss, duplicate, corrupt, mark: probabilities;
-        bursts of loss by Gilbert-Elliott: burst_enter and burst_leave are the probabilities, per packet, that the bad
-        state begins and ends, burst_loss is the loss in it; bandwidth: "10Mbit/s" or None; queue: "64KB" or None, what
-        may wait for the bandwidth; mark_above: "20KB" or None, from how much on that waits a packet is marked; mtu:
-        bytes; icmp: False drops what is bigger without a word; up: False stops the direction. Only what is capable of
-        ECN is marked (RFC 3168); the rest passes.
+        delay, jitter: "20ms"; distribution: of the jitter, "uniform", "normal" or "pareto"; reorder: jitter may let
+        packets overtake; loss, duplicate, corrupt, mark: probabilities; bursts of loss by Gilbert-Elliott: burst_enter
+        and burst_leave are the probabilities, per packet, that the bad state begins and ends, burst_loss is the loss in
+        it; bandwidth: "10Mbit/s" or None; queue: "64KB" or None, what may wait for the bandwidth; mark_above: "20KB" or
+        None, from how much on that waits a packet is marked; mtu: bytes; icmp: False drops what is bigger without a
+        word; up: False stops the direction. Only what is capable of ECN is marked (RFC 3168); the rest passes.
         """
         known = {field.name for field in fields(self)}
         checked: dict[str, Any] = {}
@@ -67,6 +76,10 @@ class LinkSettings:
             elif name == "mtu":
                 if isinstance(value, bool) or not isinstance(value, int) or not 576 <= value <= 65535:
                     raise ValueError(f"mtu is from 576 to 65535 bytes, not {value!r}")
+                checked[name] = value
+            elif name == "distribution":
+                if value not in DISTRIBUTIONS:
+                    raise ValueError(f"distribution is {', '.join(DISTRIBUTIONS)}, not {value!r}")
                 checked[name] = value
             elif name in ("reorder", "icmp", "up"):
                 if not isinstance(value, bool):
@@ -149,7 +162,7 @@ class Direction:
             return CORRUPTED, 0
         if settings.mark and chance() < settings.mark:
             return MARKED, 0
-        return PASSED, int(chance() * settings.jitter) if settings.jitter else 0
+        return PASSED, int(spread(settings.distribution, chance()) * settings.jitter) if settings.jitter else 0
 
     def is_congested(self, now: int) -> bool:
         """So much waits for the bandwidth that packets are marked."""
@@ -178,6 +191,16 @@ class Direction:
                 return self._last_arrival
             self._last_arrival = arrives
         return arrives
+
+
+def spread(distribution: str, drawn: float) -> float:
+    """How much of the jitter one packet gets, by a number drawn evenly from 0 up to 1. One draw for each distribution,
+    so that what else chance does to a packet does not depend on it."""
+    if distribution == NORMAL:
+        return max(_BELL.inv_cdf(drawn), 0.0) if drawn else 0.0
+    if distribution == PARETO:  # of the second kind (Lomax): it begins at 0
+        return float((1.0 - drawn) ** (-1 / 3)) - 1.0
+    return drawn
 
 
 def corrupted(packet: bytes) -> bytes:

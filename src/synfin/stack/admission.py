@@ -29,6 +29,11 @@ LATER: Final = 3  # hold the SYN until it is settled
 _UNREACHABLE: Final = 256  # and more: an errno is added
 
 HOLD_US: Final = 180_000_000  # RFC 9293 3.8.3, R2: so long a SYN may be sent again; who waits longer has given up
+# Who gives up before that says nothing: his SYN just comes no more. It comes again after 1 s (RFC 6298) or 3 s (older
+# ones), then after twice as long; if one is lost on the way it is six times, and after eight nobody waits.
+PATIENCE_US: Final = 10_000_000
+PATIENCE: Final = 8
+_LOOK_US: Final = 1_000_000  # all that are held are looked at no more often than this
 
 
 def unreachable(code: int) -> int:
@@ -61,11 +66,18 @@ def is_first(seg: Segment) -> bool:
 
 
 class _Held:
-    """A SYN that waits, and until when."""
+    """A SYN that waits: when it last came, and until when it is believed that its sender waits."""
 
-    def __init__(self, seg: Segment, until: i64) -> None:
+    def __init__(self, seg: Segment, now: i64) -> None:
         self.seg: Segment = seg
-        self.until: i64 = until
+        self.came: i64 = now
+        self.until: i64 = now + PATIENCE_US
+
+    def came_again(self, now: i64) -> None:
+        """So its sender does still."""
+        patience = (now - self.came) * PATIENCE
+        self.came = now
+        self.until = now + min(max(patience, PATIENCE_US), HOLD_US)
 
 
 class Admission(Timed):
@@ -81,7 +93,7 @@ class Admission(Timed):
         self.forget: Callable[[bytes], object] | None = None
         self._limit: i64 = limit
         self._counters = counters
-        self._held: OrderedDict[bytes, _Held] = OrderedDict()  # in order of arrival, and so of `until`
+        self._held: OrderedDict[bytes, _Held] = OrderedDict()  # in order of arrival
         self._settled = b""  # whose SYN is on its way to its listener
 
     def judge(self, seg: Segment, now: i64) -> i64:
@@ -93,6 +105,7 @@ class Admission(Timed):
         held = self._held.get(key)
         if held is not None:
             self._counters.SynsHeldAgain += 1
+            held.came_again(now)
             if held.seg.seq != seg.seq:
                 held.seg = seg.header_copy()  # its sender has begun anew, and waits for the same
             return LATER
@@ -105,8 +118,10 @@ class Admission(Timed):
         if len(self._held) >= self._limit:
             self._drop_oldest()
         self._counters.SynsHeld += 1
-        self._held[seg.key] = _Held(seg.header_copy(), now + HOLD_US)
-        self._set_deadline()
+        held = _Held(seg.header_copy(), now)
+        self._held[seg.key] = held
+        if self.deadline == 0:
+            self._look_at(held.until)  # no other is sooner given up
 
     def _drop_oldest(self) -> None:
         key, _ = self._held.popitem(last=False)
@@ -120,7 +135,6 @@ class Admission(Timed):
         if held is not None and (seg.seq - held.seg.seq) & 0xFFFFFFFF <= 1:
             del self._held[seg.key]
             self._counters.AttemptFails += 1
-            self._set_deadline()
             if self.forget is not None:
                 self.forget(seg.key)
 
@@ -130,7 +144,6 @@ class Admission(Timed):
         if held is None:
             return None
         self._settled = key
-        self._set_deadline()
         return held.seg
 
     def admitted(self) -> None:
@@ -144,18 +157,18 @@ class Admission(Timed):
 
     def on_timer(self, now: i64) -> None:
         """Those that nobody waits for any more."""
-        while self._held and self._oldest_until() <= now:
-            self._drop_oldest()
-        self._set_deadline()
+        over = [key for key, held in self._held.items() if held.until <= now]
+        for key in over:
+            del self._held[key]
+            self._counters.SynsHeldDropped += 1
+            if self.forget is not None:
+                self.forget(key)
+        self.deadline = 0
+        if self._held:
+            self._look_at(min([held.until for held in self._held.values()]))
 
-    def _set_deadline(self) -> None:
-        self.deadline = self._oldest_until() if self._held else 0
-
-    def _oldest_until(self) -> i64:
-        key, oldest = self._held.popitem(last=False)
-        self._held[key] = oldest
-        self._held.move_to_end(key, last=False)
-        return oldest.until
+    def _look_at(self, until: i64) -> None:
+        self.deadline = (until + _LOOK_US - 1) // _LOOK_US * _LOOK_US
 
     def __len__(self) -> int:
         return len(self._held)

@@ -400,6 +400,10 @@ class Stack:
         """
         return self._connections.settle(key, check_verdict(verdict), now)
 
+    def tell_of_lost(self, lost: Callable[[bytes], object] | None) -> None:
+        """Have `lost` told the key of each half-open entry that became no connection: reset, or never answered."""
+        self._env.on_half_open_lost = lost
+
     def unreachable(self, code: int, packet: bytes, now: i64) -> None:
         """Tell the sender of a datagram or a ping that came in, by the error that is errno `code` to him, that it
         arrived nowhere. Few go out to one destination: Config.icmp_ratelimit_us."""

@@ -6,6 +6,7 @@ It is no parent: a connection asks nothing of it but a place in a queue.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from mypy_extensions import i64
 
@@ -44,6 +45,7 @@ class Environment:
         self.cookies = cookies
         self.answers = Answers(challenges, counters)
         self.half_open: i64 = 0  # entries of all SYN queues
+        self.on_half_open_lost: Callable[[bytes], object] | None = None  # told the key of each that became nothing
         self.flooded_at: i64 = -1  # when a SYN last found its queue full, and was answered by a cookie
         self.orphans: i64 = 0  # connections that their users have closed, and that have not ended
         self.pressure = Pressure()

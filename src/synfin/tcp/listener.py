@@ -178,7 +178,7 @@ class Listener(Timed):
         if seg.seq != seq_add(entry.irs, 1):
             return
         self._remove(key)
-        self._env.counters.AttemptFails += 1
+        self._failed(key)
         if replaces:
             self._trace(now, key, SYN_RCVD, TIME_WAIT, "RST: the SYN was an old duplicate", "9293 3.6.1")
         else:
@@ -350,7 +350,7 @@ class Listener(Timed):
         if after == OTHER_MODE:
             self._env.output.reset_for(seg)
             self._remove(seg.key)
-            self._env.counters.AttemptFails += 1
+            self._failed(seg.key)
             self._trace(now, seg.key, SYN_RCVD, LISTEN, "reset: the SYN came again with another ECN mode", "9768 3.1.5")
             return False
         entry.agreed.ecn = after
@@ -402,7 +402,7 @@ class Listener(Timed):
             # As Linux: ignored. The SYN,ACK goes again in time, and its ACK or the client's data completes it then.
             if self._on_accept_queue_full(seg, now):
                 self._remove(key)
-                env.counters.AttemptFails += 1
+                self._failed(key)
                 self._trace(now, key, SYN_RCVD, LISTEN, "reset: the accept queue is full", "9293 3.10.7.4")
             return None
         self._remove(key)
@@ -439,7 +439,7 @@ class Listener(Timed):
                 if retry == syns.retries:
                     syns.drop(key)
                     self._env.half_open -= 1
-                    self._env.counters.AttemptFails += 1
+                    self._failed(key)
                     self._trace(now, key, SYN_RCVD, LISTEN, "no ACK of our SYN,ACK", "9293 3.8.3", CAUSE_TIMER)
                 else:
                     self._send_again(key, now)
@@ -514,6 +514,13 @@ class Listener(Timed):
         self._env.half_open -= 1
         if not len(self._syns):  # else it may be too early now, and on_timer() finds nobody: the lesser work
             self.deadline = 0
+
+    def _failed(self, key: bytes) -> None:
+        """A half-open entry is gone, and no connection has come of it."""
+        self._env.counters.AttemptFails += 1
+        lost = self._env.on_half_open_lost
+        if lost is not None:
+            lost(key)
 
     def _trace(
         self, now: i64, key: bytes, before: int, after: int, reason: str, rfc: str, cause: int = CAUSE_SEGMENT

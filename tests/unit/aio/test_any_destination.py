@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import synfin
+from synfin.aio.admitting import Later
 from synfin.aio.echo import Echo
 from synfin.aio.host import Host
 from synfin.stack.addresses import packed
@@ -187,6 +188,37 @@ def test_who_still_finds_out_is_cancelled_when_too_many_wait_and_when_the_host_e
             assert sorted(cancelled) == [1, 2, 3]
             for attempt in attempts:
                 attempt.cancel()
+
+    run(main())
+
+
+def test_a_verdict_that_comes_without_a_task_is_as_good_and_who_finds_out_hears_when_nobody_waits() -> None:
+    class Finding(Later):
+        def forgotten(self) -> None:
+            forgotten.append(self)
+
+    forgotten: list[Later] = []
+    found: list[Finding] = []
+
+    def on_syn(*_: object) -> Later:
+        found.append(Finding())
+        return found[-1]
+
+    async def main() -> None:
+        async with world(on_syn, Config(held_syn_limit=2)) as (client, gate):
+            await gate.start_server(say_where, port="*")
+            attempts = []
+            for port in (1, 2, 3):
+                attempts.append(asyncio.create_task(ask_where(client, FAR[0], port)))
+                await settle(0.1)
+            assert forgotten == [found[0]]
+            for one, verdict in zip(found, (synfin.ACCEPT, synfin.ACCEPT, synfin.REFUSE), strict=True):
+                one.settle(verdict)
+                one.settle(synfin.ACCEPT)  # once is for all
+            assert await attempts[1] == str((FAR[0], 2))
+            with pytest.raises(ConnectionRefusedError):
+                await attempts[2]
+            attempts[0].cancel()
 
     run(main())
 

@@ -16,7 +16,7 @@ from synfin.stack.addresses import packed
 from synfin.tcp.config import Config
 from synfin.wire.key import make_key
 from synfin.wire.segment import Segment, build
-from synfin.wire.tcp_header import SYN
+from synfin.wire.tcp_header import RST, SYN
 from tests.unit.aio.hosts import reset
 from tests.unit.aio.virtual import reported, run, settle
 from tests.unit.gateway.outside import FAR, FAR6, echo, world
@@ -327,6 +327,56 @@ def test_forged_senders_get_outer_connections_that_end_when_nobody_comes() -> No
             assert gateway.counters.handshakes_lost == 20
             assert not gateway.flows
             assert {flow.outcome for flow in scene.ended} == {"timeout"}
+
+    run(main())
+
+
+def test_an_outer_connection_whose_client_has_reset_before_it_stood_is_reset_at_once() -> None:
+    async def main() -> None:
+        async with world() as (scene, gateway):
+            await scene.far.start_server(echo, port=80)
+            seg = Segment()
+            seg.key = make_key(packed("10.9.9.9"), packed(FAR), 1000, 80)
+            seg.seq, seg.flags, seg.window, seg.mss = 5, SYN, 1000, 1400
+            scene.gate.receive(build(seg))
+            await settle(0.1)
+            assert scene.near.stack.census()["connections"] == 1
+            seg.seq, seg.flags, seg.mss = 6, RST, -1
+            scene.gate.receive(build(seg))
+            await settle(0.1)
+            assert scene.near.stack.census()["connections"] == 0
+            assert gateway.counters.handshakes_lost == 1
+            (flow,) = scene.ended
+            assert (flow.outcome, flow.closed_by) == ("timeout", "inside")
+
+    run(main())
+
+
+@pytest.mark.parametrize("resets", [True, False])
+def test_an_attempt_outside_ends_with_the_one_inside(resets: bool) -> None:
+    """By a RST, or since the SYN comes no more."""
+    cancelled: list[float] = []
+
+    async def never(*_: object) -> None:
+        try:
+            await asyncio.sleep(1e6)
+        finally:
+            cancelled.append(asyncio.get_running_loop().time())
+
+    async def main() -> None:
+        async with world(dial=never) as (scene, gateway):
+            seg = Segment()
+            seg.key = make_key(packed("10.9.9.9"), packed(FAR), 1000, 80)
+            seg.seq, seg.flags, seg.window, seg.mss = 5, SYN, 1000, 1400
+            began = asyncio.get_running_loop().time()
+            scene.gate.receive(build(seg))
+            await settle(1)
+            if resets:
+                seg.seq, seg.flags, seg.mss = 6, RST, -1
+                scene.gate.receive(build(seg))
+            await settle(12)
+            assert cancelled[0] - began < (1.1 if resets else 12)
+            assert not gateway.flows
 
     run(main())
 

@@ -70,6 +70,7 @@ def replayed(recording: Recording, *sends: tuple[str, range], place: str = "*", 
     [
         {"delay": "50ms", "loss": 0.3},
         {"delay": "50ms", "jitter": "20ms", "reorder": True},
+        {"delay": "50ms", "jitter": "20ms", "distribution": "pareto"},
         {"delay": "50ms", "jitter": "20ms"},
         {"delay": "10ms", "burst_enter": 0.1, "burst_leave": 0.3},
         {"delay": "10ms", "duplicate": 0.2},

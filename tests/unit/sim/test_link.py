@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from synfin.sim.link import LOST, Direction, LinkSettings, corrupted
+import pytest
+
+from synfin.sim.link import DISTRIBUTIONS, LOST, Direction, LinkSettings, corrupted
 
 PACKETS = 20_000
 
@@ -29,6 +31,26 @@ def test_bursts_are_as_long_and_as_frequent_as_gilbert_and_elliott_say() -> None
     bursts = [len(list(group)) for fate, group in groupby(drawn) if fate == LOST]
     assert 3.5 < sum(bursts) / len(bursts) < 4.5  # 1 / burst_leave
     assert 0.03 < sum(bursts) / PACKETS < 0.05  # enter / (enter + leave)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "above"),  # the parts that get more than half of the jitter, all of it, and twice as much
+    [("uniform", (0.5, 0, 0)), ("normal", (0.5, 0.0228, 0)), ("pareto", (0.2963, 0.125, 0.0370))],
+)
+def test_jitter_is_spread_as_its_distribution_says_and_is_half_of_it_on_average(
+    distribution: str, above: tuple[float, ...]
+) -> None:
+    link = direction(jitter="10ms", distribution=distribution)
+    extra = [link.draw()[1] for _ in range(PACKETS)]
+    assert min(extra) >= 0
+    assert 4_800 < sum(extra) / PACKETS < 5_200
+    for most, part in zip((5_000, 10_000, 20_000), above, strict=True):
+        assert sum(one > most for one in extra) / PACKETS == pytest.approx(part, abs=0.01 if part else 0)
+
+
+def test_how_jitter_is_spread_changes_nothing_else_that_chance_does() -> None:
+    links = [direction(jitter="10ms", loss=0.3, distribution=name) for name in DISTRIBUTIONS]
+    assert len({tuple(link.draw()[0] for _ in range(1000)) for link in links}) == 1
 
 
 def test_each_fault_is_as_frequent_as_it_was_set() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from synfin.stack.addresses import is_elsewhere, packed
-from synfin.stack.admission import ACCEPT, DROP, HOLD_US, LATER, REFUSE, check_verdict, unreachable
+from synfin.stack.admission import ACCEPT, DROP, HOLD_US, LATER, PATIENCE_US, REFUSE, check_verdict, unreachable
 from synfin.stack.stack import Stack
 from synfin.tcp.config import COOKIES_ALWAYS, Config
 from synfin.wire import icmp, udp
@@ -334,18 +334,63 @@ def test_where_too_many_are_held_the_oldest_makes_room_and_whoever_asks_for_it_i
     assert not sent(stack)
 
 
-def test_a_held_syn_that_nobody_settles_ends_when_its_client_has_given_up() -> None:
+def test_a_held_syn_that_comes_no_more_ends_when_its_client_must_have_given_up() -> None:
     gone: list[bytes] = []
     stack = gateway(always(LATER))
     stack.admission.forget = gone.append
-    stack.receive(build(syn()), 10)
-    assert stack.next_deadline() == 10 + HOLD_US
-    stack.on_timer(10 + HOLD_US - 1)
+    stack.receive(build(syn()), 1_000_000)
+    assert stack.next_deadline() == 1_000_000 + PATIENCE_US
+    stack.on_timer(1_000_000 + PATIENCE_US - 1)
     assert not gone
-    stack.on_timer(10 + HOLD_US)
+    stack.on_timer(1_000_000 + PATIENCE_US)
     assert gone == [syn().key]
     assert stack.next_deadline() is None
     assert stack.counters.SynsHeldDropped == 1
+
+
+def test_a_held_syn_that_comes_again_is_held_as_long_as_its_next_ones_may_take_even_if_one_is_lost() -> None:
+    second = 1_000_000
+    stack = gateway(always(LATER))
+    for at in (0, 1, 3, 7, 15, 31, 63):  # as Linux sends them, and later twice as long after the last one
+        stack.on_timer(at * second)
+        stack.receive(build(syn()), at * second)
+    assert stack.counters.SynsHeld == 1
+    assert stack.counters.SynsHeldAgain == 6
+    stack.on_timer(127 * second)
+    assert stack.census()["held_syns"] == 1
+    stack.on_timer(63 * second + HOLD_US)
+    assert stack.census()["held_syns"] == 0
+
+
+def test_those_that_are_held_are_looked_at_once_a_second_at_most() -> None:
+    stack = gateway(always(LATER))
+    for number in range(1000):
+        stack.receive(build(syn(port=1 + number)), 1000 * number)
+    looked = []
+    while (deadline := stack.next_deadline()) is not None:
+        looked.append(deadline)
+        stack.on_timer(deadline)
+    assert looked == [PATIENCE_US, PATIENCE_US + 1_000_000]
+    assert stack.counters.SynsHeldDropped == 1000
+
+
+def test_a_client_that_is_let_in_and_comes_to_nothing_is_told_of() -> None:
+    lost: list[bytes] = []
+    stack = gateway(always(ACCEPT))
+    stack.tell_of_lost(lost.append)
+    for port in (1, 2, 3):
+        stack.receive(build(syn(port=port)), 0)
+    firsts = {segment(packet).key: segment(packet).seq for packet in sent(stack)}
+    third = syn(port=1, flags=ACK, seq=1001)
+    third.ack = firsts[reverse_key(third.key)] + 1
+    stack.receive(build(third), 1)
+    assert not lost
+    stack.receive(build(syn(port=2, flags=RST, seq=1001)), 2)
+    assert lost == [syn(port=2).key]
+    while (deadline := stack.next_deadline()) is not None and len(lost) < 2:
+        stack.on_timer(deadline)
+        sent(stack, deadline)
+    assert lost == [syn(port=2).key, syn(port=3).key]
 
 
 def test_a_flood_of_held_syns_leaves_what_stands_unharmed() -> None:
