@@ -23,7 +23,7 @@ from typing import Final
 
 from synfin.links import tun_thread
 from synfin.links.link import PacketSink, check_mtu
-from synfin.links.vnet import CHECKSUM_KNOWN, COMPLETE, GSO_SIZE, VNET_LEN, counts_by_cwr, framed
+from synfin.links.vnet import CHECKSUM_KNOWN, GSO_SIZE, VNET_LEN, frames
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, split
 
@@ -169,13 +169,11 @@ class TunLink:
         if self._queue:
             self.flush()
         for burst in bursts:
-            if not self.offload:
+            if self.offload:
+                for iovec in frames(burst):
+                    self._write(iovec)
+            else:
                 self._write_packets(split(burst))
-            elif (burst.csum_start and not counts_by_cwr(burst)) or not 0 < burst.gso_size < burst.payload_len:
-                self._write(framed(burst))
-            else:  # complete checksums hold for one segment only
-                for packet in split(burst):
-                    self._write([COMPLETE, packet])
         return not self._queue
 
     def flush(self) -> bool:

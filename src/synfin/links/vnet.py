@@ -10,7 +10,7 @@ import struct
 from typing import Final
 
 from synfin.wire.pieces import Piece
-from synfin.wire.segment import Burst
+from synfin.wire.segment import Burst, split
 
 VNET_LEN: Final = 10
 IOV_LIMIT: Final = 1000  # below IOV_MAX, 1024; longer bursts are joined
@@ -39,6 +39,14 @@ def complete(length: int) -> bytes:
 def partial(length: int, csum_start: int) -> bytes:
     """The same, for a frame whose TCP header begins at csum_start and has a partial checksum."""
     return _FIELDS.pack(_NEEDS_CSUM, 0, length, 0, csum_start, _TCP_CSUM_OFFSET)
+
+
+def frames(burst: Burst) -> list[list[Piece]]:
+    """The burst as a device takes it: one frame, unless its checksums are complete, which hold for one segment only."""
+    cut = 0 < burst.gso_size < burst.payload_len
+    if cut and (burst.csum_start == 0 or counts_by_cwr(burst)):
+        return [[COMPLETE, packet] for packet in split(burst)]
+    return [framed(burst)]
 
 
 def framed(burst: Burst, before: bytes = b"") -> list[Piece]:
