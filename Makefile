@@ -29,6 +29,10 @@ WHEEL_TOOLS := .venv-wheel/.made-$(HERE)
 
 RUN := .venv/bin/python -m
 PIP := -m pip --disable-pip-version-check --quiet install
+# Two at a time: WORKERS=0, or ARGS="-n 0 --pdb", is one after the other. What a worker has left of its share the other
+# takes from the end, so that the tests of a file stay together, with what they have set up.
+WORKERS ?= 2
+PYTEST := pytest -n $(WORKERS) --dist worksteal
 # The suites that must pass in each form of the package.
 EACH_FORM := $(wildcard tests/unit tests/trace tests/properties tests/explore)
 CHECKED := src $(wildcard tests bench site/*.py site/synfin_site site/play/*.py)
@@ -54,7 +58,7 @@ demo: $(if $(FAST),$(COMPILED),$(WITH_CLI)) ## fetch a page and a 64 MB file ove
 	$(DEMO) demo $(ARGS)
 
 test: $(WITH_DEV) ## run all tests; what the machine lacks is skipped, unless SYNFIN_REQUIRE_ALL=1
-	SYNFIN_EXPECT=interpreted $(RUN) pytest $(ARGS)
+	SYNFIN_EXPECT=interpreted $(RUN) $(PYTEST) $(ARGS)
 
 check: $(WITH_DEV) ## ruff, mypy --strict, import-linter
 	$(RUN) ruff check .
@@ -73,10 +77,10 @@ compiled: $(COMPILED) ## install the package compiled by mypyc into .venv-compil
 	.venv-compiled/bin/python -c "import synfin; assert synfin.compiled(); print('compiled:', synfin.__path__[0])"
 
 test-compiled: $(COMPILED) ## run the unit, trace, property and exploration suites against the compiled package
-	SYNFIN_EXPECT=compiled .venv-compiled/bin/python -m pytest $(EACH_FORM) $(ARGS)
+	SYNFIN_EXPECT=compiled .venv-compiled/bin/python -m $(PYTEST) $(EACH_FORM) $(ARGS)
 
 test-nolibrt: $(WITH_DEV) ## run the same suites interpreted, as if librt were not installed
-	SYNFIN_EXPECT=interpreted-without-librt $(RUN) pytest $(EACH_FORM) $(ARGS)
+	SYNFIN_EXPECT=interpreted-without-librt $(RUN) $(PYTEST) $(EACH_FORM) $(ARGS)
 
 test-pythons: ## run the unit suite on the other supported Pythons that this machine has
 	@skipped=; failed=; tested=; \
@@ -89,7 +93,7 @@ test-pythons: ## run the unit suite on the other supported Pythons that this mac
 			"$$found" -m venv --clear "$$venv" && \
 			SYNFIN_PURE=1 "$$venv/bin/python" $(PIP) -e '.[test]' && touch "$$stamp" || exit 1; \
 		fi; \
-		if SYNFIN_EXPECT=interpreted "$$venv/bin/python" -m pytest tests/unit $(ARGS); \
+		if SYNFIN_EXPECT=interpreted "$$venv/bin/python" -m $(PYTEST) tests/unit $(ARGS); \
 		then tested="$$tested $$version"; else failed="$$failed $$version"; fi; \
 	done; \
 	echo "unit suite on other Pythons: passed on:$${tested:- none}; failed on:$${failed:- none}; \
@@ -115,7 +119,7 @@ test-wheel: ## install each wheel of `make wheel` into a bare Python and run the
 		venv=.venv-wheel-$$version; \
 		"$$found" -m venv --clear $$venv && \
 		$$venv/bin/python $(PIP) --only-binary synfin,librt "$$wheel[test]" && \
-		SYNFIN_EXPECT=compiled $$venv/bin/python -m pytest tests/unit $(ARGS) || exit 1; \
+		SYNFIN_EXPECT=compiled $$venv/bin/python -m $(PYTEST) tests/unit $(ARGS) || exit 1; \
 	done
 
 site: $(WITH_SITE) ## build the documentation site into build/site; `synfin site` serves it
@@ -123,7 +127,7 @@ site: $(WITH_SITE) ## build the documentation site into build/site; `synfin site
 
 test-site: $(WITH_SITE) ## build the site, and try it in a browser (Debian: chromium, fonts-noto-cjk)
 	.venv-site/bin/python site/build.py
-	SYNFIN_EXPECT=interpreted SYNFIN_SITE=1 .venv-site/bin/python -m pytest tests/site $(ARGS)
+	SYNFIN_EXPECT=interpreted SYNFIN_SITE=1 .venv-site/bin/python -m $(PYTEST) tests/site $(ARGS)
 
 clean: ## remove all that make has made
 	rm -rf .venv .venv-compiled .venv-wheel .venv-site $(PYTHONS:%=.venv-%) $(WHEELS:%=.venv-wheel-%) build dist src/*.egg-info *.pcapng
