@@ -1,23 +1,20 @@
-"""A SYN flood, without SYN cookies and with them; a cookie recomputed by hand; what an altered ACK gets."""
+"""A SYN flood, without SYN cookies, with them, and answered in batches."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from hashlib import blake2s
 from typing import Any
 
+from synfin.lab.cookie import cookie
 from synfin.lab.experiment import Experiment, Finding, Parameter, Settings
-from synfin.lab.world import HALF_OPEN_BYTES, PORT, SECOND, SERVER, World, answers, entropy, forged
+from synfin.lab.world import HALF_OPEN_BYTES, SECOND, World, forged
 from synfin.stack.flood import LEAST, ROW, find_numpy
-from synfin.stack.stack import Stack
-from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, COOKIES_WHEN_FULL, Config
+from synfin.tcp.config import COOKIES_OFF, COOKIES_WHEN_FULL, Config
 from synfin.tcp.states import ESTABLISHED
 from synfin.view.figure import Figure, Line, Panel, highest
 from synfin.view.ticks import BYTES, COUNT, SHARE, Unit
-from synfin.wire.key import make_key
-from synfin.wire.segment import Segment, build
-from synfin.wire.tcp_header import ACK, RST, SYN
+from synfin.wire.tcp_header import SYN
 
 WHY = """
 A server must answer a SYN before it knows who sent it, and remember that it did: one half-open entry, for 63 s here
@@ -115,94 +112,6 @@ class Run:
 def _spoofed(source: random.Random) -> bytes:
     address = b"\xac" + source.randbytes(3)
     return forged(SYN, source.getrandbits(32), port=source.randrange(1024, 65536), source=address)
-
-
-def by_hand(key: bytes, client_isn: int, bits: int, now: int, secret: bytes, mss_index: int) -> int:
-    """The cookie, from its definition in tcp/syn_cookies, with nothing of its code."""
-    counter = now // 64_000_000
-    period_key = blake2s((counter // 64).to_bytes(8, "big"), key=secret, person=b"cookies").digest()
-    rest = counter.to_bytes(8, "big") + bytes([mss_index, bits])
-    proof = blake2s(key + client_isn.to_bytes(4, "big") + rest, key=period_key, digest_size=4).digest()
-    tag = blake2s(key + rest, key=period_key, digest_size=4).digest()
-    return (counter % 2 << 31) + (mss_index << 28) + (int.from_bytes(proof, "big") >> 8 << 8) % (1 << 28) + tag[3]
-
-
-def cookie(settings: Settings, finding: Finding) -> None:
-    """One cookie: its fields, what it is made of, and what becomes of third segments that are not quite right."""
-    secrets: list[bytes] = []
-    source = entropy(settings.seed, "cookie")
-
-    def remembered(n: int) -> bytes:
-        secrets.append(source(n))
-        return secrets[-1]
-
-    def syn() -> Segment:
-        seg = Segment()
-        seg.key = make_key(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 40000, PORT)
-        seg.seq, seg.flags, seg.window, seg.mss, seg.wscale = 1_000_000, SYN, 65535, 1460, 7
-        seg.has_ts, seg.ts_val, seg.sack_permitted = True, 77, True
-        return seg
-
-    now = 1000 * SECOND
-    server = Stack([SERVER], Config(syn_cookies=COOKIES_ALWAYS), entropy=remembered)
-    server.listen(PORT)
-    first = syn()
-    server.receive(build(first), now)
-    second = answers(server, now)[0]
-    secret = secrets[2]  # the third that a Stack draws
-    bits = second.ts_val % 64
-    again = by_hand(first.key, first.seq, bits, now, secret, 6)
-    finding.say(
-        f"A cookie: the server's number is {second.seq} = 0x{second.seq:08x}",
-        f"  bit 31      {second.seq >> 31}          parity of the 64-second counter, {now // 64_000_000}",
-        f"  bits 30-28  {second.seq >> 28 & 7}          place in the table of segment sizes: 1460",
-        f"  bits 27-8   0x{second.seq >> 8 & 0xFFFFF:05x}    hash of 4-tuple, client's number, counter and options",
-        f"  bits 7-0    0x{second.seq & 0xFF:02x}       the same without the client's number",
-        f"  timestamp   low bits {bits:06b}: window scale {bits % 16}, SACK {bits >> 4 & 1}, ECN {bits >> 5}",
-        f"  by hand     0x{again:08x}",
-    )
-
-    def third(seq: int = 1_000_001, ack: int = second.seq + 1, port: int = 40000, later: int = 0) -> str:
-        seg = syn()
-        seg.key = make_key(bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), port, PORT)
-        seg.seq, seg.ack, seg.flags, seg.mss, seg.wscale = seq, ack & 0xFFFFFFFF, ACK, -1, -1
-        seg.ts_val, seg.ts_ecr, seg.sack_permitted = 78, second.ts_val, False
-        server.receive(build(seg), now + later)
-        said = answers(server, now + later)
-        if any(answer.flags & RST for answer in said):
-            return "reset"
-        listener = server.accepting()
-        return "connected" if listener is not None and listener.accept() is not None else "nothing"
-
-    outcomes = {
-        "one bit of the number changed": third(ack=(second.seq ^ 1) + 1),
-        "from another port": third(port=40001),
-        "later text came first": third(seq=1_000_002),
-        "200 s later": third(later=200 * SECOND),
-        "as it should be": third(),
-    }
-    finding.say("Third segments:", *(f"  {what:34} {outcome}" for what, outcome in outcomes.items()), "")
-    failed = int(server.counters.SyncookiesFailed)
-    finding.data["cookie"] = {
-        "number": int(second.seq),
-        "by_hand": again,
-        "outcomes": outcomes,
-        "SyncookiesFailed": failed,
-        "half_open": server.census()["half_open"],
-    }
-    finding.expect("the cookie, recomputed by hand from its definition, is the server's number", again == second.seq)
-    finding.expect("no entry was kept for it", server.census()["half_open"] == 0)
-    finding.expect(
-        "its ACK opens a connection, with window scale and SACK kept",
-        outcomes["as it should be"] == "connected"
-        and server.connections()[0].snapshot().snd_wnd == 65535 << 7
-        and server.connections()[0].sender.losses.sack,
-    )
-    finding.expect(
-        "an altered, foreign or old one gets a RST",
-        failed == 3 and sum(outcome == "reset" for outcome in outcomes.values()) == 3,
-    )
-    finding.expect("what has overtaken it is dropped, and comes again", outcomes["later text came first"] == "nothing")
 
 
 def figure_of(title: str, runs: dict[str, Run]) -> Figure:

@@ -58,9 +58,8 @@ def plain() -> Config:
     return Config(timestamps=False, retries=255)
 
 
-def run(settings: Settings) -> Finding:
-    """An old SYN, a silent peer and a lost second segment; each with three segments and with two."""
-    finding = Finding()
+def arrives_late(settings: Settings, finding: Finding) -> None:
+    """An old SYN, and a server that has asked whether it is meant, or has not."""
     answers = bool(settings["client_answers"])
 
     world = old_syn(settings, False, answers)
@@ -78,6 +77,9 @@ def run(settings: Settings) -> Finding:
         "two-way: the program is given a connection that nobody asked for", len(world.at_server.connections) == 1
     )
 
+
+def nobody_answers(settings: Settings, finding: Finding) -> None:
+    """The same where no RST comes."""
     ends = {}
     for two in (False, True):
         world = World(settings.seed, server=plain())
@@ -102,6 +104,9 @@ def run(settings: Settings) -> Finding:
     )
     finding.expect("and the two-way server still holds the connection an hour later", ends[True]["connections"] == 1)
 
+
+def second_is_lost(settings: Settings, finding: Finding) -> None:
+    """The server's number y goes with the second segment."""
     world = World(settings.seed, server=plain(), client=Config(timestamps=False))
     world.listen()
     two_way(world)
@@ -119,6 +124,13 @@ def run(settings: Settings) -> Finding:
         len(unusable) > 0 and not world.at_client.text_of(mine),
     )
     finding.expect("and its connect fails, as y is never told again", mine.error == errors.TIMED_OUT)
+
+
+def run(settings: Settings) -> Finding:
+    """An old SYN, a silent peer and a lost second segment; each with three segments and with two."""
+    finding = Finding()
+    for part in (arrives_late, nobody_answers, second_is_lost):
+        part(settings, finding)
     return finding
 
 
