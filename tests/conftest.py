@@ -13,6 +13,7 @@ so that one variable makes every such need binding.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
 import subprocess
@@ -192,6 +193,11 @@ def pytest_configure(config: pytest.Config) -> None:
     reason = wrong_form() if EXPECT else ""
     if reason:
         raise pytest.UsageError(f"SYNFIN_EXPECT={EXPECT}, but {reason}")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What has been imported and collected stays: no garbage collection of a test need look at all of it again."""
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
