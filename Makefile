@@ -127,7 +127,7 @@ site: $(WITH_SITE) ## build the documentation site into build/site; `synfin site
 
 test-site: $(WITH_SITE) ## build the site, and try it in a browser (Debian: chromium, fonts-noto-cjk)
 	.venv-site/bin/python site/build.py
-	SYNFIN_EXPECT=interpreted SYNFIN_SITE=1 .venv-site/bin/python -m $(PYTEST) tests/site $(ARGS)
+	SYNFIN_EXPECT=interpreted SYNFIN_SITE=1 .venv-site/bin/python -m $(PYTEST) --dist loadfile tests/site $(ARGS)
 
 clean: ## remove all that make has made
 	rm -rf .venv .venv-compiled .venv-wheel .venv-site $(PYTHONS:%=.venv-%) $(WHEELS:%=.venv-wheel-%) build dist src/*.egg-info *.pcapng
