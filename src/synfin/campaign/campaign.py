@@ -19,6 +19,7 @@ from synfin.campaign.ledger import Group, Ledger, LedgerError
 from synfin.campaign.opening import open_engine
 from synfin.campaign.program import Json, Limits, Program, Refused
 from synfin.campaign.regressions import Regression, RegressionError, add, load
+from synfin.campaign.sources import with_late
 from synfin.campaign.twice import Twice, under_hash_seed
 from synfin.campaign.verdicts import BAD
 from synfin.campaign.warm import Gone, Warm
@@ -116,12 +117,13 @@ class Campaign:
     def run(self) -> Findings:
         """All of it. What it finds is in the ledger even if this never returns."""
         facts = self._collect()
-        root, code, tests = Path(facts["root"]), str(facts["code"]), list(facts["tests"])
+        root, tests = Path(facts["root"]), list(facts["tests"])
         try:
             ledger = Ledger(root / LEDGER if self._ledger is None else Path(self._ledger))
         except LedgerError as error:
             raise CampaignError(str(error)) from error
         try:
+            code = with_late(str(facts["code"]), root, ledger.late)
             regressions = load(root, tests) if self._regressions else []
             plan = {
                 "seeds": self._seeds,

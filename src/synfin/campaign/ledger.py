@@ -18,7 +18,6 @@ from typing import Any, Final
 from synfin.campaign.program import Json
 from synfin.campaign.signature import Signature
 
-VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE code (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE);
 CREATE TABLE test (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -59,6 +58,13 @@ CREATE TABLE growth (
     features INTEGER NOT NULL
 );
 """
+_LATE: Final = """
+CREATE TABLE late (
+    code INTEGER NOT NULL, folder TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (code, folder)
+) WITHOUT ROWID;
+"""
+_STEPS: Final = (_SCHEMA, _LATE)
+VERSION: Final = len(_STEPS)
 
 
 class LedgerError(Exception):
@@ -156,9 +162,9 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
         [version] = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not only_read:
+        if version < VERSION and not only_read:
             with self._transaction():
-                for statement in _SCHEMA.split(";"):
+                for statement in "".join(_STEPS[version:]).split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
@@ -276,7 +282,21 @@ class Ledger:
         with self._writing():
             self._db.execute("INSERT INTO growth VALUES (?, ?, ?, ?, ?)", (campaign, seconds, done, failures, features))
 
+    def note_late(self, code: str, folders: Mapping[str, str]) -> list[str]:
+        """Sources that were loaded under a code and are not in it, by their hash; those that had another one before."""
+        before = self.late(code)
+        with self._writing():
+            for folder, its in folders.items():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO late VALUES (?, ?, ?)", (self._id("code", "hash", code), folder, its)
+                )
+        return [folder for folder, its in folders.items() if before.get(folder, its) != its]
+
     # ---- reading ----
+
+    def late(self, code: str) -> dict[str, str]:
+        """The folders that were, with their hashes."""
+        return dict(self._read("SELECT folder, late.hash FROM late WHERE code = ?", code))
 
     def has(self, code: str, key: Key) -> bool:
         """There is a verdict."""

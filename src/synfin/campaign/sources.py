@@ -1,7 +1,9 @@
 """What a verdict is about: a hash over the project's loaded sources, what is installed, Python, and synfin's own build.
 
 Not a revision of version control, which says nothing of a folder in which somebody is at work. Of a project's packages
-all modules count, those too that are imported later; so do the modules that lie beside one that was loaded.
+all modules count, those too that are imported later; so do the modules that lie beside one that was loaded. A package
+of which a test imports the first module while it runs is late: it counts as soon as somebody has seen it, which is told
+to the ledger.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -38,10 +40,53 @@ def is_of_project(file: str, root: Path) -> bool:
 
 def code_hash(root: Path) -> str:
     """Of what is loaded now."""
+    return _hash(_lines(root))
+
+
+class Late:
+    """Folders of the project whose first module is loaded from now on."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known = _folders(root)
+        self._modules = len(sys.modules)
+
+    def take(self) -> dict[str, str]:
+        """Those since the last look, each with its hash. Costs nothing where nothing was imported."""
+        if len(sys.modules) == self._modules:
+            return {}
+        self._modules = len(sys.modules)
+        new = _folders(self._root) - self._known
+        self._known |= new
+        names = sorted(folder.relative_to(self._root).as_posix() for folder in new)
+        return {name: folder_hash(self._root, name) for name in names}
+
+
+def folder_hash(root: Path, name: str) -> str:
+    """Of the sources of a folder in the project, as they are now."""
+    return _hash(_files(_sources(root / name), root))
+
+
+def with_late(code: str, root: Path, late: Callable[[str], Mapping[str, str]]) -> str:
+    """The code as it is now, late folders and all. late: those that were seen under a code, with their hashes then."""
+    while seen := late(code):
+        now = {name: folder_hash(root, name) for name in sorted(seen)}
+        if now == seen:
+            break
+        code = _hash([code, *(f"{name} {its}" for name, its in now.items())])
+    return code
+
+
+def _hash(lines: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for line in _lines(root):
+    for line in lines:
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()[:16]
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Of a package all modules, of another folder those that lie in it."""
+    return folder.rglob("*.py") if (folder / "__init__.py").exists() else folder.glob("*.py")
 
 
 def _lines(root: Path) -> Iterator[str]:
@@ -51,7 +96,7 @@ def _lines(root: Path) -> Iterator[str]:
     yield from sorted({f"{one.metadata['Name']} {one.version}" for one in distributions()})
     found = {root / name for name in _SETTINGS}
     for folder in _folders(root):
-        found.update(folder.rglob("*.py") if (folder / "__init__.py").exists() else folder.glob("*.py"))
+        found.update(_sources(folder))
     yield from _files(found, root)
 
 

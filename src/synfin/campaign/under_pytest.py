@@ -24,7 +24,7 @@ from _pytest.runner import runtestprotocol
 
 from synfin.campaign.program import Json, Link
 from synfin.campaign.signature import Signature, signature_of
-from synfin.campaign.sources import code_hash
+from synfin.campaign.sources import Late, code_hash
 from synfin.campaign.verdicts import ERROR, ESCAPED, FAILED, HUNG, PASSED, SKIPPED
 
 _DETAILS: Final = 3  # failures of one signature whose traceback a child tells
@@ -111,8 +111,12 @@ class Serving:
             }
         )
         with open(os.devnull, "w", encoding="utf-8") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+            late = Late(self._root)
             for job in self._link.jobs():
-                self._link.answer(self._do(job))
+                outcome = self._do(job)
+                if loaded := late.take():
+                    outcome["late"] = loaded
+                self._link.answer(outcome)
             session._setupstate.teardown_exact(None)
         return True
 

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from zlib import crc32
 
 from synfin.campaign.guide import Guide
 from synfin.campaign.ledger import Key, Ledger, Row, settings_text
-from synfin.campaign.program import DIED, HUNG, MEMORY, Answer, Json, Lost
+from synfin.campaign.program import DIED, HUNG, MEMORY, Answer, Json, Lost, Refused
 from synfin.campaign.regressions import Regression
 from synfin.campaign.signature import Signature, normalised
 from synfin.campaign.sources import is_of_project
@@ -100,11 +100,13 @@ class Work:
             yield job
 
     def take(self, batch: Sequence[tuple[Json, Answer]]) -> None:
-        """What came back."""
+        """What came back. Raises Refused where the code is no longer that which the campaign began with."""
         rows: list[tuple[Json, Row]] = []
         journals: list[tuple[Key, int]] = []
         for job, answer in batch:
             self._out -= 1
+            if isinstance(answer, dict) and "late" in answer:
+                self._note_late(answer["late"])
             if job.get("do") == "shrink":
                 self._take_shrunk(job, answer)
                 continue
@@ -181,6 +183,11 @@ class Work:
             self._side.append(shrinking(key, signature))
 
     # ---- what came of it ----
+
+    def _note_late(self, folders: Mapping[str, str]) -> None:
+        """Before its verdicts: who finds those knows of what else they depend on."""
+        if other := self._ledger.note_late(self._code, folders):
+            raise Refused(f"the code in {other[0]} is not that which the campaign began with")
 
     def _row(self, job: Json, answer: Answer) -> Row:
         key = key_of(job)

@@ -122,6 +122,18 @@ def test_an_interruption_within_a_chunk_keeps_nothing_of_it(ledger: Ledger) -> N
     assert ledger.ran(number) == 2
 
 
+def test_a_ledger_of_before_late_packages_were_known_is_used_on(ledger: Ledger, stack: ExitStack) -> None:
+    number = ledger.begin("code1", [TEST], {}, "/")
+    ledger.record(number, "code1", rows(1))
+    ledger._db.execute("DROP TABLE late")
+    ledger._db.execute("PRAGMA user_version = 1")
+    ledger.close()
+    again = stack.enter_context(closing(Ledger(ledger.path)))
+    again.note_late("code1", {"shop": "1"})
+    assert again.has("code1", Key(TEST, 1))
+    stack.enter_context(closing(Ledger(ledger.path, only_read=True)))
+
+
 def test_what_is_no_ledger_is_told(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("no database, but long enough to be taken for one " * 50)

@@ -11,7 +11,7 @@ import pytest
 
 from synfin.campaign.guide import Among, Blind
 from synfin.campaign.ledger import Key, Ledger
-from synfin.campaign.program import DIED, Answer, Json, Lost
+from synfin.campaign.program import DIED, Answer, Json, Lost, Refused
 from synfin.campaign.regressions import Regression
 from synfin.campaign.verdicts import ERROR, FAILED, PASSED
 from synfin.campaign.work import Work, key_of
@@ -157,3 +157,18 @@ def test_settings_of_all_seeds_stand_beside_what_the_guide_chooses(ledger: Ledge
     story = Story(ledger, seeds=2, guide=Among({"shuffle": True}, Guide()))
     story.run()
     assert [job["settings"] for job in story.ran[1:3]] == [{"shuffle": True}, {"shuffle": True, "drawn_by": "7"}]
+
+
+def test_a_worker_that_loads_other_code_than_another_did_ends_the_campaign_and_its_verdict_is_not_taken(
+    ledger: Ledger,
+) -> None:
+    story = Story(ledger, seeds=2)
+    jobs = story.work.jobs()
+    first, second = next(jobs), next(jobs)
+    assert first is not None
+    assert second is not None
+    story.work.take([(first, {**story.answer(first), "late": {"shop": "1"}})])  # type: ignore[dict-item]
+    with pytest.raises(Refused, match="the code in shop is not that which the campaign began with"):
+        story.work.take([(second, {**story.answer(second), "late": {"shop": "2"}})])  # type: ignore[dict-item]
+    assert ledger.has("code", key_of(first))
+    assert not ledger.has("code", key_of(second))
