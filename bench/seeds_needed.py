@@ -11,13 +11,17 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from math import comb, inf
 from random import Random
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from bench.planted import BUGS, HORIZON
 from synfin.sim import Network
 from synfin.sim.guide import Guide
+
+POOL: Final = 1_000_000_000  # its first seed: no guided campaign has one of them
+PART: Final = 50  # seeds of a pool that one process runs without a break
 
 
 def run(bug: str, seed: int, swarm: bool, **settings: Any) -> tuple[bool, frozenset[int]]:
@@ -55,7 +59,7 @@ def guided(bug: str, campaign: int, most: int) -> float:
     """Seeds needed by one campaign."""
     guide, seen = Guide(campaign), set[int]()
     for number in range(most):
-        seed = campaign * 1000 + number
+        seed = campaign * 1_000_000 + number
         settings = guide.settings(bug, seed)
         failed, reached = run(bug, seed, True, features=True, **settings)
         if failed:
@@ -63,6 +67,39 @@ def guided(bug: str, campaign: int, most: int) -> float:
         guide.note(bug, seed, settings, "passed", len(reached - seen))
         seen |= reached
     return inf
+
+
+def verdicts_of(bug: str, swarm: bool, seeds: range) -> list[bool]:
+    """Of some of a pool's seeds."""
+    return [run(bug, POOL + seed, swarm)[0] for seed in seeds]
+
+
+class Measured(NamedTuple):
+    """What is under way of one bug."""
+
+    blind: list[Future[list[bool]]]
+    swarm: list[Future[list[bool]]]
+    guided: list[Future[float]]
+
+    def row(self, bug: str, campaigns: int, most: int) -> str:
+        """Of the table, when all of it has come."""
+        cells = [bug]
+        for parts in (self.blind, self.swarm):
+            pool = [verdict for part in parts for verdict in part.result()]
+            needed = from_pool(pool, campaigns)
+            cells.append(f"{shown(needed, len(pool))}, {sum(pool) / len(pool):.2%} of seeds")
+        cells.append(shown([one.result() for one in self.guided], most))
+        return f"| {' | '.join(cells)} |"
+
+
+def begin(workers: Executor, bug: str, campaigns: int, most: int) -> Measured:
+    """All three ways to look for it, a part of each in every process that is free."""
+    parts = [range(first, min(first + PART, most)) for first in range(0, most, PART)]
+    return Measured(
+        [workers.submit(verdicts_of, bug, False, part) for part in parts],
+        [workers.submit(verdicts_of, bug, True, part) for part in parts],
+        [workers.submit(guided, bug, campaign, most) for campaign in range(1, campaigns + 1)],
+    )
 
 
 def interval(needed: Sequence[float]) -> tuple[float, float, float]:
@@ -86,19 +123,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.seeds_needed", description=__doc__)
     parser.add_argument("bugs", nargs="*", default=list(BUGS), metavar="BUG", help=f"of {', '.join(BUGS)}")
     parser.add_argument("--campaigns", type=int, default=30)
-    parser.add_argument("--pool", type=int, default=600, help="seeds of each pool")
-    parser.add_argument("--most", type=int, default=300, help="seeds of a guided campaign")
+    parser.add_argument("--most", type=int, default=1000, help="seeds of a campaign")
+    parser.add_argument("--workers", type=int, help="processes, one a core by default")
     terms = parser.parse_args()
-    logging.disable(logging.CRITICAL)
-    print("| bug | blind | swarm | guided |\n|---|---|---|---|")
-    for bug in terms.bugs:
-        cells = []
-        for swarm in (False, True):
-            verdicts = [run(bug, 1_000_000 + seed, swarm)[0] for seed in range(terms.pool)]
-            share = sum(verdicts) / terms.pool
-            cells.append(f"{shown(from_pool(verdicts, terms.campaigns), terms.pool)}, {share:.1%} of seeds")
-        cells.append(shown([guided(bug, campaign, terms.most) for campaign in range(terms.campaigns)], terms.most))
-        print(f"| {bug} | {' | '.join(cells)} |", flush=True)
+    with ProcessPoolExecutor(terms.workers, initializer=logging.disable, initargs=(logging.CRITICAL,)) as workers:
+        begun = {bug: begin(workers, bug, terms.campaigns, terms.most) for bug in terms.bugs}
+        print("| bug | blind | swarm | guided |\n|---|---|---|---|")
+        for bug, measured in begun.items():
+            print(measured.row(bug, terms.campaigns, terms.most), flush=True)
 
 
 if __name__ == "__main__":
