@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter as clock
 
+from bench import sample
 from bench.setting import Setting, finish
 
-TESTS = """
-import asyncio
-
-async def serve():
-    async def answer(reader, writer):
-        writer.write(await reader.readline())
-        writer.close()
-    await (await asyncio.start_server(answer, port=80)).serve_forever()
-
-async def ask():
-    reader, writer = await asyncio.open_connection("server", 80)
-    writer.write(b"line\\n")
-    try:
-        return await reader.readline()
-    finally:
-        writer.close()
+TESTS = (
+    inspect.getsource(sample)
+    + """
 
 async def test_small(network):
-    network.host("server").start(serve)
-    client = network.host("client")
-    network.link("client", "server", delay="10ms", jitter="1ms", loss=0.01)
-    await network.after("1s")
-    assert await client.start(ask()) == b"line\\n"
+    await talk(network, 0.01, None)
 """
+)
 MOST = 100_000_000  # seeds: it is ended by time
 
 

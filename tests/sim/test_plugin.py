@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import re
@@ -17,35 +18,11 @@ from unittest import mock
 import pytest
 
 import synfin
+from bench import sample
 from synfin.cli import shrink
 from tests.conftest import need
 
-PROGRAM = """
-import asyncio
-import pytest
-
-async def serve():
-    async def answer(reader, writer):
-        writer.write(await reader.readline())
-        writer.close()
-    await (await asyncio.start_server(answer, port=80)).serve_forever()
-
-async def ask():
-    reader, writer = await asyncio.open_connection("server", 80)
-    writer.write(b"line\\n")
-    try:
-        return await reader.readline()
-    finally:
-        writer.close()
-
-async def run(network, loss):
-    network.host("server").start(serve)
-    client = network.host("client")
-    network.link("client", "server", delay="10ms", jitter="1ms", loss=loss)
-    await network.after("1s")
-    async with asyncio.timeout(0.9):
-        assert await client.start(ask()) == b"line\\n"
-"""
+PROGRAM = f"{inspect.getsource(sample)}\nimport pytest\n"
 
 
 class Pytest:
@@ -96,12 +73,12 @@ def inner(tmp_path: Path) -> Pytest:
 
 
 def test_a_coroutine_test_runs_inside_its_network(inner: Pytest) -> None:
-    inner.write("async def test_it(network):\n    await run(network, 0)\n    assert network.now < 2\n")
+    inner.write("async def test_it(network):\n    await talk(network, 0)\n    assert network.now < 2\n")
     assert "1 passed" in inner.run()
 
 
 def test_a_failure_shows_seed_replay_transitions_diagram_and_capture(inner: Pytest) -> None:
-    inner.write("async def test_it(network):\n    await run(network, 1)\n")
+    inner.write("async def test_it(network):\n    await talk(network, 1)\n")
     said = inner.run("--synfin-seed", "1234", "--basetemp", "build")
     assert inner.status == 1
     assert "replay: pytest test_it.py::test_it --synfin-seed 1234" in said
@@ -114,7 +91,7 @@ def test_a_failure_shows_seed_replay_transitions_diagram_and_capture(inner: Pyte
 
 
 def test_cwnd_over_time_is_drawn_where_it_is_asked_for(inner: Pytest) -> None:
-    inner.write("async def test_it(network):\n    await run(network, 0)\n    assert network is None\n")
+    inner.write("async def test_it(network):\n    await talk(network, 0)\n    assert network is None\n")
     said = inner.run("--basetemp", "build")
     found = re.search(r"plot: synfin plot (\S+\.pcapng)", said)
     assert found is not None
@@ -126,7 +103,7 @@ def test_cwnd_over_time_is_drawn_where_it_is_asked_for(inner: Pytest) -> None:
 
 
 def test_the_command_of_a_failure_replays_it(inner: Pytest) -> None:
-    inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await run(network, 0.05)\n")
+    inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await talk(network, 0.05)\n")
     said = inner.run()
     assert inner.status == 1
     first = re.search(r"replay: pytest '?(\S+?)'? --synfin-seed (\d+)\n", said)
@@ -142,7 +119,7 @@ def test_the_command_of_a_failure_replays_it(inner: Pytest) -> None:
 
 
 def test_many_seeds_have_one_line(inner: Pytest) -> None:
-    inner.write("@pytest.mark.synfin(seeds=40, seed=100)\nasync def test_it(network):\n    await run(network, 0.2)\n")
+    inner.write("@pytest.mark.synfin(seeds=40, seed=100)\nasync def test_it(network):\n    await talk(network, 0.2)\n")
     said = inner.run("--tb=no")
     assert re.search(r"test_it\.py::test_it: 40 of 40 seeds, \d+ failed, \d+ seeds/s", said)
     failed = said.count("FAILED test_it.py::test_it[seed1")
@@ -153,7 +130,7 @@ def test_many_seeds_have_one_line(inner: Pytest) -> None:
 
 def test_many_seeds_run_in_parallel(inner: Pytest) -> None:
     need(find_spec("xdist"), "pytest-xdist is not installed")
-    inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await run(network, 0.05)\n")
+    inner.write("@pytest.mark.synfin(seeds=40)\nasync def test_it(network):\n    await talk(network, 0.05)\n")
     alone = inner.run("--tb=no")
     parallel = inner.apart("pytest", "-p", "synfin.pytest_plugin", "-p", "xdist.plugin", "-n2", "--tb=no")
 
@@ -207,7 +184,7 @@ def test_a_fixture_of_the_same_name_is_the_users(inner: Pytest) -> None:
 # ---- synfin shrink ----
 
 
-LOSSY = "@pytest.mark.synfin(seeds=100)\nasync def test_it(network):\n    await run(network, 0.05)\n"
+LOSSY = "@pytest.mark.synfin(seeds=100)\nasync def test_it(network):\n    await talk(network, 0.05)\n"
 
 
 def failing_seed(inner: Pytest) -> str:
@@ -226,9 +203,9 @@ def test_shrink_prints_rules_that_fail_the_same_way(inner: Pytest) -> None:
     assert ": dropped" in said
     code = re.search(r"with seed \d+:\n\n(.*)", said, re.DOTALL)
     assert code is not None
-    inner.write(f"async def test_it(network):\n{code[1]}\n    await run(network, 0.05)\n")
+    inner.write(f"async def test_it(network):\n{code[1]}\n    await talk(network, 0.05)\n")
     assert "TimeoutError" in inner.run("--synfin-seed", seed)
-    inner.write("async def test_it(network):\n    network.calm()\n    await run(network, 0.05)\n")
+    inner.write("async def test_it(network):\n    network.calm()\n    await talk(network, 0.05)\n")
     assert "1 passed" in inner.run("--synfin-seed", seed)
 
 
@@ -301,9 +278,9 @@ def test_shrink_finds_the_swap_of_tasks_that_matters(inner: Pytest) -> None:
     ],
 )
 def test_shrink_says_what_is_wrong(inner: Pytest, test: str, seed: str, status: int, what: str) -> None:
-    always = "async def test_always(network):\n    await run(network, 0.05)\n    assert False\n"
+    always = "async def test_always(network):\n    await talk(network, 0.05)\n    assert False\n"
     inner.write(
-        "async def test_passes(network):\n    await run(network, 0)\n"
+        "async def test_passes(network):\n    await talk(network, 0)\n"
         "async def test_skips(network):\n    pytest.skip()\n"
         "def test_plain():\n    assert False\n" + (always if "always" in test else "def test_more():\n    pass\n")
     )

@@ -19,6 +19,7 @@ from synfin.campaign.ledger import Group, Ledger, LedgerError
 from synfin.campaign.opening import open_engine
 from synfin.campaign.program import Json, Limits, Program, Refused
 from synfin.campaign.regressions import Regression, RegressionError, add, load
+from synfin.campaign.slot import end_all, keep
 from synfin.campaign.sources import with_late
 from synfin.campaign.twice import Twice, under_hash_seed
 from synfin.campaign.verdicts import BAD
@@ -26,6 +27,7 @@ from synfin.campaign.warm import Gone, Warm
 from synfin.campaign.work import Work
 
 LEDGER: Final = ".synfin/ledger.sqlite"
+HASH_SEED: Final = 0  # under which everything runs
 _PATIENCE: Final = 10  # how often a callback's patience a whole seed may take
 
 
@@ -121,6 +123,7 @@ class Campaign:
         try:
             ledger = Ledger(root / LEDGER if self._ledger is None else Path(self._ledger))
         except LedgerError as error:
+            end_all()
             raise CampaignError(str(error)) from error
         try:
             code = with_late(str(facts["code"]), root, ledger.late)
@@ -161,24 +164,26 @@ class Campaign:
             raise CampaignError(str(error)) from error
         finally:
             ledger.close()
+            end_all()
 
     def _collect(self) -> Json:
-        """What tests there are, and which code."""
+        """What tests there are, and which code. The child that tells it runs the first of them, where that is here."""
         try:
-            warm = Warm(self._program, self._limits)
+            warm = Warm(under_hash_seed(self._program, HASH_SEED), self._limits)
         except Refused as why:
             raise CampaignError(str(why)) from None
         except Gone as gone:
             raise CampaignError(f"a process to run the tests does not become ready: {gone.text}") from None
-        warm.end()
         facts = warm.facts
         if not facts["tests"]:
+            warm.end()
             what = f"{facts['others']} tests, none of which uses" if facts["others"] else "no test that uses"
             raise CampaignError(f"there is {what} the fixture `network`")
         if facts["others"]:
             self._say(f"{facts['others']} tests do not use the fixture `network`, and are left out")
         arguments = {**self._program.arguments, "code": facts["code"]}
         self._program = Program(self._program.target, arguments, folder=self._program.folder)
+        keep(under_hash_seed(self._program, HASH_SEED), self._limits, warm)
         return facts
 
     def _work(self, work: Work, ledger: Ledger, code: str, tests: Sequence[str]) -> str:
@@ -191,7 +196,7 @@ class Campaign:
                 return FINISHED
             engine = open_engine(**self._engine)
             began = time.monotonic()
-            program = under_hash_seed(self._program, 0)
+            program = under_hash_seed(self._program, HASH_SEED)
             for batch in engine.batches(program, jobs if first is None else chain([first], jobs), self._limits):
                 work.take(batch)
                 self._watch(_status(work, time.monotonic() - began, self._seconds))

@@ -22,7 +22,7 @@ _lock: Final = Lock()
 def run_chunk(program: Program, jobs: Sequence[Json], limits: Limits) -> tuple[list[Answer], float]:
     """An answer to each job, in their order, and the seconds it took. Raises Refused."""
     began = time.perf_counter()
-    key = f"{program} {limits}"
+    key = _key(program, limits)
     warm = _take(key)
     answers: list[Answer] = []
     tried = False  # the next job, in a child that went by it
@@ -58,6 +58,11 @@ def _begin(program: Program, limits: Limits) -> Warm:
         raise Refused(f"a child process for {program.target} does not become ready: {gone.text}") from None
 
 
+def keep(program: Program, limits: Limits, warm: Warm) -> None:
+    """A child that was begun for something else, for the next chunk of this program."""
+    _give_back(_key(program, limits), warm)
+
+
 def end_all() -> None:
     """End the children that have no work."""
     with _lock:
@@ -65,6 +70,10 @@ def end_all() -> None:
         _idle.clear()
     for warm in ended:
         warm.end()
+
+
+def _key(program: Program, limits: Limits) -> str:
+    return f"{program} {limits}"
 
 
 def _take(key: str) -> Warm | None:

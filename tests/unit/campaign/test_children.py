@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from synfin.campaign.program import DIED, HUNG, MEMORY, Json, Limits, Lost, Program, Refused
-from synfin.campaign.slot import end_all, run_chunk
+from synfin.campaign.slot import end_all, keep, run_chunk
+from synfin.campaign.warm import Warm
 
 PROGRAM = """
 import os, time
@@ -87,6 +88,14 @@ def test_a_child_is_kept_warm_from_one_chunk_to_the_next(children: Children) -> 
     found = [answer for chunk in answers for answer in chunk if not isinstance(answer, Lost)]
     assert len({answer["pid"] for answer in found}) == 1
     assert [answer["n"] for answer in found] == [0, 1, 0, 1]
+
+
+def test_a_child_that_was_begun_for_something_else_serves_on(children: Children) -> None:
+    warm = Warm(children.program(), Limits())
+    keep(children.program(other=1), Limits(), warm)
+    [answer], _ = run_chunk(children.program(other=1), [{"n": 0}], Limits())
+    assert isinstance(answer, dict)
+    assert answer["pid"] == warm.facts["pid"]
 
 
 def test_a_child_that_hangs_is_ended_with_its_place_and_the_others_are_answered(children: Children) -> None:
