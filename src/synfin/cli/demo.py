@@ -31,6 +31,7 @@ from synfin.view.capture import AnnotatedCapture
 from synfin.view.live import Live
 from synfin.view.pictures import show
 from synfin.view.plots import connection_figure
+from synfin.view.ticks import BYTES, RATE
 from synfin.view.timeline import Timelines
 
 KERNEL = {4: "10.9.0.1", 6: "fd00:9::1"}
@@ -297,8 +298,8 @@ async def _settled(host: Host, watch: Watch) -> None:
 def _report(site: DemoSite, digest: str, size: int, seconds: float) -> bool:
     expected = site.digest()
     ok = digest == expected and size == site.size
-    rate = size * 8 / seconds / 1e9 if seconds else 0.0
-    print(f"\nfile        {size:,} bytes in {seconds:.2f} s: {rate:.2f} Gbit/s ({size / seconds / 1e6:,.0f} MB/s)")
+    rate = size / seconds if seconds else 0.0
+    print(f"\nfile        {size:,} bytes in {seconds:.2f} s: {RATE.text(rate)} ({BYTES.text(rate)}/s)")
     print(f"sha256      {digest or '(nothing came)'}")
     print(f"            {'as sent' if ok else 'NOT as sent: ' + expected}")
     return ok

@@ -35,7 +35,7 @@ _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
 _IFA_F_NODAD: Final = 0x02
-_PROBE_SECONDS: Final = 20
+_PROBE_SECONDS: Final = 60.0  # a busy machine may take its time; longer is a hang
 
 
 def enter_private_network() -> None:
@@ -183,7 +183,9 @@ def tun_available() -> str | None:
 def _probe(code: str) -> str | None:
     try:
         done = subprocess.run(_python(code), capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        return f"the probe took longer than {_PROBE_SECONDS:g} s"
+    except OSError as error:
         return str(error)
     if done.returncode == 0:
         return None

@@ -55,6 +55,11 @@ def test_a_probe_gives_the_reason_in_one_line() -> None:
     assert netns._probe("import os; os._exit(3)") == "the probe ended with status 3"
 
 
+def test_a_probe_that_hangs_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netns, "_PROBE_SECONDS", 0.01)
+    assert netns._probe("import time; time.sleep(60)") == "the probe took longer than 0.01 s"
+
+
 def test_a_network_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netns, "_python", lambda code: [sys.executable, "-c", "raise SystemExit('no network here')"])
     with pytest.raises(OSError, match="no network here"):
