@@ -104,8 +104,10 @@ async function perform() {
     if (running) engine.stop();
     running = true;
     drawnFor = width();
+    const begun = performance.now();
     const found = JSON.parse(await engine.call("ran", text(wanted), before ? text(before) : "", drawnFor));
     if (number !== runs) return;
+    performance.measure("run", { start: begun });
     if (found.error) complain(t("error.scenario", { why: found.error }));
     else show(wanted, found);
   } catch (error) {
@@ -128,6 +130,7 @@ const width = () => Math.max(320, Math.min(860, place.diagram.clientWidth || 860
 
 /** @param {Scenario} wanted @param {Drawn} found */
 function show(wanted, found) {
+  const begun = performance.now();
   complain("");
   drawn = found;
   const { result } = found;
@@ -146,6 +149,7 @@ function show(wanted, found) {
   say(t(`stopped.${result.stopped}`, { n: result.segments.length, at: (result.ended_us / 1e6).toFixed(3) }));
   history.replaceState(null, "", `#${found.fragment}`);
   document.body.dataset.digest = result.digest;
+  if (place.diagram.offsetHeight) performance.measure("draw", { start: begun }); // laid out, that is
   if (plotting.open) plot();
 }
 

@@ -78,6 +78,7 @@ def ran(text: str, before: str, width: int) -> str:
         told = as_plain(result, compare(_run(before), result) if before else None)
         for one in told["segments"]:
             one["reasons"] = [_reason(reason) for reason in one["reasons"]]
+            one["fields"] = [(name, _value(name, value), *where) for name, value, *where in one["fields"]]
         for one in told["states"]:
             one["said"] = _say(one["reason"])
         rows = connections(
@@ -180,6 +181,13 @@ def _run(text: str) -> Result:
 
 def _plain(scenario: Scenario) -> Any:
     return json.loads(to_json(scenario))
+
+
+def _value(name: str, value: str) -> str:
+    """What a field has, its words in the reader's language."""
+    if name not in ("tcp.options", "tcp.data_offset", "tcp.data"):
+        return value
+    return "; ".join(_say(part) for part in value.split("; "))
 
 
 def _reason(reason: str) -> dict[str, str]:

@@ -18,8 +18,10 @@ from synfin.view.figure import Figure, Layer
 CHINESE: Final = Path(__file__).with_name("words.zh.json")
 _PLACE = re.compile(r"\{(\d*)\}")
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
+_BETWEEN = " · "
 _WHO = ("user: ", "timer: ")
-_OWN = re.compile(r"[^a-z]*$|(seq|ack|len|win)=|<|seq |unreadable|\{\} [KM]?B,$|\{\} s, \{\} Mbit/s$")
+_CARRIED = re.compile(r"(\d\S* \w+) in (\d\S* \w+)(: \d\S* \S+)?")
+_OWN = re.compile(r"[^a-z]*$|.* → |(seq|ack|len|win)=|<|seq |unreadable|\{\} [KM]?B,$|\{\} s, \{\} Mbit/s$")
 
 
 def key_of(text: str) -> str:
@@ -84,12 +86,24 @@ class Catalogue:
             return text
         return filled(found, _NUMBER.findall(text))
 
+    def listed(self, text: str) -> str:
+        """What has parts, each in this language."""
+        return _BETWEEN.join(self._amount(part) for part in text.split(_BETWEEN)) if text else ""
+
+    def _amount(self, part: str) -> str:
+        """So much in such a time is that, whatever the units; all else is a phrase."""
+        carried = _CARRIED.fullmatch(part)
+        if carried is None:
+            return self(part)
+        size, time, rate = carried.groups()
+        return filled(self._phrases.get("{} in {}", "{} in {}"), (size, time)) + (rate or "")
+
     def figure(self, figure: Figure) -> Figure:
         """The figure with its words in this language."""
         return replace(
             figure,
             title=self(figure.title),
-            subtitle=self(figure.subtitle) if figure.subtitle else "",
+            subtitle=self.listed(figure.subtitle),
             spans=[replace(span, name=self(span.name)) for span in figure.spans],
             panels=[
                 replace(panel, title=self(panel.title), layers=[self._layer(layer) for layer in panel.layers])
