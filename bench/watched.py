@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from bench.setting import Setting
 from bench.users import Sink
 
 CONNECTIONS = 1000
-PAIRS = 4  # slices without and with, one after the other
+WATCHED = 8  # slices with a watcher, each between two without
 SLICE_SECONDS = 1.2  # of each, at least: the table is told once a second
 SETTLE_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0  # for the watcher to have seen the whole table, on a busy machine
@@ -37,20 +38,20 @@ async def slowdown(setting: Setting, path: Path, address: str, port: int, *, by_
         sys.executable, "-m", "bench.watcher", str(path), stdin=pipe, stdout=pipe
     )
     length = max(setting.seconds, SLICE_SECONDS)
-    duration = int((setting.warm + 2 * PAIRS * (length + SETTLE_SECONDS) + PATIENCE_SECONDS) * 1000)
+    duration = int((setting.warm + (2 * WATCHED + 1) * (length + SETTLE_SECONDS) + PATIENCE_SECONDS) * 1000)
     sending = await asyncio.create_subprocess_exec(*setting.command("send", address, port, duration))
     await asyncio.sleep(setting.warm)
     rates: dict[str, list[float]] = {"off": [], "on": []}
-    for number in range(2 * PAIRS):
+    for number in range(2 * WATCHED + 1):
         word = "off" if number % 2 == 0 else "on"
         await _say(watcher, word, setting.patience)
         await asyncio.sleep(SETTLE_SECONDS)
         rates[word].append(await _rate(length, by_processor))
     if sending.returncode is not None:
         raise RuntimeError("the sender ended too early")
-    # A slice with beside the one before it, since a busy machine changes by the second.
-    ratios = [on / off for off, on in zip(rates["off"], rates["on"], strict=True)]
-    return (1 - statistics.median(ratios)) * 100
+    # A slice with beside those before and after it, since a busy machine changes by the second.
+    beside = [statistics.mean(pair) for pair in pairwise(rates["off"])]
+    return (1 - statistics.median(on / off for on, off in zip(rates["on"], beside, strict=True))) * 100
 
 
 async def _say(watcher: asyncio.subprocess.Process, word: str, patience: float) -> None:

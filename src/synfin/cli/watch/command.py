@@ -12,7 +12,7 @@ from typing import Final
 from synfin.aio.control import check_folder, control_folder, control_sockets
 from synfin.cli.watch.door import ADDRESS
 
-_NICE: Final = 19
+_NICE: Final = 10
 
 
 def run(name: str, port: int) -> int:
