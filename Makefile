@@ -36,13 +36,15 @@ PYTEST := pytest -n $(WORKERS) --dist worksteal
 # The suites that must pass in each form of the package.
 EACH_FORM := $(wildcard tests/unit tests/trace tests/properties tests/explore)
 CHECKED := src $(wildcard tests bench site/*.py site/synfin_site site/play/*.py)
+# What is said to hold whatever goes wrong: each seed of these draws its own faults.
+CAMPAIGN := tests/sim/test_transfers.py tests/libraries/campaigns/test_http.py
 PYTHONS := 3.12 3.13 3.14
 WHEELS ?= 3.11 $(PYTHONS)
 # The Python of $$version that this machine has, or nothing.
 FIND_VERSION = for p in "python$$version" "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version*/bin/python; do \
 	"$$p" -c '$(CHECK_PYTHON)' >/dev/null 2>&1 && { command -v "$$p"; exit; }; done
 
-.PHONY: help demo test check format bench compiled test-compiled test-nolibrt test-pythons wheel test-wheel site test-site clean
+.PHONY: help demo test campaign check format bench compiled test-compiled test-nolibrt test-pythons wheel test-wheel site test-site clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target what; do \
@@ -59,6 +61,9 @@ demo: $(if $(FAST),$(COMPILED),$(WITH_CLI)) ## fetch a page and a 64 MB file ove
 
 test: $(WITH_DEV) ## run all tests; what the machine lacks is skipped, unless SYNFIN_REQUIRE_ALL=1
 	SYNFIN_EXPECT=interpreted $(RUN) $(PYTEST) $(ARGS)
+
+campaign: $(WITH_DEV) ## a campaign over synfin's own transfers and real programs (ARGS="--seeds 50000", "--for 8h")
+	.venv/bin/synfin campaign $(CAMPAIGN) $(or $(ARGS),--seeds 100)
 
 check: $(WITH_DEV) ## ruff, mypy --strict, import-linter
 	$(RUN) ruff check .
