@@ -31,7 +31,7 @@ _PEER_FIN: Final = 4
 _PEER_FIRST: Final = 8
 
 # The joint state of both directions, indexed by the four facts; -1 where the facts contradict each other.
-_STATE: Final = (
+_STATE: Final[tuple[int, ...]] = (
     ESTABLISHED,  # nobody has closed
     FIN_WAIT_1,  # we have, unacknowledged
     -1,

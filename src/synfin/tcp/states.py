@@ -20,7 +20,7 @@ CLOSING: Final = 8
 LAST_ACK: Final = 9
 TIME_WAIT: Final = 10
 
-NAMES: Final = (
+NAMES: Final[tuple[str, ...]] = (
     "CLOSED",
     "LISTEN",
     "SYN-SENT",

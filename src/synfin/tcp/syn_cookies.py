@@ -28,8 +28,8 @@ from synfin.wire.endian import BytesWriter, put_u16, put_u32, write_i64_be
 STEP_US: Final = 64_000_000
 STEPS_PER_KEY: Final = 64
 # What clients announce today: the defaults, Ethernet, Ethernet less what PPPoE, VPNs and tunnels take, jumbo frames.
-MSS_IPV4: Final = (536, 1220, 1340, 1380, 1400, 1440, 1460, 8960)
-MSS_IPV6: Final = (1220, 1280, 1340, 1360, 1380, 1420, 1440, 8940)
+MSS_IPV4: Final[tuple[int, ...]] = (536, 1220, 1340, 1380, 1400, 1440, 1460, 8960)
+MSS_IPV6: Final[tuple[int, ...]] = (1220, 1280, 1340, 1360, 1380, 1420, 1440, 8940)
 
 OPTION_BITS: Final = 6
 OPTION_MASK: Final = 63
