@@ -142,6 +142,41 @@ def test_delay_and_loss_are_what_the_inside_measures() -> None:
     assert 30 <= lost <= 90
 
 
+def test_what_tcp_inside_measures_of_a_lossy_path_is_what_was_set() -> None:
+    """50 ms and 3 % each way: Linux's own TCP_INFO of what the program sends, within four standard deviations.
+
+    A segment is sent again when it was lost (3 %); those that were not, for an ACK was, are few, since ACKs are
+    cumulative: the last ones of a flight. So between what was lost and twice that of about 2000 segments.
+    """
+    program = (
+        "import socket, struct\n"
+        f"one = socket.create_connection(('{WEB}', 11))\n"
+        "for _ in range(20):\n"
+        "    one.sendall(bytes(144_800))\n"
+        "one.shutdown(socket.SHUT_WR)\n"
+        "print(one.recv(100).decode().strip())\n"
+        "info = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)\n"
+        "rtt, = struct.unpack_from('I', info, 68)\n"
+        "again, = struct.unpack_from('I', info, 100)\n"
+        "least, = struct.unpack_from('I', info, 148)\n"
+        "sent, = struct.unpack_from('I', info, 136)\n"
+        "print(rtt, least, again, sent)\n"
+    )
+    done = run("--loss", "3%", "--delay", "50ms", "--seed", "1", "--report", "/dev/stderr", "--", PYTHON, "-c", program)
+    arrived, numbers = done.stdout.splitlines()
+    assert int(arrived) == 20 * 144_800
+    rtt, least, again, sent = map(int, numbers.split())
+    assert 100_000 <= least < 130_000
+    assert 100_000 <= rtt < 200_000
+    deviation = (sent * 0.03 * 0.97) ** 0.5
+    assert sent * 0.03 - 4 * deviation < again < 2 * sent * 0.03 + 4 * deviation
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("*: up")]
+    up, down = (part.split("packets, ") for part in line.removeprefix("*: ").split(";"))
+    for packets, lost in (up, down):
+        count = int(packets.split()[1].replace(",", ""))
+        assert abs(int(lost.split()[0]) - count * 0.03) < 4 * (count * 0.03 * 0.97) ** 0.5
+
+
 def test_a_download_over_a_lossy_path_comes_whole(require_program: Programs) -> None:
     done = run(
         "--json", "--loss", "3%", "--delay", "5ms", "--seed", "3", "--",

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trustme
 
-from tests.interop.internet import NAME, WEB
+from tests.interop.internet import NAME, WEB, WEB6
 from tests.interop.test_run import PYTHON, internet, rows, run
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
@@ -92,17 +93,71 @@ def test_a_thousand_connections_at_once_all_get_their_own_answer() -> None:
     assert [row["outcome"] for row in rows(done)] == ["closed"] * 1000
 
 
+def nginx_settings(folder: Path, listen: str) -> Path:
+    """Of an nginx that serves a folder."""
+    (folder / "index.html").write_text("x" * 1000)
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"user root; daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; events {{}}"
+        f" http {{ access_log off;"
+        f" client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;"
+        f" uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e; server {{ {listen} root {folder}; }} }}"
+    )
+    return file
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_http2_over_tls_multiplexes_many_requests(version: int, require_program: Programs, tmp_path: Path) -> None:
+    curl, nginx = require_program("curl"), require_program("nginx")
+    authority = trustme.CA()
+    trusted, key, chain = tmp_path / "trusted.pem", tmp_path / "key.pem", tmp_path / "chain.pem"
+    issued = authority.issue_cert(NAME)
+    authority.cert_pem.write_to_path(trusted)
+    issued.private_key_pem.write_to_path(key)
+    for blob in issued.cert_chain_pems:
+        blob.write_to_path(chain, append=True)
+    (tmp_path / "big").write_bytes(bytes(1_000_000))
+    settings = nginx_settings(
+        tmp_path,
+        f"listen {WEB}:443 ssl http2; listen [{WEB6}]:443 ssl http2;"
+        f" ssl_certificate {chain}; ssl_certificate_key {key};",
+    )
+    # All at once on one connection, where the server speaks HTTP/2; the certificate is checked.
+    asked = f"{curl} -{version} -sS --http2 --parallel --cacert {trusted}"
+    asked += " -w '%{http_version} %{response_code} %{size_download}\\n'"
+    script = (
+        f"{nginx} -c {settings} -p {tmp_path} & server=$!; {until_listening(443)}"
+        f"{RUN} --json -- {asked} " + " ".join([f"-o /dev/null https://{NAME}/big"] * 20) + "; kill $server"
+    )
+    done = internet("bash", "-c", script)
+    assert done.stdout.splitlines() == ["2 200 1000000"] * 20
+    loaded = [row for row in rows(done) if row["port"] == 443]
+    assert len(loaded) < 20, "a connection for each request is no HTTP/2"
+    assert sum(row["received"] for row in loaded) > 20_000_000
+    assert {row["outcome"] for row in loaded} == {"closed"}
+
+
+def test_udp_dns_is_answered_and_a_name_that_is_not_is_said_not_to_be() -> None:
+    program = (
+        "import socket\n"
+        f"print(sorted({{one[4][0] for one in socket.getaddrinfo('{NAME}', 80)}}))\n"
+        "try:\n"
+        "    socket.getaddrinfo('nobody.test', 80)\n"
+        "except socket.gaierror as error:\n"
+        "    print(error.errno == socket.EAI_NONAME)\n"
+    )
+    done = run("--json", "--", PYTHON, "-c", program)
+    assert done.stdout.splitlines() == [str(sorted([WEB, WEB6])), "True"]
+    asked = [row for row in rows(done) if row["protocol"] == "udp" and row["port"] == 53]
+    assert asked
+    assert all(row["received"] for row in asked)
+
+
 def test_a_published_server_is_loaded_from_outside(require_program: Programs, tmp_path: Path) -> None:
     wrk, nginx = require_program("wrk"), require_program("nginx")
-    (tmp_path / "index.html").write_text("x" * 1000)
-    (tmp_path / "nginx.conf").write_text(
-        f"user root; daemon off; master_process off; pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}"
-        f" http {{ access_log off;"
-        f" client_body_temp_path {tmp_path}/a; proxy_temp_path {tmp_path}/b; fastcgi_temp_path {tmp_path}/c;"
-        f" uwsgi_temp_path {tmp_path}/d; scgi_temp_path {tmp_path}/e; server {{ listen 80; root {tmp_path}; }} }}"
-    )
+    settings = nginx_settings(tmp_path, "listen 80;")
     script = (
-        f"{RUN} --quiet --publish 8080:80 -- {nginx} -c {tmp_path}/nginx.conf -p {tmp_path} & run=$!;"
+        f"{RUN} --quiet --publish 8080:80 -- {nginx} -c {settings} -p {tmp_path} & run=$!;"
         "until curl -sS -o /dev/null http://127.0.0.1:8080/ 2>/dev/null; do sleep 0.1; done;"
         f"{wrk} -t1 -c20 -d1 http://127.0.0.1:8080/; kill $run; wait $run"
     )
