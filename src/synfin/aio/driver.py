@@ -22,7 +22,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.wire.segment import split
 
-READ_PACKETS = 64  # of one batch: then users and output have their turn
+READ_PACKETS = 64  # of one batch at most: then users and output have their turn
 SEND_BYTES = 1 << 20  # of one turn: then the link is read again
 ASK_SECONDS = 1.0  # that output waits for the first outgoing(): then nobody is there, and it is lost
 ASK_AGAIN_SECONDS = 60.0  # that it waits for the next one: so long a slow tunnel may take for a burst
@@ -56,6 +56,7 @@ class Driver:
         self._flush_handle: asyncio.Handle | None = None
         self._users_turn = False  # tasks woken by serving have not run yet; the flush is scheduled behind them
         self._serving = False
+        self._at_once = 1  # packets of the next batch: to find that there is no other costs a read, and an exception
         self._writing = False  # the link is full: wait until it is writable
         self._puller: asyncio.Future[None] | None = None  # waits.outgoing() waits
         self._asked = False  # since `_patience` was armed
@@ -201,10 +202,14 @@ class Driver:
         link = self._link
         assert link is not None
         try:
-            link.receive(self.stack, self.clock, READ_PACKETS)
+            count = link.receive(self.stack, self.clock, self._at_once)
         except OSError as error:
             self._lose(error)
             return
+        if count < self._at_once:
+            self._at_once = max(count, 1)
+        elif count < READ_PACKETS:
+            self._at_once = 4 * count
         self._serve_and_flush()
 
     def _lose(self, error: OSError) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from synfin.gateway import streams
+from synfin.aio.host import Host
+from synfin.gateway import Gateway, streams
 from synfin.gateway.dialling import meaning, unreachable_code
+from synfin.stack.addresses import packed
 from synfin.stack.admission import DROP, REFUSE, unreachable
-from tests.unit.aio.hosts import reset
+from tests.unit.aio.hosts import Wire, reset
 from tests.unit.aio.virtual import run, settle
-from tests.unit.gateway.outside import FAR, World, echo, world
+from tests.unit.gateway.outside import FAR, FAR6, World, echo, world
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,87 @@ def test_a_connection_through_a_socks_proxy_is_one_to_its_destination() -> None:
         assert await reader.read() == b"hello"
         assert socks.asked == [b"\5\1\0\1" + bytes((93, 184, 216, 34)) + b"\0\x50"]
         transport.close()
+        server.close()
+
+    asyncio.run(main())
+
+
+class HttpProxy:
+    """Answers a CONNECT with `status`; 200: it is the destination itself, so to speak, and sends back what comes."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        self.asked: list[bytes] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.asked.append(head.split(b"\r\n")[0])
+        writer.write(b"HTTP/1.1 %d word\r\n\r\n" % self.status)
+        if self.status == 200:
+            writer.write(await reader.read())
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, errno.EACCES), (407, errno.EACCES), (502, errno.EHOSTUNREACH), (503, errno.EHOSTUNREACH),
+        (504, errno.ETIMEDOUT), (500, errno.ETIMEDOUT),
+    ],
+)  # fmt: skip
+def test_what_an_http_proxy_says_is_the_errno_that_the_kernel_would_have(status: int, code: int) -> None:
+    pytest.importorskip("python_socks")
+    from synfin.gateway import proxy
+
+    async def main() -> None:
+        server = await asyncio.start_server(HttpProxy(status).serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(OSError) as raised:
+            await proxy.through(f"http://127.0.0.1:{port}")(asyncio.Protocol, FAR, 80)
+        assert raised.value.errno == code
+        server.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", ["socks5", "http"])
+@pytest.mark.parametrize("address", [FAR, FAR6])
+def test_a_program_behind_a_gateway_goes_through_a_proxy(kind: str, address: str) -> None:
+    """Each connection is one of the proxy's, half-close and all."""
+    pytest.importorskip("python_socks")
+    from synfin.gateway import proxy
+
+    class Socks6(Socks5):
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(3)
+            writer.write(b"\5\0")
+            head = await reader.readexactly(4)
+            self.asked.append(head + await reader.readexactly(18 if head[3] == 4 else 6))
+            writer.write(bytes((5, self.reply, 0, 1)) + bytes(6))
+            if self.reply == 0:
+                writer.write(await reader.read())
+            writer.close()
+
+    async def main() -> None:
+        asked = HttpProxy(200) if kind == "http" else Socks6(0)
+        server = await asyncio.start_server(asked.serve, "127.0.0.1", 0)
+        dial = proxy.through(f"{kind}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        wire = Wire()
+        inside = Host(["10.0.0.2", "fd00::2"], send=wire.from_client, name="client")
+        gate = Host(["10.0.0.1"], send=wire.from_server, name="server", any_destination=True)
+        wire.join(inside, gate)
+        async with inside, gate, Gateway(gate, dial=dial):
+            reader, writer = await inside.open_connection(address, 80)
+            writer.write(b"hello" * 10_000)
+            writer.write_eof()
+            assert await reader.read() == b"hello" * 10_000
+            writer.close()
+        if kind == "http":
+            where = f"[{address}]" if ":" in address else address
+            assert asked.asked == [f"CONNECT {where}:80 HTTP/1.1".encode()]
+        else:
+            packed_place = bytes((5, 1, 0, 4 if ":" in address else 1)) + packed(address) + b"\0\x50"
+            assert asked.asked == [packed_place]
         server.close()
 
     asyncio.run(main())
