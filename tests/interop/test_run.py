@@ -261,6 +261,40 @@ def test_a_flood_from_inside_ends_at_limits_and_leaves_other_connections_alone()
     assert "still here" in run("--quiet", "--", PYTHON, "-c", program).stdout
 
 
+MANY = (  # as many connections at once as it is told, each an echo's, and how many were answered
+    "import socket, sys, threading, time\n"
+    "answered = []\n"
+    "def one():\n"
+    f"    with socket.create_connection(('{WEB}', 7), timeout=60) as made:\n"
+    "        made.sendall(b'x')\n"
+    "        answered.append(made.recv(1))\n"
+    "        time.sleep(1)\n"
+    "threads = [threading.Thread(target=one) for _ in range(int(sys.argv[1]))]\n"
+    "for thread in threads: thread.start()\n"
+    "for thread in threads: thread.join()\n"
+    "print(len(answered), flush=True)\n"
+)
+
+
+def test_a_run_may_have_more_descriptors_than_its_program_begins_with() -> None:
+    inner = 'ulimit -Sn; ulimit -Sn 4000; exec "$0" -c "$1" 200'
+    script = f'ulimit -Sn 64; exec {PYTHON} -m synfin.cli run --json -- bash -c "$0" {PYTHON} "$1"'
+    done = internet("bash", "-c", script, inner, MANY)
+    assert done.stdout.split() == ["64", "200"]
+    assert [row["outcome"] for row in rows(done)] == ["closed"] * 200
+    assert "limit met" not in done.stderr
+
+
+def test_where_descriptors_run_out_connections_wait_and_it_is_said() -> None:
+    """The SYNs of those that find none come again, as on a network that has lost them."""
+    inner = 'for _ in 1 2 3; do "$0" -c "$1" 20 & done; wait'
+    script = f'ulimit -n 48; exec {PYTHON} -m synfin.cli run --json -- bash -c "$0" {PYTHON} "$1"'
+    done = internet("bash", "-c", script, inner, MANY)
+    assert done.stdout.split() == ["20", "20", "20"]
+    assert "this machine had no descriptor (ulimit -Hn: 48)" in done.stderr
+    assert sum(row["outcome"] == "closed" for row in rows(done)) == 60
+
+
 def test_a_network_that_is_there_gets_synfin_too(require_program: Programs) -> None:
     """As a container without a network has: whoever is in it, started before or after."""
     script = (

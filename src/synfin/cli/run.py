@@ -221,6 +221,8 @@ def _tell(session: Session, values: Mapping[str, Any]) -> None:
     elif not values["quiet"]:
         told = session.report.lines()
         lines += ([""] if lines and told else []) + told + session.network_lines()
+    if not values["quiet"]:
+        lines += [f"synfin run: {line}" for line in session.limit_lines()]
     if session.capture is not None and session.capture.error is not None:
         lines.append(f"synfin run: --pcapng: {session.capture.error.strerror}: the capture is not whole")
     text = "".join(f"{line}\n" for line in lines)

@@ -52,6 +52,7 @@ def launch(inside: Inside, argv: Sequence[str], prepare: Callable[[], Attend]) -
     linux.adopt_orphans()
     signals = linux.signal_descriptor(wanted)
     pid, pipe = keeper.start(inside, argv, mask)
+    linux.take_all_descriptors()  # after the fork: the program's limits are its own
     try:
         with pipe:
             attend = prepare()

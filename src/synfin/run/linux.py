@@ -5,8 +5,10 @@ Each raises OSError as Python's own calls do. Of the calling process and thread 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import resource
 import signal
 import struct
 from collections.abc import Iterable
@@ -89,6 +91,13 @@ def give_up_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
     header, nothing = struct.pack("Ii", _CAPABILITY_VERSION_3, 0), bytes(24)
     _check(_libc().capset(header, nothing), "capset")  # the ambient ones go with them
+
+
+def take_all_descriptors() -> None:
+    """As many as this process may have at all (setrlimit(2)): each connection outside is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def has_capability(number: int) -> bool:

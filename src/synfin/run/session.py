@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -11,8 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 from synfin.aio.host import Host
-from synfin.gateway import Flow, Gateway
+from synfin.gateway import Flow, Gateway, Limits
 from synfin.gateway.dns import machine_resolvers
+from synfin.gateway.flow import Counters
 from synfin.links.tun import TunLink
 from synfin.run.bad_link import BadLink
 from synfin.run.drawing import Drawing
@@ -45,6 +47,7 @@ class Session:
         self.capture: AnnotatedCapture | None = None
         self._recorder: Recorder | Distances = Distances()
         self._one_ended = asyncio.Event()
+        self._gateway: Gateway | None = None
 
     @asynccontextmanager
     async def attend(self, link: TunLink) -> AsyncIterator[None]:
@@ -67,6 +70,7 @@ class Session:
             servers = {GATEWAY[family].split("/")[0]: resolvers for family in wanted.families}
             gateway = Gateway(host, route=self._route, dns=servers, on_end=self._on_end)
             await stack.enter_async_context(gateway)
+            self._gateway = gateway
             for published in wanted.published:
                 await self._publish(gateway, published)
             await self._open_faults(stack)
@@ -158,6 +162,20 @@ class Session:
             ]
             lines.append(f"{lane.name}: {'; '.join(ways)}")
         return lines
+
+    def limit_lines(self) -> list[str]:
+        """Which limits were met, and how often; nothing, if none was."""
+        counters = self._gateway.counters if self._gateway is not None else Counters()
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        said = (
+            (counters.outside_short, f"this machine had no descriptor (ulimit -Hn: {descriptors}), port or memory"),
+            (
+                counters.connections_dropped,
+                f"there were {Limits().connections:,} connections already, or too much kept",
+            ),
+            (counters.flows_dropped, "a UDP conversation or ping that was silent had to make room"),
+        )
+        return [f"limit met {count:,} times: {what}" for count, what in said if count]
 
     def _begin_network(self) -> list[asyncio.Task[None]]:
         """What happens to the network while the program runs."""
