@@ -120,7 +120,8 @@ class Play(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         if not self.config.html_context["play"]:
             return []
-        page = "../play/index.html" if self.config.language == "en" else "../../play/zh-Hans.html"
+        up = "../" * self.env.docname.count("/")
+        page = f"{up}play/index.html" if self.config.language == "en" else f"{up}../play/zh-Hans.html"
         link = f'<a href="{page}#example={self.arguments[0]}">{WORDS[self.config.language]["play"]}</a>'
         return [nodes.raw("", f'<p class="play">{link}</p>', format="html")]
 

@@ -49,6 +49,7 @@ def _scenes(name: str) -> list[tuple[str, str]]:
 def _page(experiment: Experiment) -> str:
     name, found = experiment.name, finding(experiment.name)
     lines = [f"# {experiment.question}", "", "```console", f"$ synfin lab {name}", "```", ""]
+    lines += ["It runs on this page too, with other parameters: see [what can be set](#what-can-be-set).", ""]
     lines += ["## What happens", ""]
     for run, title in _scenes(name):
         lines += [f"### {plain(title)}", "", f"```{{drawing}} {run.replace('/', '-')}", "```", ""]
