@@ -20,7 +20,7 @@ import pytest
 from synfin.sim import DROP, Network, Recording
 from tests.conftest import ROOT
 from tests.interop.errnos import SITUATIONS
-from tests.interop.internet import NAME, SILENT, WEB, WEB6
+from tests.interop.internet import DNS, NAME, SILENT, WEB, WEB6
 from tests.interop.test_tun_device import give_up_root, in_child
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
@@ -310,6 +310,61 @@ def test_a_network_that_is_there_gets_synfin_too(require_program: Programs) -> N
         "    print(served.wait())\n"
     )
     assert internet(PYTHON, "-c", script).stdout.split() == ["hello", "hello", "-15"]
+
+
+BOX = """
+import subprocess, sys
+from synfin.links.netns import PrivateNetwork, add_pair, configure
+with PrivateNetwork() as box:
+    add_pair("box0", "eth0", box.pid)
+    configure("box0", ["10.5.0.1/24", "fd05::1/64"])
+    inside = "from synfin.links.netns import configure; configure('eth0', ['10.5.0.2/24', 'fd05::2/64'])"
+    box.run([sys.executable, "-c", inside], check=True)
+    for words in ("-4 route add default via 10.5.0.1", "-6 route add default via fd05::1"):
+        box.run(["ip", *words.split()], check=True)
+    limited = ["setpriv", "--bounding-set=-all,+net_admin,+setpcap", "--inh-caps=-all", "--"]
+    words = [sys.executable, "-m", "synfin.cli", "run", "--netns", "here"]
+"""
+
+
+def test_with_cap_net_admin_alone_the_network_it_is_in_is_led_through_synfin(require_program: Programs) -> None:
+    """As in a container that may make no namespace: over both families, names too, and all is undone at the end."""
+    curl = require_program("curl")
+    script = BOX + (
+        f"    asked = '{curl} -4 -sS http://{NAME}/; {curl} -6 -sS http://{NAME}/;"
+        f" {curl} -sS http://{WEB}:81/ 2> /dev/null; echo $?; grep CapEff /proc/self/status'\n"
+        "    box.run([*limited, *words, '--json', '--', 'sh', '-c', asked], check=True)\n"
+        "    for words in ('-4 rule', '-6 rule', 'route show table 5953'):\n"
+        "        print(len(box.run(['ip', *words.split()], capture_output=True).stdout.splitlines()))\n"
+    )
+    done = internet(PYTHON, "-c", script)
+    assert done.stdout.split() == ["hello", "hello", "7", "CapEff:", "0" * 16, "3", "2", "0"]
+    seen = [(row["protocol"], row["address"], row["outcome"]) for row in rows(done)]
+    assert ("tcp", WEB, "closed") in seen
+    assert ("tcp", WEB6, "closed") in seen
+    assert ("tcp", WEB, "refused") in seen
+    assert DNS in [row[1] for row in seen if row[0] == "udp"]
+
+
+def test_a_network_that_is_led_through_synfin_still_serves_who_comes_from_outside(
+    require_program: Programs, tmp_path: Path
+) -> None:
+    """Answers go the way that the question came; and after a run that was killed everything is as before."""
+    (tmp_path / "page").write_text("from inside\n")
+    curl = require_program("curl")
+    script = BOX + (
+        f"    server = [sys.executable, '-m', 'http.server', '-b', '0.0.0.0', '-d', '{tmp_path}', '8000']\n"
+        "    run = box.popen([*limited, *words, '--quiet', '--', *server],"
+        " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        f"    ask = ['{curl}', '-sS', '--retry', '100', '--retry-all-errors', '--retry-delay', '1']\n"
+        "    print(subprocess.run([*ask, 'http://10.5.0.2:8000/page'], capture_output=True, text=True).stdout)\n"
+        "    run.kill(); run.wait()\n"
+        f"    print(box.run([*ask, 'http://{WEB}/'], capture_output=True, text=True).stdout)\n"
+        f"    box.run([*limited, *words, '--json', '--', *ask, 'http://{WEB}/'], check=True)\n"
+    )
+    done = internet(PYTHON, "-c", script)
+    assert done.stdout.split() == ["from", "inside", "hello", "hello"]
+    assert [row["outcome"] for row in rows(done)] == ["closed"]
 
 
 def test_what_a_run_lost_a_simulation_loses_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from synfin.cli.device import CommandError
 from synfin.cli.run_options import SETTINGS, WAYS
 from synfin.cli.ss import control_socket
 from synfin.cli.written import why_not
-from synfin.run import files, outside
+from synfin.run import detour, files, outside
 from synfin.run.launch import Attend, LaunchError, end_like, launch
 from synfin.run.namespace import Inside
 from synfin.run.network import INSIDE, RunNetwork
@@ -69,6 +69,9 @@ def run(program: Sequence[str], values: Mapping[str, Any]) -> int:
     except LaunchError as error:
         print(f"synfin run: {error}", file=sys.stderr)
         return error.code
+    finally:
+        if inside.netns == detour.HERE:
+            detour.leave()
     _keep(sessions[0], values["record"])
     with suppress(OSError):  # whoever read stderr may have gone
         _tell(sessions[0], values)
@@ -107,6 +110,7 @@ def read(program: Sequence[str], values: Mapping[str, Any]) -> Wanted:
         name=word,
         pcapng=values["pcapng"],
         record=values["record"],
+        mark=detour.MARK if values["netns"] == detour.HERE else 0,
         diagram=values["diagram"],
     )
 

@@ -64,7 +64,10 @@ def run_command(body: Body) -> Callable[..., None]:
         found[f"{way}-reorder"] = _option(bool, "", f"{way}-reorder", hidden=True), False
     found["seed"] = _option(int | None, "Of all chance; without it, another each time.", "seed", metavar="N"), None
     netns = _option(
-        str | None, "Use a network that is there: a process in it, or its path.", "netns", metavar="PID|PATH"
+        str | None,
+        "Use a network that is there: a process in it, its path, or this one.",
+        "netns",
+        metavar="PID|PATH|here",
     )
     found["netns"] = netns, None
     found["mtu"] = _option(int | None, "Largest packet; 65520, or 1500 with faults.", "mtu", metavar="BYTES"), None

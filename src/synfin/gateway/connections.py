@@ -33,9 +33,10 @@ class Connections:
     """All TCP connections of one gateway, from the inside to anywhere and from published ports to the inside."""
 
     def __init__(
-        self, host: Host, dial: Dial, route: Route, ledger: Ledger, limits: Limits, counters: Counters
+        self, host: Host, dial: Dial, route: Route, ledger: Ledger, limits: Limits, counters: Counters, mark: int = 0
     ) -> None:
         self._host = host
+        self._mark = mark
         self._dial = dial
         self._route = route
         self._ledger = ledger
@@ -54,7 +55,9 @@ class Connections:
         """Take what the inside asks for."""
         loop = asyncio.get_running_loop()
         if self._dial is by_kernel and sockets.can_be_had(loop):
-            self._sockets = sockets.Sockets(loop, self._host.engine.driver.turn)
+            self._sockets = sockets.Sockets(loop, self._host.engine.driver.turn, self._mark)
+        elif self._mark:
+            raise RuntimeError("mark is of the kernel's own sockets, on an event loop of asyncio's own, on Linux")
         self._server = await self._host.create_server(self._inner_end, port="*", backlog=BACKLOG)
         self._host.decide_syns(self.on_syn, self.on_lost)
 

@@ -21,6 +21,7 @@ Dial = Callable[[ProtocolFactory, str, int], Awaitable[Any]]
 DialDatagrams = Callable[..., Awaitable[Any]]
 """dial_datagrams(protocol_factory, remote_addr=(address, port)) -> (transport, protocol)"""
 
+SO_MARK: Final = 36  # Linux
 REFUSED: Final = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 TIMED_OUT: Final = (errno.ETIMEDOUT,)
 SHORT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)
@@ -40,6 +41,28 @@ async def by_kernel(factory: ProtocolFactory, address: str, port: int) -> Connec
 async def datagrams_by_kernel(factory: Callable[[], asyncio.DatagramProtocol], remote_addr: tuple[str, int]) -> Any:
     """The same for UDP."""
     return await asyncio.get_running_loop().create_datagram_endpoint(factory, remote_addr=remote_addr)
+
+
+def marked(one: socket.socket, mark: int) -> socket.socket:
+    """The same, its packets told by `mark` from those of others (SO_MARK; CAP_NET_ADMIN). 0: as they are."""
+    if mark:
+        one.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
+    return one
+
+
+async def marked_datagrams(
+    mark: int, factory: Callable[[], asyncio.DatagramProtocol], remote_addr: tuple[str, int]
+) -> Any:
+    """datagrams_by_kernel, of sockets with this mark."""
+    address, port = remote_addr
+    one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        one.setblocking(False)
+        marked(one, mark).connect((address, port))
+        return await asyncio.get_running_loop().create_datagram_endpoint(factory, sock=one)
+    except BaseException:
+        one.close()
+        raise
 
 
 def is_address(text: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 from synfin.aio.echo import Echo
 from synfin.aio.host import Host
 from synfin.gateway.connections import Route
-from synfin.gateway.dialling import unreachable_code
+from synfin.gateway.dialling import marked, unreachable_code
 from synfin.gateway.flow import GATEWAY, OUTSIDE, Counters, Flow, Ledger, Limits
 from synfin.wire.icmp import V4_ECHO, V4_ECHO_REPLY, V6_ECHO, V6_ECHO_REPLY
 
@@ -28,7 +28,10 @@ LARGEST: Final = 65535
 class Pings:
     """All pings of one gateway. refused: why there is no ping socket; "": nobody has asked yet, or there is."""
 
-    def __init__(self, host: Host, route: Route, ledger: Ledger, limits: Limits, counters: Counters) -> None:
+    def __init__(
+        self, host: Host, route: Route, ledger: Ledger, limits: Limits, counters: Counters, mark: int = 0
+    ) -> None:
+        self._mark = mark
         self.refused = ""
         self._host = host
         self._route = route
@@ -75,7 +78,7 @@ class Pings:
             self._counters.flows_dropped += 1
             self._end(next(iter(self._flows)), "dropped", GATEWAY)
         try:
-            pinging = _Pinging(places[0][0], flow, self._limits.ping_seconds)
+            pinging = _Pinging(places[0][0], flow, self._limits.ping_seconds, self._mark)
         except (OSError, NotImplementedError) as error:
             flow.close(GATEWAY)
             if unreachable_code(error) and not isinstance(error, PermissionError):
@@ -116,7 +119,7 @@ class Pings:
 class _Pinging:
     """One program's pings of one target, by a socket of their own. Raises OSError where there can't be one."""
 
-    def __init__(self, target: str, flow: Flow, idle: float) -> None:
+    def __init__(self, target: str, flow: Flow, idle: float, mark: int) -> None:
         ipv6 = ":" in target
         self._request = V6_ECHO if ipv6 else V4_ECHO
         self._reply = V6_ECHO_REPLY if ipv6 else V4_ECHO_REPLY
@@ -131,7 +134,7 @@ class _Pinging:
             self._socket.setblocking(False)
             if hasattr(socket, "IP_RECVERR") and not ipv6:
                 self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_RECVERR, 1)
-            self._socket.connect((target, 0))
+            marked(self._socket, mark).connect((target, 0))
             self._loop.add_reader(self._socket.fileno(), self._on_readable)
         except BaseException:
             self._socket.close()

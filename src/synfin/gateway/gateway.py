@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from synfin.aio.host import Host
 from synfin.gateway.connections import Connections
 from synfin.gateway.datagrams import Datagrams
-from synfin.gateway.dialling import Dial, DialDatagrams, by_kernel, datagrams_by_kernel
+from synfin.gateway.dialling import Dial, DialDatagrams, by_kernel, datagrams_by_kernel, marked_datagrams
 from synfin.gateway.dns import DNS_PORT
 from synfin.gateway.echo import Pings
 from synfin.gateway.flow import Counters, Flow, Ledger, Limits, Place
@@ -30,7 +31,8 @@ class Gateway:
     route(protocol, source, destination): asked for each new thing; protocol is "tcp", "udp" or "icmp". It answers None:
     as it is; (address, port): go there; or REFUSE, DROP or unreachable(errno).
     dns: {address inside: resolvers}; what is sent to port 53 there goes to them, the next where one does not answer.
-    echo: relay pings. on_open, on_end: told of each Flow. Raises TypeError or ValueError.
+    echo: relay pings. on_open, on_end: told of each Flow. mark: of all that the kernel dials (SO_MARK), for where
+    routes lead everything else to this gateway; it takes CAP_NET_ADMIN. Raises TypeError or ValueError.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Gateway:
         on_open: Callable[[Flow], object] | None = None,
         on_end: Callable[[Flow], object] | None = None,
         limits: Limits | None = None,
+        mark: int = 0,
     ) -> None:
         if not isinstance(host, Host):
             raise TypeError(f"a gateway stands behind a synfin.Host, not a {type(host).__name__}")
@@ -59,9 +62,11 @@ class Gateway:
         self._on_route = route
         self._resolvers = _resolvers(dns or {})
         self._ledger = Ledger(on_open, on_end)
-        self._connections = Connections(host, dial, self._route, self._ledger, limits, self.counters)
+        self._connections = Connections(host, dial, self._route, self._ledger, limits, self.counters, mark)
+        if mark and dial_datagrams is datagrams_by_kernel:
+            dial_datagrams = partial(marked_datagrams, mark)
         self._datagrams = Datagrams(host, dial_datagrams, self._route, self._ledger, limits, self.counters)
-        self._pings = Pings(host, self._route, self._ledger, limits, self.counters) if echo else None
+        self._pings = Pings(host, self._route, self._ledger, limits, self.counters, mark) if echo else None
         self._published: list[Any] = []
 
     async def __aenter__(self) -> Gateway:

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from synfin.gateway.dialling import marked
+
 READ: Final = 256 * 1024  # bytes read at once, as by asyncio's own transports
 READY: Final = 256  # sockets served in a turn; then the device is read again
 
@@ -41,11 +43,14 @@ def can_be_had(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 class Sockets:
-    """All of one gateway. turn: runs what it is given, and carries on what came of it."""
+    """All of one gateway. turn: runs what it is given, and carries on what came of it. mark: of each (SO_MARK)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turn: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, turn: Callable[[Callable[[], None]], None], mark: int = 0
+    ) -> None:
         self._loop = loop
         self._turn = turn
+        self._mark = mark
         self._epoll: Any = select.epoll()  # type: ignore[attr-defined,unused-ignore]  # Linux
         self._open: dict[int, SocketTransport] = {}
         self._after: list[Callable[[], None]] = []  # what the batch under way has put off until its end
@@ -74,7 +79,7 @@ class Sockets:
         try:
             one.setblocking(False)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = one.connect_ex((address, port))
+            code = marked(one, self._mark).connect_ex((address, port))
             if code not in (0, errno.EINPROGRESS):
                 raise OSError(code, os.strerror(code))
             transport = SocketTransport(self, one, protocol, on_connected)

@@ -116,7 +116,7 @@ def configure(
         for network in networks:
             _ask(f"route {network} via {interface}", kernel.route, "replace", dst=str(network), oif=index)
 
-    _with_kernel(work)
+    with_kernel(work)
 
 
 def add_pair(interface: str, other: str, network_of: int = 0) -> None:
@@ -129,11 +129,13 @@ def add_pair(interface: str, other: str, network_of: int = 0) -> None:
         peer = {"ifname": other, "net_ns_pid": network_of} if network_of else {"ifname": other}
         _ask(f"the pair {interface} and {other}", kernel.link, "add", ifname=interface, kind="veth", peer=peer)
 
-    _with_kernel(work)
+    with_kernel(work)
 
 
-def _with_kernel(work: Callable[[Any], None]) -> None:
-    """pyroute2 runs an event loop of its own, which can't be nested in the caller's; a new thread is in the same
+def with_kernel(work: Callable[[Any], None]) -> None:
+    """Give `work` pyroute2's IPRoute. Raises OSError for what the kernel refuses.
+
+    pyroute2 runs an event loop of its own, which can't be nested in the caller's; a new thread is in the same
     network."""
 
     def in_thread() -> None:
@@ -144,8 +146,13 @@ def _with_kernel(work: Callable[[Any], None]) -> None:
                 f"interfaces are set up by pyroute2, which is not installed. Type: {how_to_add('tun')}", name="pyroute2"
             ) from error
 
+        from pyroute2.netlink.exceptions import NetlinkError
+
         with IPRoute() as kernel:
-            work(kernel)
+            try:
+                work(kernel)
+            except NetlinkError as error:
+                raise OSError(error.code, os.strerror(error.code)) from error
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(in_thread).result()

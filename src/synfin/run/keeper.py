@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from synfin.run import linux
+from synfin.run.detour import HERE
 from synfin.run.namespace import Inside, enter, furnish, join
 
 _PARENT_ENDED: Final = signal.SIGUSR2  # to the keeper alone
@@ -79,7 +80,7 @@ def _keep(
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     if inside.netns is None:
         enter()
-    else:
+    elif inside.netns != HERE:
         join(inside.netns)
     link, words = furnish(inside)
     linux.adopt_orphans()

@@ -14,7 +14,7 @@ from typing import Final
 from synfin.links.netns import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER, configure, loopback_up, unshare
 from synfin.links.refusal import why_refused
 from synfin.links.tun import TunLink
-from synfin.run import files, linux
+from synfin.run import detour, files, linux
 
 _CAP_NET_ADMIN: Final = 12
 _CAP_SYS_ADMIN: Final = 21
@@ -31,7 +31,7 @@ class Inside:
     offload: bool = True  # bursts of segments cross it whole
     texts: dict[str, str] = field(default_factory=dict)  # path: what is read there
     hidden: Sequence[Path] = ()  # folders
-    netns: str | None = None  # one that is there: a process in it, or its path; None: a new one
+    netns: str | None = None  # one that is there: a process in it, its path, or HERE; None: a new one
 
 
 def enter() -> None:
@@ -51,7 +51,10 @@ def enter() -> None:
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
     except OSError as error:
-        raise OSError(error.errno, why_refused(error.errno or 0)) from error
+        why = why_refused(error.errno or 0)
+        if linux.has_capability(_CAP_NET_ADMIN):
+            why += "; or, with CAP_NET_ADMIN as here: --netns here leads all of this network through synfin"
+        raise OSError(error.errno, why) from error
 
 
 def join(place: str) -> None:
@@ -90,6 +93,8 @@ def furnish(inside: Inside) -> tuple[TunLink, list[str]]:
 
     Raises OSError that says what is in the way.
     """
+    if inside.netns == detour.HERE:
+        return _furnish_here(inside)
     loopback_up()
     link = TunLink(inside.device, inside.mtu, inside.offload)
     try:
@@ -98,6 +103,19 @@ def furnish(inside: Inside) -> tuple[TunLink, list[str]]:
     except BaseException:
         link.close()
         raise
+
+
+def _furnish_here(inside: Inside) -> tuple[TunLink, list[str]]:
+    """The same in a network that others use, and without the right to mount anything."""
+    link = TunLink(inside.device, inside.mtu, inside.offload)
+    try:
+        _set(f"net/ipv6/conf/{link.name}/addr_gen_mode", "1")
+        configure(link.name, inside.addresses)
+        detour.lead(link.name, sorted({ip_interface(address).version for address in inside.addresses}))
+    except BaseException:
+        link.close()
+        raise
+    return link, ["all of this network goes through synfin now; /etc/hosts and /etc/resolv.conf are as they were"]
 
 
 def _set_up_network(link: TunLink, inside: Inside) -> None:

@@ -29,5 +29,6 @@ class Wanted:
     name: str = "run"
     pcapng: Path | None = None
     record: Path | None = None
+    mark: int = 0  # of what goes outside (SO_MARK)
     diagram: bool = False
     names: dict[str, str] = field(default_factory=dict)

@@ -68,7 +68,7 @@ class Session:
             await stack.enter_async_context(host)
             resolvers = machine_resolvers()
             servers = {GATEWAY[family].split("/")[0]: resolvers for family in wanted.families}
-            gateway = Gateway(host, route=self._route, dns=servers, on_end=self._on_end)
+            gateway = Gateway(host, route=self._route, dns=servers, on_end=self._on_end, mark=wanted.mark)
             await stack.enter_async_context(gateway)
             self._gateway = gateway
             for published in wanted.published:
