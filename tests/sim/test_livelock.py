@@ -108,6 +108,6 @@ def test_timers_that_were_cancelled_are_swept_out() -> None:
     kept = [loop.call_later(5, int) for _ in range(10)]
     for _ in range(10_000):
         loop.call_later(5, int).cancel()
-    assert len(loop._timers.waiting()) < 300
-    assert set(kept) <= set(loop._timers.waiting())
+    assert len(loop.turns.timers.waiting()) < 300
+    assert set(kept) <= set(loop.turns.timers.waiting())
     loop.close()

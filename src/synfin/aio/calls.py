@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Any
 
 from synfin.aio import given
 from synfin.aio.socket_calls import SocketCalls
 from synfin.aio.stand_in import behind
+from synfin.stack.addresses import is_address
 
 
 class HostCalls(SocketCalls):
@@ -29,7 +29,7 @@ class HostCalls(SocketCalls):
     async def _addresses(self, host: Any, port: Any, kind: int, options: dict[str, Any]) -> tuple[list[Any], Any]:
         """What a name stands for, as addresses and the port's number; what is none stays as it is."""
         name = host.decode() if isinstance(host, bytes) else host
-        if not isinstance(name, str) or not name or _is_address(name) or self._is_kernels(name):
+        if not isinstance(name, str) or not name or is_address(name) or self._is_kernels(name):
             return [name], port
         chosen = {key: options[key] for key in ("family", "proto", "flags") if key in options}
         found = await self.getaddrinfo(name, port, type=kind, **chosen)
@@ -123,14 +123,6 @@ class HostCalls(SocketCalls):
         return await self.reach("create_datagram_endpoint").create_datagram_endpoint(
             protocol_factory, local_addr, remote_addr, **options
         )
-
-
-def _is_address(host: Any) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_alone(host: Any, port: Any) -> None:

@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -93,11 +93,11 @@ class Host:
             config = dataclasses.replace(config, mtu=link.mtu)
         listed = [addresses] if isinstance(addresses, str) else list(addresses)
         interfaces = [_interface(address) for address in listed]
-        check_mtu(config.mtu, ipv6=any(interface.version == 6 for interface in interfaces))
-        self.networks = [interface.network for interface in interfaces]
+        check_mtu(config.mtu, ipv6=any(network.version == 6 for network, _ in interfaces))
+        self.networks = [network for network, _ in interfaces]
         """The networks of the addresses: what a loop made by `loop_factory` sends to this host."""
         self.name = name
-        plain = [interface.ip for interface in interfaces]
+        plain = [address for _, address in interfaces]
         carried: object = link
         team = carried if isinstance(carried, Team) else None
         self.stack: Stack = Stack(
@@ -504,11 +504,14 @@ def _check_factory(factory: object, name: str = "protocol_factory") -> None:
         raise TypeError(f"{name} must be callable, {type(factory).__name__} is not")
 
 
-def _interface(address: str) -> IPv4Interface | IPv6Interface:
+def _interface(address: str) -> tuple[IPv4Network | IPv6Network, bytes]:
     if not isinstance(address, str):
         raise TypeError(f"an address is a str such as '10.0.0.2' or 'fd00::2/64', not {type(address).__name__}")
     return _parsed(address)
 
 
-_parsed = lru_cache(maxsize=1024)(ip_interface)
-"""A simulation makes hosts of the same addresses again and again."""
+@lru_cache(maxsize=1024)
+def _parsed(address: str) -> tuple[IPv4Network | IPv6Network, bytes]:
+    """Its network, and itself, packed. A simulation makes hosts of the same addresses again and again."""
+    interface = ip_interface(address)
+    return interface.network, interface.ip.packed

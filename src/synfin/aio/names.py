@@ -11,7 +11,7 @@ from itertools import chain, zip_longest
 from typing import Any, Final, NamedTuple
 
 from synfin.aio.engine import Engine
-from synfin.stack.addresses import check_port, is_any, is_loopback, packed
+from synfin.stack.addresses import check_port, is_address, is_any, is_loopback, packed
 
 ANY_ADDRESS: Final = ("", "0.0.0.0", "::")
 _FAMILIES: Final = {socket.AF_INET: 4, socket.AF_INET6: 16}  # bytes of an address
@@ -105,10 +105,7 @@ def _is_of(address: bytes, family: int) -> bool:
 
 
 def _is_address(host: Any, family: int) -> bool:
-    try:
-        return isinstance(host, str) and _is_of(packed(host), family)
-    except ValueError:
-        return False
+    return isinstance(host, str) and is_address(host) and _is_of(packed(host), family)
 
 
 def _wildcards(engine: Engine) -> list[bytes]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mypy_extensions import mypyc_attr
+
 from synfin.links.link import check_mtu
 from synfin.wire.segment import Burst, split
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TunnelLink:
     """send: takes one whole IP packet at a time, must not block. mtu: bytes, 576 to 65535."""
 

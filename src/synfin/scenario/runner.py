@@ -134,7 +134,7 @@ class _Run:
         station = self._stations[machine.name]
         for burst in bursts:
             self._ledger.sends(burst, machine.causes)
-            self._traffic.carry(station, [burst], self)
+            self._traffic.carry(station, [burst], self.now_us)
         machine.causes.clear()
         return bool(bursts)
 

@@ -13,10 +13,11 @@ from synfin.sim.afterlife import guard_files, guarded
 from synfin.sim.errors import SimulationEscape
 from synfin.sim.life import Life, bare_context, current_life, life_of, living
 from synfin.sim.loop import VirtualLoop
-from synfin.sim.names import Names, is_address
+from synfin.sim.names import Names
 from synfin.sim.order import Order
 from synfin.sim.signals import Handler, handle, number_of
 from synfin.sim.traffic import Traffic
+from synfin.stack.addresses import is_address
 
 _Ts = TypeVarTuple("_Ts")
 
@@ -28,8 +29,8 @@ class SimLoop(HostCalls, VirtualLoop):
 
     def __init__(self, names: Names, traffic: Traffic, order: Order | None) -> None:
         super().__init__(order)
+        self.turns.outside = traffic
         self._names = names
-        self._traffic = traffic
         self._guarded = False
 
     def reach(self, what: str) -> Host:
@@ -37,7 +38,7 @@ class SimLoop(HostCalls, VirtualLoop):
         return living(what)
 
     def _is_ours(self, host: object) -> bool:
-        return is_address(host)
+        return is_address(str(host))
 
     def _listens_on_host(self, host: object) -> bool:
         return True  # an address that is not the host's own is refused by its stack, as by a kernel
@@ -83,14 +84,6 @@ class SimLoop(HostCalls, VirtualLoop):
             self._guarded = True
             guard_files()
             self.call_soon = guarded(self.call_soon)  # type: ignore[method-assign, assignment]
-
-    def expect(self) -> None:
-        """Packets are on their way."""
-        self.arrival = self._traffic.next_arrival()
-
-    def arrive(self) -> None:
-        """Deliver those that are due."""
-        self._traffic.arrive(self)
 
     def on_task(self, task: Any, context: Any) -> None:
         """Each task belongs to the host that its context names."""

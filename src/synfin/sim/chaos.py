@@ -14,9 +14,10 @@ from typing import Final
 from synfin.sim.episodes import ONE_WAY, Episodes, Who
 from synfin.sim.host import SimHost
 from synfin.sim.kinds import EPISODE_KINDS, KINDS, OF_EPISODES, PER_PACKET, SHUFFLE, known_kinds
-from synfin.sim.loop import START, VirtualLoop
+from synfin.sim.loop import VirtualLoop
 from synfin.sim.plan import Knob, Plan
 from synfin.sim.traffic import Traffic
+from synfin.sim.turns import START
 from synfin.sim.units import microseconds
 from synfin.sim.weather import Weather
 
@@ -77,7 +78,7 @@ class Chaos:
         known_kinds(every)
         lasts = microseconds(lasting, "lasting")
         ends = microseconds(until, "until")
-        begins = self._loop.now_us
+        begins = self._loop.turns.now_us
         for kind, apart in every.items():
             if kind not in OF_EPISODES:
                 raise ValueError(f"a schedule brings {', '.join(sorted(OF_EPISODES))}, not {kind}")

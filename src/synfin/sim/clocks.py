@@ -11,12 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
-from synfin.sim.loop import START, VirtualLoop
+from synfin.sim.loop import VirtualLoop
+from synfin.sim.turns import START
 
 EPOCH: Final = 1_700_000_000.0  # time.time() at the beginning of every simulation
-_STANDING: Final = ("CLOCK_PROCESS_CPUTIME_ID", "CLOCK_THREAD_CPUTIME_ID", "CLOCK_PROF", "CLOCK_VIRTUAL")
+_STANDING: Final = frozenset(
+    getattr(time, f"CLOCK_{name}", None) for name in ("PROCESS_CPUTIME_ID", "THREAD_CPUTIME_ID", "PROF", "VIRTUAL")
+)
 
 
 def _wall_ns(loop: VirtualLoop) -> int:
@@ -26,18 +30,26 @@ def _wall_ns(loop: VirtualLoop) -> int:
 @contextmanager
 def wall_clock(loop: VirtualLoop) -> Iterator[bool]:
     """While it lasts, the wall clocks in C are the loop's; False: time-machine is not there to do it."""
-    try:
-        from time_machine import travel
-    except ImportError:
+    journey = _journey()
+    if journey is None:
         yield False
         return
-    journey = travel(0, tick=False)
     traveller: Any = journey.start()
     traveller.time_ns = lambda: _wall_ns(loop)
     try:
         yield True
     finally:
         journey.stop()
+
+
+@cache
+def _journey() -> Any:
+    """One for all, which may be begun again and again; None: time-machine is not there."""
+    try:
+        from time_machine import travel
+    except ImportError:
+        return None
+    return travel(0, tick=False)
 
 
 def changes(loop: VirtualLoop) -> Iterator[tuple[Any, str, object]]:
@@ -70,12 +82,10 @@ def changes(loop: VirtualLoop) -> Iterator[tuple[Any, str, object]]:
     yield time, "asctime", lambda at=None, /: real_asctime(localtime() if at is None else at)
     yield time, "strftime", lambda form, at=None, /: real_strftime(form, localtime() if at is None else at)
 
-    standing = {getattr(time, name, None) for name in _STANDING}
-
     def clock_gettime(clock: int, /) -> float:
         if clock == time.CLOCK_REALTIME:
             return wall()
-        return 0.0 if clock in standing else loop.time()
+        return 0.0 if clock in _STANDING else loop.time()
 
     yield time, "clock_gettime", clock_gettime
     yield time, "clock_gettime_ns", lambda clock, /: round(clock_gettime(clock) * 1_000_000_000)

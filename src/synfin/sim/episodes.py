@@ -13,8 +13,9 @@ from typing import Any, Final
 from synfin.sim.host import SimHost
 from synfin.sim.kinds import KINDS, LINK_KINDS, OF_EPISODES
 from synfin.sim.link import Direction
-from synfin.sim.loop import START, VirtualLoop
+from synfin.sim.loop import VirtualLoop
 from synfin.sim.plan import Knob
+from synfin.sim.turns import START
 from synfin.sim.units import share_text, time_text
 from synfin.sim.weather import Weather
 
@@ -77,7 +78,7 @@ class Episodes:
         undo = self._do(kind, who, strength, number, time_text(lasts))
         if undo is None:
             return
-        self.done.append((kind, self._loop.now_us, lasts, who, strength))
+        self.done.append((kind, self._loop.turns.now_us, lasts, who, strength))
         self._open[number] = undo
         self._loop.call_later(lasts / 1_000_000, self._end, number, context=Context())
 
@@ -131,7 +132,7 @@ class Episodes:
         return undo
 
     def _change_links(self, kind: str, strength: float) -> Callable[[], None]:
-        knob = Knob(kind, strength, self._loop.now_us, 0)
+        knob = Knob(kind, strength, self._loop.turns.now_us, 0)
         sentence = KINDS[kind].sentence(strength)
         self._note(f"links: {sentence}")
         self._weather.begin(knob)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from synfin.sim.errors import SimulationEscape
-from synfin.sim.threads import Threads
+from synfin.sim.threads import is_inside
 
 _OF_SOCKETS: Final = ("bind", "connect", "connect_ex", "listen", "sendmsg", "sendto")
 _OF_PROCESSES: Final = (
@@ -18,41 +18,49 @@ _OF_PROCESSES: Final = (
 )
 
 
-def changes(threads: Threads) -> Iterator[tuple[Any, str, object]]:
-    """What is replaced: owner, name and value. Threads that are not of the simulation keep the real thing."""
+def changes() -> tuple[tuple[Any, str, object], ...]:
+    """What is replaced: owner, name and value. Threads that are not of a simulation keep the real thing."""
+    return _CHANGES
+
+
+def _all_changes() -> Iterator[tuple[Any, str, object]]:
     for name in _OF_SOCKETS:
-        yield socket.socket, name, _of_a_socket(threads, name)
-    yield socket, "socketpair", _refused(threads, "socket.socketpair()", socket.socketpair, _NETWORK)
-    yield subprocess.Popen, "__init__", _refused(threads, "subprocess.Popen()", subprocess.Popen.__init__, _PROCESS)
+        yield socket.socket, name, _of_a_socket(name)
+    yield socket, "socketpair", _refused("socket.socketpair()", socket.socketpair, _NETWORK)
+    yield subprocess.Popen, "__init__", _refused("subprocess.Popen()", subprocess.Popen.__init__, _PROCESS)
     with suppress(ImportError):  # of multiprocessing; Windows has it not
         import _posixsubprocess as forks
 
-        yield forks, "fork_exec", _refused(threads, "a new process", forks.fork_exec, _PROCESS)
+        yield forks, "fork_exec", _refused("a new process", forks.fork_exec, _PROCESS)
     for name in _OF_PROCESSES:
         if hasattr(os, name):
-            yield os, name, _refused(threads, f"os.{name}()", getattr(os, name), _PROCESS)
+            yield os, name, _refused(f"os.{name}()", getattr(os, name), _PROCESS)
 
 
 _NETWORK: Final = "would reach the real network; in a simulation only asyncio's calls reach its hosts"
 _PROCESS: Final = "would reach another process; in a simulation there is none"
 
 
-def _refused(threads: Threads, what: str, real: Any, why: str) -> Callable[..., Any]:
+def _refused(what: str, real: Any, why: str) -> Callable[..., Any]:
     def refuse(*args: Any, **options: Any) -> Any:
-        if not threads.here():
+        if not is_inside():
             return real(*args, **options)
         raise SimulationEscape(f"{what} {why}")
 
     return refuse
 
 
-def _of_a_socket(threads: Threads, name: str) -> Callable[..., Any]:
+def _of_a_socket(name: str) -> Callable[..., Any]:
     real = getattr(socket.socket, name)
 
     def refuse(opened: socket.socket, *args: Any) -> Any:
-        if not threads.here():
+        if not is_inside():
             return real(opened, *args)
         opened.close()
         raise SimulationEscape(f"socket.{name}() {_NETWORK}")
 
     return refuse
+
+
+_CHANGES: Final = tuple(_all_changes())
+"""Made once, and of what there is when this is imported: every test changes all of it."""

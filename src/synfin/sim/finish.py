@@ -19,7 +19,8 @@ def finish(loop: VirtualLoop) -> None:
         loop.threads.end(lambda _: True)
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks, timeout=10))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        if loop.has_asyncgens():
+            loop.run_until_complete(loop.shutdown_asyncgens())
     except Livelock:  # of a task that does not let itself be cancelled; what `run` tells came before
         for task in asyncio.all_tasks(loop):
             abandon(task)

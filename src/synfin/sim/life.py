@@ -14,13 +14,12 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
 
 from synfin.aio.host import Host
-from synfin.links.tunnel import TunnelLink
+from synfin.sim.door import Door, Uplink
 from synfin.sim.errors import SimulationEscape
 from synfin.sim.loop import VirtualLoop
 from synfin.sim.tasks import caller
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Trace
-from synfin.wire.segment import Burst
 
 HELD_PACKETS: Final = 1000  # that wait at a paused host; more are lost
 QUOTA_PERIOD: Final = 0.1  # seconds: of each a throttled host runs for a part, as a container under Linux's CFS quota
@@ -28,27 +27,15 @@ _BY_HAND: Final = "pause()"
 _THROTTLED: Final = "throttled"
 
 
-class Uplink(TunnelLink):
-    """What a host sends goes to `carry`, in bursts."""
-
-    def __init__(self, carry: Callable[[list[Burst]], None], mtu: int) -> None:
-        super().__init__(lambda _: None, mtu)
-        self._carry = carry
-
-    def send(self, bursts: list[Burst]) -> None:
-        """Have them carried."""
-        self._carry(bursts)
-
-
 class Life:
-    """name, addresses, config, trace, entropy: of its Host; carry: takes what it sends."""
+    """name, addresses, config, trace, entropy: of its Host; uplink: takes what it sends."""
 
     def __init__(
         self,
         name: str,
         addresses: list[str],
         loop: VirtualLoop,
-        carry: Callable[[list[Burst]], None],
+        uplink: Uplink,
         *,
         config: Config | None,
         trace: Trace | None,
@@ -68,24 +55,15 @@ class Life:
         self._held_packets: list[tuple[bytes, int]] = []  # what arrives while it is
         self.context: Context = copy_context()
         self.context.run(_current.set, self)
-        if config is None:
-            config = Config()
-        self.host = Host(
-            addresses, link=Uplink(carry, config.mtu), config=config, name=name, trace=trace, entropy=entropy
-        )
-        self._run = self.context.run
-        self._deliver = self.host.engine.driver.deliver
-        self._run(self.host.open, loop)
+        self.host = Host(addresses, link=uplink, config=config, name=name, trace=trace, entropy=entropy)
+        self.door = Door(self.host.engine.driver, self.context, self._wait_at_the_door)
+        self.context.run(self.host.open, loop)
 
-    def deliver(self, packets: list[bytes], gso_sizes: list[int]) -> None:
-        """Packets arrive, in nobody's context but the host's. gso_sizes: of those that are bursts, else 0."""
-        if not self.alive:
-            return
-        if self._frozen:
+    def _wait_at_the_door(self, packets: list[bytes], gso_sizes: list[int]) -> None:
+        """They come while it is paused, or not any more."""
+        if self.alive:
             room = HELD_PACKETS - len(self._held_packets)
             self._held_packets += list(zip(packets, gso_sizes, strict=True))[:room]
-            return
-        self._run(self._deliver, packets, gso_sizes)
 
     @property
     def paused(self) -> bool:
@@ -100,7 +78,8 @@ class Life:
     def freeze(self, reason: str = _BY_HAND) -> None:
         """Nothing of it runs, and packets wait, until thaw() for each reason that there is."""
         if not self._frozen:
-            self._loop.holds.append(self._hold)
+            self._loop.turns.holds.append(self._hold)
+            self.door.is_open = False
         self._frozen.add(reason)
 
     def thaw(self, reason: str = _BY_HAND) -> None:
@@ -131,13 +110,14 @@ class Life:
             self._loop.call_later(self._share * QUOTA_PERIOD, self._spend_quota, quota, context=Context())
 
     def _go_on(self) -> None:
-        self._loop.holds.remove(self._hold)
+        self._loop.turns.holds.remove(self._hold)
+        self.door.is_open = self.alive
         handles, self._held = self._held, []
-        self._loop.release(handles)
+        self._loop.turns.release(handles)
         held, self._held_packets = self._held_packets, []
         if held:  # at the top of the loop, as all packets arrive, and not in the context of who calls this
             packets, sizes = [packet for packet, _ in held], [size for _, size in held]
-            self._loop.call_soon(self.deliver, packets, sizes, context=Context())
+            self._loop.call_soon(self.door.deliver, packets, sizes, context=Context())
 
     def end(self, orderly: bool = False) -> None:
         """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told.
@@ -145,8 +125,9 @@ class Life:
         orderly: before that connections are reset, as a kernel does for a process that ends.
         """
         if orderly:
-            self._run(self.host.engine.close)
+            self.context.run(self.host.engine.close)
         self.alive = False
+        self.door.is_open = False
         self._held_packets.clear()
         if self._frozen:
             self._frozen.clear()

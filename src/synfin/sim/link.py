@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from statistics import NormalDist
 from typing import Any, Final
 from zlib import crc32
@@ -62,7 +63,7 @@ class LinkSettings:
         None, from how much on that waits a packet is marked; mtu: bytes; icmp: False drops what is bigger without a
         word; up: False stops the direction. Only what is capable of ECN is marked (RFC 3168); the rest passes.
         """
-        known = {field.name for field in fields(self)}
+        known = _known()
         checked: dict[str, Any] = {}
         for name, value in wanted.items():
             if name not in known:
@@ -88,6 +89,11 @@ class LinkSettings:
             else:
                 checked[name] = probability(value, name)
         return replace(self, **checked)
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(field.name for field in fields(LinkSettings))
 
 
 class Direction:

@@ -1,7 +1,8 @@
 """An event loop whose clock jumps to the next event: an hour of waiting costs nothing.
 
 async-solipsism would fit but is under the GPL, looptime keeps a real selector underneath and cannot tell that nothing
-will ever happen; so this is asyncio's own BaseEventLoop with turns of its own, which wait by moving the clock.
+will ever happen; so this is asyncio's own BaseEventLoop with turns of its own (`turns`), which wait by moving the
+clock.
 
 Determinism: tasks and futures have sequential hashes (sets of them iterate by hash), threads take turns, and with a
 seed the order of ready tasks is shuffled, to find races. Callbacks that are no tasks keep their order, as asyncio
@@ -17,21 +18,17 @@ from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 from math import inf
-from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from synfin.sim.errors import Deadlock, Livelock, SimulationEscape, TimeLimit
-from synfin.sim.handles import SimHandle, SimTimer, Timers
+from synfin.sim.handles import describe_call
 from synfin.sim.order import Order
 from synfin.sim.tasks import SimFuture, SimTask, describe, describe_waiting, task_of, where
 from synfin.sim.threads import Crew, ThreadEnds, Threads
+from synfin.sim.turns import RESOLUTION, START, Turns
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
-
-START: Final = 1_000_000.0  # loop.time() at the beginning; far from 0, so that nobody takes 0 for a time
-RESOLUTION: Final = 1e-6  # what is due so soon is due now
-TURNS: Final = 200_000  # of the loop in one moment: a program that needs more waits busily
-MOMENT: Final = 1e-3  # seconds
 
 
 class _Nothing:
@@ -52,145 +49,121 @@ class VirtualLoop(base_events.BaseEventLoop):
     _closed: bool
     _debug: bool
     _stopping: bool
+    _asyncgens: Any
 
     def __init__(self, order: Order | None = None) -> None:
+        self.turns = turns = Turns(self)
         super().__init__()
-        self._now = START
-        self.now_us = 0
-        """Microseconds since the beginning, as packets count them."""
-        self.arrival = inf
-        """The time() of the next arrival of packets, as whoever carries them says; they are fetched by `arrive()`."""
-        self.limit = inf
-        """The time() that is not passed."""
-        self.turns = TURNS
-        """How many turns may pass in one moment."""
-        self.holds: list[Callable[[events.Handle], bool]] = []
-        """Asked before each callback runs: True if it was taken, to be run later by `release()`."""
-        self.order = order
-        self.journal: Callable[[events.Handle], Callable[[], None]] | None = None
-        """Told of each callback that is to run; what it returns is called when that has run."""
-        self.witness: Callable[[events.Handle | None], Callable[[], None]] | None = None
-        """The same, and of arrivals too (None); what that returns may raise, which ends the run."""
+        self._ready = turns.ready
+        # What is called most goes to the turns at once, and not through a method here.
+        self.time = turns.time  # type: ignore[method-assign]
+        self.call_soon = turns.call_soon  # type: ignore[method-assign, assignment]
+        self.call_at = turns.call_at  # type: ignore[method-assign, assignment]
+        self.call_later = turns.call_later  # type: ignore[method-assign, assignment]
+        self.create_future = partial(SimFuture, loop=self)  # type: ignore[method-assign]
         self.on_step: Callable[[asyncio.Task[Any]], None] | None = None
-        """Told of each task that has gone on."""
+        self._order: Order | None = None
+        self.order = order
         self._serial = 0
-        self._moment = START  # when it began
-        self._turn = 0  # of this moment
-        self._timers = Timers()
         self.threads = Threads(self)
+        turns.threads = self.threads.waiting
         self._crews: dict[Any, Crew] = {}  # by executor
         self._clock_resolution = RESOLUTION
         self._selector = _Nothing()
         self.set_task_factory(_make_task)
 
-    # ---- time ----
+    @property
+    def order(self) -> Order | None:
+        """Of tasks that are ready at the same time."""
+        return self._order
 
-    def time(self) -> float:
-        """Virtual seconds."""
-        return self._now
+    @order.setter
+    def order(self, order: Order | None) -> None:
+        self._order = order
+        self.turns.arrange = None if order is None else order.arrange
+
+    def watch_steps(self, on_step: Callable[[asyncio.Task[Any]], None]) -> None:
+        """Tell of each task that has gone on."""
+        self.on_step = on_step
+        self.turns.tells_runs = True
+
+    # ---- time ----
 
     def jump(self, seconds: float) -> None:
         """Let time pass at once."""
-        self.move_to(self._now + seconds)
+        self.turns.move_to(self.time() + seconds)
 
     def move_to(self, when: float) -> None:
         """Let time pass until `when`, unless it has come already. Raises TimeLimit."""
-        if when > self._now:
-            if when > self.limit:
-                limit = f"the limit of {self.limit - START:g} s of virtual time is reached, and these tasks run:"
-                raise TimeLimit(describe_waiting(self, limit))
-            self._now = when
-            self.now_us = round((when - START) * 1_000_000)
-            if when - self._moment >= MOMENT:
-                self._moment = when
-                self._turn = 0
+        self.turns.move_to(when)
 
     def wind_up(self) -> None:
         """What is left to do is done without a limit of time, and in a moment of its own."""
-        self.limit = inf
-        self._turn = 0
-        self.witness = None
+        turns = self.turns
+        turns.limit = inf
+        turns.begin_moment()
+        turns.witness = None
+        turns.tells_runs = False
         self.on_step = None
 
     def pulse(self) -> object:
         """It changes as long as anything happens."""
-        return self._turn, self.now_us, self._serial
-
-    def is_idle_until(self, when: float) -> bool:
-        """Nothing but what comes from outside can happen before `when`."""
-        return not self._ready and self._timers.first() >= when and self.witness is None
-
-    def arrive(self) -> None:
-        """Deliver the packets that are due; for subclasses."""
-
-    def _arrive(self) -> None:
-        """Packets are due, under the eyes of a witness."""
-        witness = self.witness
-        if witness is None:
-            self.arrive()
-        else:
-            has_run = witness(None)
-            self.arrive()
-            has_run()
+        return self.turns.pulse(), self._serial
 
     # ---- turns ----
 
     def _run_once(self) -> None:
-        """One turn: what arrives now, or next if nothing is ready; then what is due; then all that is ready so far."""
-        ready = self._ready
-        self._turn += 1
-        if self.threads.waiting:
-            self.threads.look()
-        if ready or self._stopping:
-            if self.order is not None:
-                self.order.arrange(ready)
-            if self.arrival <= self._now:
-                self._arrive()
-        else:
-            due = self._timers.first()
-            if self.arrival <= due:
-                if self.arrival == inf:
-                    waiting = describe_waiting(self, "nothing can ever happen any more, and these tasks wait:")
-                    raise Deadlock(describe(waiting, self.threads.places()) if self.threads.waiting else waiting)
-                self.move_to(self.arrival)
-                self._arrive()
-            else:
-                self.move_to(due)
-        ready.extend(self._timers.take(self._now + RESOLUTION))
-        if self._turn > self.turns:
-            raise Livelock(self._describe_turns())
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if handle._cancelled or (self.holds and any(hold(handle) for hold in self.holds)):
-                continue
-            has_run = None if self.journal is None else self.journal(handle)
-            judge = None if self.witness is None else self.witness(handle)
-            try:
-                handle._context.run(handle._callback, *handle._args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self._report(handle, error)
-            if has_run is not None:
-                has_run()
-            if self.on_step is not None and (task := task_of(handle)) is not None:
-                self.on_step(task)
-            if judge is not None:
-                judge()
+        """All turns until the loop is stopped: asyncio asks for one, and looks then whether it was."""
+        self.turns.stopping = self._stopping
+        self.turns.run()
 
-    def _report(self, handle: Any, error: BaseException) -> None:
+    def stop(self) -> None:
+        """As asyncio's."""
+        super().stop()
+        self.turns.stopping = True
+
+    def set_debug(self, enabled: bool) -> None:
+        """As asyncio's."""
+        super().set_debug(enabled)
+        self.turns.careful = enabled
+
+    def check_call(self, callback: Any, method: str) -> None:
+        """Raises what asyncio does for a callback that can't be scheduled."""
+        self._check_closed()  # type: ignore[attr-defined]
+        self._check_callback(callback, method)  # type: ignore[attr-defined]
+
+    def look_after_threads(self) -> None:
+        """At each turn, while any waits."""
+        self.threads.look()
+
+    def on_run(self, handle: Any) -> None:
+        """A callback has run."""
+        if self.on_step is not None and (task := task_of(handle)) is not None:
+            self.on_step(task)
+
+    def on_error(self, handle: Any, error: BaseException) -> None:
         """A callback has failed."""
-        message = f"Exception in callback {_describe_handle(handle)}"
+        message = f"Exception in callback {describe_call(handle)}"
         self.call_exception_handler({"message": message, "exception": error, "handle": handle})
 
-    def _describe_turns(self) -> str:
+    def on_deadlock(self) -> BaseException:
+        """Nothing is left that could happen."""
+        waiting = describe_waiting(self, "nothing can ever happen any more, and these tasks wait:")
+        return Deadlock(describe(waiting, self.threads.places()) if self.threads.waiting else waiting)
+
+    def on_time_limit(self) -> BaseException:
+        """The next event is beyond it."""
+        limit = f"the limit of {self.turns.limit - START:g} s of virtual time is reached, and these tasks run:"
+        return TimeLimit(describe_waiting(self, limit))
+
+    def on_livelock(self) -> BaseException:
         """Who keeps the loop busy."""
-        title = f"{self.turns} turns of the loop in one moment: at {self._now - START:g} s these wait busily:"
+        title = f"{self.turns.most} turns of the loop in one moment: at {self.time() - START:g} s these wait busily:"
         lines = []
         for handle in self._ready:
             task = task_of(handle)
-            lines.append(_describe_handle(handle) if task is None else f"{task.get_name()}: {where(task)}")
-        return describe(title, dict.fromkeys(lines))
+            lines.append(describe_call(handle) if task is None else f"{task.get_name()}: {where(task)}")
+        return Livelock(describe(title, dict.fromkeys(lines)))
 
     # ---- determinism ----
 
@@ -198,10 +171,6 @@ class VirtualLoop(base_events.BaseEventLoop):
         """A number nobody else has."""
         self._serial += 1
         return self._serial
-
-    def create_future(self) -> asyncio.Future[Any]:
-        """With a sequential hash."""
-        return SimFuture(loop=self)
 
     def on_task(self, task: asyncio.Task[Any], context: Context | None) -> None:
         """A task begins; for subclasses."""
@@ -244,64 +213,27 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.threads.begin()
         super().run_forever()
 
-    # ---- what BaseEventLoop wants of its subclass, and what it does slowly ----
-
-    def call_soon(
-        self, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
-    ) -> events.Handle:
-        """As asyncio's."""
-        if self._closed:
-            self._check_closed()  # type: ignore[attr-defined]
-        if self._debug:
-            self._check_callback(callback, "call_soon")  # type: ignore[attr-defined]
-        handle = SimHandle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
-
-    def call_at(
-        self, when: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
-    ) -> events.TimerHandle:
-        """As asyncio's."""
-        if when is None:
-            raise TypeError("when cannot be None")
-        if self._closed:
-            self._check_closed()  # type: ignore[attr-defined]
-        if self._debug:
-            self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
-        timer = SimTimer(when, callback, args, self, context)
-        self._timers.add(timer)
-        return timer
-
-    def call_later(
-        self, delay: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: Context | None = None
-    ) -> events.TimerHandle:
-        """As asyncio's."""
-        if delay is None:
-            raise TypeError("delay must not be None")
-        return self.call_at(self._now + delay, callback, *args, context=context)
-
-    def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        if handle._scheduled:  # type: ignore[attr-defined]
-            self._timers.note_cancelled()
-
-    def release(self, handles: list[events.Handle]) -> None:
-        """Run callbacks that a hold had taken."""
-        self._ready.extend(handles)
+    # ---- what BaseEventLoop wants of its subclass ----
 
     def cancel_handles(self, wanted: Callable[[events.Handle], bool]) -> None:
         """Cancel all scheduled callbacks for which `wanted` says so.
 
         Tasks and what waits for a future are told anyway: nobody who is to hear of a cancellation is cut off from it.
         """
-        for handle in [*self._ready, *self._timers.waiting()]:
+        for handle in [*self._ready, *self.turns.timers.waiting()]:
             if task_of(handle) is None and not (handle._args and isinstance(handle._args[0], asyncio.Future)):
                 if not handle.cancelled() and wanted(handle):
                     handle.cancel()
 
+    def has_asyncgens(self) -> bool:
+        """Generators have begun that shutdown_asyncgens() ends."""
+        return bool(self._asyncgens)
+
     def close(self) -> None:
         """As asyncio's."""
         super().close()
-        self._timers.clear()
+        self.turns.careful = True
+        self.turns.timers.clear()
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass
@@ -337,11 +269,6 @@ def _do(future: asyncio.Future[Any], func: Callable[..., Any], args: Any) -> Non
     else:
         if not future.done():
             future.set_result(result)
-
-
-def _describe_handle(handle: Any) -> str:
-    """What a callback is, and where it was written."""
-    return str(events.format_helpers._format_callback_source(handle._callback, handle._args))  # type: ignore[attr-defined]
 
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import socket
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Any, Final
 
 from synfin.sim.errors import SimulationError
-from synfin.stack.addresses import packed
+from synfin.stack.addresses import is_address, packed
 
 _EAI_ADDRFAMILY: Final[int] = getattr(socket, "EAI_ADDRFAMILY", socket.EAI_NONAME)
-
-
-_packed = lru_cache(maxsize=1024)(packed)
-"""A simulation makes hosts of the same addresses again and again."""
 
 
 class Names:
@@ -31,7 +25,7 @@ class Names:
         """
         if not name or any(character.isspace() for character in name):
             raise ValueError(f"a host's name is a word, not {name!r}")
-        wanted = [_packed(address) for address in addresses]
+        wanted = [packed(address) for address in addresses]
         for address, key in zip(addresses, wanted, strict=True):
             if key in self._owners:
                 raise SimulationError(f"{address} is the address of {self._owners[key]}")
@@ -54,7 +48,7 @@ class Names:
             addresses = self._addresses[name]
         elif str(name).lower() == "localhost":
             addresses = ["127.0.0.1", "::1"]
-        elif is_address(name):
+        elif is_address(str(name)):
             addresses = [str(name)]
         else:
             raise socket.gaierror(socket.EAI_NONAME, f"no host of the simulation is called {name!r}")
@@ -93,12 +87,3 @@ def _port_number(port: Any) -> int:
         return socket.getservbyname(port)
     except OSError:
         raise socket.gaierror(socket.EAI_SERVICE, f"no service is called {port!r}") from None
-
-
-def is_address(host: object) -> bool:
-    """An IP address, as text."""
-    try:
-        ip_address(str(host))
-    except ValueError:
-        return False
-    return True

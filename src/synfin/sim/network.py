@@ -15,6 +15,7 @@ from synfin.sim.again import compare, hand_in, is_again, next_number
 from synfin.sim.barriers import Barriers
 from synfin.sim.calls import SimLoop
 from synfin.sim.chaos import SLOW_SHARE, Chaos
+from synfin.sim.door import Uplink
 from synfin.sim.episodes import Episode, episode_of
 from synfin.sim.errors import SimulationError
 from synfin.sim.finish import finish
@@ -23,7 +24,6 @@ from synfin.sim.journal import Journal
 from synfin.sim.kinds import SHUFFLE, kinds_of
 from synfin.sim.life import Life
 from synfin.sim.link import Direction, LinkSettings
-from synfin.sim.loop import START, TURNS
 from synfin.sim.names import Names
 from synfin.sim.novelty import Novelty
 from synfin.sim.order import ByChance, Swap
@@ -33,16 +33,18 @@ from synfin.sim.report import save_capture, text_of
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
 from synfin.sim.statements import Check, Promise, Statement, Statements
 from synfin.sim.traffic import Station, Traffic
+from synfin.sim.turns import START, TURNS
 from synfin.sim.units import check_count, microseconds
 from synfin.sim.watchdog import watched
 from synfin.sim.world import supplied
 from synfin.tcp.config import Config
 from synfin.tcp.trace import Event, Trace
-from synfin.wire.segment import Burst
 
 KEPT_EVENTS: Final = 20_000
 PATIENCE: Final = "60s"
 SWARM_UNTIL: Final = "60s"
+_PLAIN: Final = Config()
+_UNDECLARED: Final = LinkSettings()
 
 
 class Network:
@@ -96,7 +98,7 @@ class Network:
         self._names = Names()
         self._stations: dict[str, Station] = {}
         self._rules = Rulebook(self._on_rule_failure)
-        self._traffic = Traffic(LinkSettings().changed(delay=delay), seed, self._rules, keep_faults, whole=True)
+        self._traffic = Traffic(_UNDECLARED.changed(delay=delay), seed, self._rules, keep_faults, whole=True)
         self._main: asyncio.Task[Any] | None = None
         self._broken: BaseException | None = None  # what a rule raised
         self._closed = False
@@ -106,8 +108,8 @@ class Network:
         """What was drawn of faults."""
         shuffle = shuffle or any(knob.kind == SHUFFLE.name for knob in self.plan)
         self.loop = SimLoop(self._names, self._traffic, ByChance(seed, keep_faults) if shuffle else None)
-        self.loop.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
-        self.loop.turns = turn_limit
+        self.loop.turns.limit = START + microseconds(time_limit, "time_limit") / 1_000_000
+        self.loop.turns.most = turn_limit
         self.loop.set_exception_handler(self._on_problem)
         self._statements = Statements(self.loop)
         self._barriers = Barriers(self.hosts, self.loop.create_future)
@@ -120,7 +122,7 @@ class Network:
             self._number = next_number()
         if check or keep_journal:
             self._journal = Journal(lambda: self.now)
-            self.loop.journal = self._journal.step
+            self.loop.turns.journal = self._journal.step
             self.rule(self._journal.packet)
         self._chaos = Chaos(self.loop, self.hosts, self._traffic, str(seed), self.note_fault)
         self._chaos.follow(self.plan, until)
@@ -149,22 +151,17 @@ class Network:
 
     def _begin(self, station: Station, host: SimHost, number: int) -> Life:
         """The `number`-th life of a host begins, at its station."""
-        loop, carry = self.loop, self._traffic.carry
-
-        def send(bursts: list[Burst]) -> None:
-            carry(station, bursts, loop)
-            loop.expect()
-
+        config = _PLAIN if host.config is None else host.config
         life = Life(
             host.name,
             host.addresses,
-            loop,
-            send,
-            config=host.config,
+            self.loop,
+            Uplink(self._traffic, station, self.loop.turns, config.mtu),
+            config=config,
             trace=self.trace,
             entropy=random.Random(f"{self.seed} {host.name} {number}").randbytes,
         )
-        station.deliver = life.deliver
+        station.deliver = life.door.deliver
         return life
 
     def link(self, a: str, b: str, **settings: Any) -> None:
@@ -289,8 +286,8 @@ class Network:
         [name] = self._known([receiver])
         if not isinstance(packet, bytes):
             raise TypeError(f"a packet is bytes, not {type(packet).__name__}")
-        self._traffic.inject(self._stations[name], packet, self.loop.now_us + microseconds(after, "after"))
-        self.loop.expect()
+        self._traffic.inject(self._stations[name], packet, self.loop.turns.now_us + microseconds(after, "after"))
+        self.loop.turns.arrival = self._traffic.next_arrival()
 
     def note_fault(self, what: str) -> None:
         """Keep what was done, for the report."""

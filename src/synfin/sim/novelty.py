@@ -27,7 +27,7 @@ class Novelty:
         if all:
             lines_run.begin()
             self._places = Places()
-            loop.on_step = self._places.on_step
+            loop.watch_steps(self._places.on_step)
 
     def features(self, events: Iterable[Event], points: Mapping[str, int], hosts: Iterable[SimHost]) -> frozenset[int]:
         """What was reached so far."""

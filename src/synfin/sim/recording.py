@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from synfin.sim.link import CUT, QUEUE_FULL, TOO_BIG, LinkSettings
-from synfin.sim.loop import START
 from synfin.sim.rules import FATES, PASS, Delay, SimPacket, Verdict
+from synfin.sim.turns import START
 
 if TYPE_CHECKING:
     from synfin.sim.network import Network
@@ -91,7 +91,7 @@ class Recording:
 
 def _install(way: Way, network: Network, sender: str, receiver: str) -> None:
     direction = network.direction(sender, receiver)
-    now = network.loop.now_us
+    now = network.loop.turns.now_us
 
     def change(settings: LinkSettings) -> None:
         direction.set(settings)

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from synfin.sim.loop import START
+from synfin.sim.turns import START
 from synfin.tcp.states import NAMES
 from synfin.tcp.trace import Event, TransitionEvent
 from synfin.view.capture import AnnotatedCapture

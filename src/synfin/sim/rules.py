@@ -118,13 +118,7 @@ class Reader:
 
     def note(self, sender: str, receiver: str, packet: bytes) -> None:
         """All that is remembered of a packet nobody asks for: the first numbers of a connection, if it opens one."""
-        # A plain IPv4 or IPv6 header, TCP: the bytes of flags and protocol are where they always are.
-        if packet[0] == 0x45:
-            opens = packet[9] == PROTO_TCP and packet[33] & SYN
-        else:
-            opens = packet[6] == PROTO_TCP and len(packet) > 53 and packet[53] & SYN
-        if opens:
-            self._parse(sender, receiver, packet)
+        self._parse(sender, receiver, packet)
 
     def read(self, sender: str, receiver: str, data: bytes, time: float) -> SimPacket:
         """The packet, described."""
@@ -179,14 +173,11 @@ class Rulebook:
     """
 
     def __init__(self, on_failure: Callable[[Exception], None]) -> None:
-        self._rules: list[Rule] = []
+        self.in_force: list[Rule] = []
         self._reader = Reader()
         self._on_failure = on_failure
         self.note = self._reader.note
         self.read = self._reader.read
-
-    def __bool__(self) -> bool:
-        return bool(self._rules)
 
     def add(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
         """Ask `decide` of every packet from now on, or look the packet up in it."""
@@ -198,13 +189,13 @@ class Rulebook:
 
         if not callable(decide):
             raise TypeError(f"a rule is a function of a packet or a mapping, not {type(decide).__name__}")
-        rule = Rule(decide, self._rules.remove)
-        self._rules.append(rule)
+        rule = Rule(decide, self.in_force.remove)
+        self.in_force.append(rule)
         return rule
 
     def judge(self, packet: SimPacket) -> Verdict:
         """What the first rule says that does not pass; PASS if all do."""
-        for rule in tuple(self._rules):
+        for rule in tuple(self.in_force):
             verdict = self._ask(rule, packet)
             if verdict is None or verdict == PASS:
                 continue

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from synfin.sim.errors import Violation
 from synfin.sim.life import life_of
-from synfin.sim.loop import RESOLUTION, START, VirtualLoop
+from synfin.sim.loop import VirtualLoop
 from synfin.sim.tasks import describe_waiting, task_of, where
+from synfin.sim.turns import RESOLUTION, START
 
 Check = Callable[[], object]
 _DIRECTOR: Final = "the director"
@@ -100,7 +101,7 @@ class Statements:
 
     def _state(self, statement: Statement) -> None:
         self._stated.append(statement)
-        self._loop.witness = self.observe
+        self._loop.turns.witness = self.observe
 
     def observe(self, handle: Any) -> Callable[[], None]:
         """A callback is about to run (None: packets arrive); call what this returns when it has."""
@@ -128,7 +129,7 @@ class Statements:
         if any(statement.ended for statement in self._stated):
             self._stated = [statement for statement in self._stated if not statement.ended]
             if not self._stated:
-                self._loop.witness = None
+                self._loop.turns.witness = None
 
     def _fail(self, statement: Statement, problem: str | AssertionError, place: str) -> None:
         at = self._loop.time() - START

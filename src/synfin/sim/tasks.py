@@ -33,13 +33,14 @@ class SimTask(asyncio.Task):  # type: ignore[type-arg]
 
 
 class SimFuture(asyncio.Future):  # type: ignore[type-arg]
-    """A future with a sequential hash."""
+    """A future with a sequential hash, from when it is first asked for: few ever are."""
 
-    def __init__(self, *, loop: Any) -> None:
-        self._serial: int = loop.next_serial()
-        super().__init__(loop=loop)
+    _serial = 0
 
     def __hash__(self) -> int:
+        if not self._serial:
+            loop: Any = self.get_loop()
+            self._serial = loop.next_serial()
         return self._serial
 
 

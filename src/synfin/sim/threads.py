@@ -119,6 +119,8 @@ class Threads:
     def begin(self) -> None:
         """The loop runs in this thread."""
         self._home = threading.get_ident()
+        if not self._over and self not in _all_threads:
+            _all_threads.append(self)
 
     def start(self, run: Callable[[], None], name: str = "") -> SimThread:
         """Run a function in a thread of its own, from the loop's next turn on."""
@@ -243,6 +245,8 @@ class Threads:
     def close(self) -> None:
         """The simulation is over: a lock that was made in it, and lives on, is one like all others."""
         self._over = True
+        if self in _all_threads:
+            _all_threads.remove(self)
 
     def places(self) -> list[str]:
         """Where each of them stands."""
@@ -256,6 +260,14 @@ class Threads:
                 self._hand_over(thread)
             elif threading.get_ident() == self._home:  # it did not give back the turn: the loop was interrupted
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(ThreadEnds))
+
+
+_all_threads: Final[list[Threads]] = []  # of the simulations that are under way
+
+
+def is_inside() -> bool:
+    """The code that asks runs in a simulation."""
+    return any(threads.here() for threads in _all_threads)
 
 
 class Crew:

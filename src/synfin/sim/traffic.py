@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
-from typing import Final, Protocol
+from typing import Any, Final
 from zlib import crc32
 
 from synfin.sim.link import (
@@ -24,21 +24,16 @@ from synfin.sim.link import (
     LinkSettings,
     corrupted,
 )
-from synfin.sim.loop import START, VirtualLoop
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
+from synfin.sim.turns import START, Outside, Turns
 from synfin.wire import icmp
-from synfin.wire.ip import marked
+from synfin.wire.ip import PROTO_TCP, marked
 from synfin.wire.segment import Burst, finish, split
+from synfin.wire.tcp_header import SYN
 
 NOTHING: Final = (PASSED, 0)
 ONCE: Final = (1,)
 TWICE: Final = (1, 2)
-
-
-class Clock(Protocol):
-    """What tells the time to traffic: a simulation's loop, or whatever else moves packets in virtual time."""
-
-    now_us: int
 
 
 class Station:
@@ -53,11 +48,18 @@ class Station:
         self.routes: dict[bytes, Route] = {}  # by address, as far as they were asked for
 
 
+def may_open(packet: bytes) -> bool:
+    """It is TCP's and has a SYN, as far as fixed places of a plain IPv4 or IPv6 header tell: flags and protocol."""
+    if packet[0] == 0x45:
+        return packet[9] == PROTO_TCP and packet[33] & SYN != 0
+    return packet[6] == PROTO_TCP and len(packet) > 53 and packet[53] & SYN != 0
+
+
 Route = tuple[Station, Direction | None]
 
 
-class Traffic:
-    """What all hosts send. Time is its callers' loop's.
+class Traffic(Outside):
+    """What all hosts send. Times are microseconds since the beginning.
 
     settings: of links that nobody has declared; seed: of their chance; rules: asked first; keep_faults: remember in
     `faults` what chance does to which packet, as a rule takes it. whole: a burst stays whole on a link that treats all
@@ -82,6 +84,7 @@ class Traffic:
         self._settings = settings
         self._seed = seed
         self._rules = rules
+        self._in_force: list[Any] = rules.in_force
         self._keep_faults = keep_faults
         self._whole = whole
         self._stations: dict[bytes, Station] = {}  # by address
@@ -113,9 +116,8 @@ class Traffic:
 
     # ---- departure ----
 
-    def carry(self, sender: Station, bursts: list[Burst], clock: Clock) -> None:
+    def carry(self, sender: Station, bursts: list[Burst], now: int) -> None:
         """What a host sends leaves it."""
-        now = clock.now_us
         for burst in bursts:
             head = burst.head
             self.digest = crc32(head, (self.digest + now) & 0xFFFFFFFF)
@@ -130,10 +132,11 @@ class Traffic:
         count = (burst.payload_len + size - 1) // size if size else 1
         self.packets += count
         direction.sent += count
-        if self._rules or self._keep_faults:
+        if self._in_force or self._keep_faults:
             self._carry_watched(sender, receiver, direction, burst, now)
             return
-        self._rules.note(sender.name, receiver.name, head)  # what opens a connection is alone
+        if may_open(head):  # which is alone in its burst
+            self._rules.note(sender.name, receiver.name, head)
         if (
             count > 1
             and self._whole
@@ -262,11 +265,11 @@ class Traffic:
                 sizes.append(size)
             receiver.deliver(packets, sizes)
 
-    def arrive(self, loop: VirtualLoop) -> None:
+    def arrive(self, turns: Turns) -> None:
         """Deliver what is due, then what comes next, as long as nothing else can happen before."""
         while True:
-            self.deliver_due(loop.now_us)
-            loop.arrival = arrival = self.next_arrival()
-            if arrival == inf or not loop.is_idle_until(arrival):
+            self.deliver_due(turns.now_us)
+            turns.arrival = arrival = self.next_arrival()
+            if arrival == inf or not turns.is_idle_until(arrival):
                 return
-            loop.move_to(arrival)
+            turns.move_to(arrival)

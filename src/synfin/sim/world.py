@@ -12,8 +12,9 @@ import random
 import socket
 import ssl
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Final
 
 from synfin.sim.clocks import changes as clock_changes
@@ -25,6 +26,8 @@ from synfin.sim.signals import changes as signal_changes
 from synfin.sim.thread_calls import changes as thread_changes
 
 _ABSENT: Final = object()
+_Change = tuple[Any, str, object]
+"""Owner, name and value."""
 
 
 @contextmanager
@@ -34,27 +37,54 @@ def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
     state = random.getstate()
     random.seed(f"random {seed}")
     with wall_clock(loop):
-        saved: list[tuple[Any, str, object]] = []
-        for owner, name, value in _changes(loop, names, random.Random(f"world {seed}").randbytes):
-            if hasattr(owner, name):  # which of them there are depends on Python's version
-                saved.append((owner, name, vars(owner).get(name, _ABSENT)))
-                setattr(owner, name, value)
+        undo = _change(_changes(loop, names, random.Random(f"world {seed}").randbytes))
         try:
             yield
         finally:
             loop.threads.close()
-            for owner, name, value in saved:
-                if value is _ABSENT:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, value)
+            undo()
             random.setstate(state)
 
 
-def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -> Iterator[tuple[Any, str, object]]:
+def _change(changes: Iterable[_Change]) -> Callable[[], None]:
+    """Do it, as far as there is such a thing in this version of Python; call what this returns to undo it.
+
+    A module is changed by its dict, all names at once: every test pays for this.
+    """
+    of_modules: dict[ModuleType, dict[str, object]] = {}
+    of_classes: list[_Change] = []
+    for owner, name, value in changes:
+        if isinstance(owner, ModuleType):
+            wanted = of_modules.get(owner)
+            if wanted is None:
+                wanted = of_modules[owner] = {}
+            wanted[name] = value
+        elif hasattr(owner, name):
+            of_classes.append((owner, name, vars(owner).get(name, _ABSENT)))
+            setattr(owner, name, value)
+    before: list[tuple[dict[str, object], dict[str, object]]] = []
+    for module, wanted in of_modules.items():
+        there = vars(module)
+        saved = {name: there[name] for name in wanted if name in there}
+        there.update(wanted if len(saved) == len(wanted) else {name: wanted[name] for name in saved})
+        before.append((there, saved))
+
+    def undo() -> None:
+        for there, saved in before:
+            there.update(saved)
+        for owner, name, value in of_classes:
+            if value is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+
+    return undo
+
+
+def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -> Iterator[_Change]:
     yield from clock_changes(loop)
     yield from thread_changes(loop.threads)
-    yield from escape_changes(loop.threads)
+    yield from escape_changes()
     yield from signal_changes(loop.threads)
     yield from _chance(urandom)
 
@@ -65,7 +95,7 @@ def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -
     yield socket, "gethostbyname", gethostbyname
 
 
-def _chance(urandom: Callable[[int], bytes]) -> Iterator[tuple[Any, str, object]]:
+def _chance(urandom: Callable[[int], bytes]) -> Iterator[_Change]:
     real_seed = random.Random.seed
 
     def seed(generator: random.Random, a: Any = None, version: int = 2) -> None:

@@ -7,6 +7,7 @@ do not name the argument.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -26,10 +27,26 @@ def packed(address: Address) -> bytes:
             raise ValueError(f"a packed address has 4 or 16 bytes, not {len(address)}")
         return address
     if isinstance(address, str):
-        return ip_address(address).packed
+        return _read(address)
     if isinstance(address, (IPv4Address, IPv6Address)):
         return address.packed
     raise TypeError(f"an address is a str, bytes or an ipaddress object, not {type(address).__name__}")
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> bytes:
+    """The same addresses are named again and again: at each connect, and by each host of a simulation."""
+    return ip_address(text).packed
+
+
+@lru_cache(maxsize=1024)
+def is_address(text: str) -> bool:
+    """It is one, and no name."""
+    try:
+        _read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_port(port: object, lowest: int) -> None:

@@ -1,0 +1,50 @@
+"""Where a host's packets leave and come in: what each packet passes, and compiled. Whose life it is, `life` knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from synfin.aio.driver import Driver
+from synfin.links.tunnel import TunnelLink
+from synfin.sim.traffic import Station, Traffic
+from synfin.sim.turns import Turns
+from synfin.wire.segment import Burst
+
+
+class Uplink(TunnelLink):
+    """What a host sends leaves its station, in bursts."""
+
+    def __init__(self, traffic: Traffic, station: Station, turns: Turns, mtu: int) -> None:
+        super().__init__(_nowhere, mtu)
+        self._traffic = traffic
+        self._station = station
+        self._turns = turns
+
+    def send(self, bursts: list[Burst]) -> None:
+        """Have them carried."""
+        turns, traffic = self._turns, self._traffic
+        traffic.carry(self._station, bursts, turns.now_us)
+        turns.arrival = traffic.next_arrival()
+
+
+class Door:
+    """context: what packets come in to; shut: takes them while it is not open."""
+
+    def __init__(self, driver: Driver, context: Context, shut: Callable[[list[bytes], list[int]], None]) -> None:
+        self.is_open: bool = True
+        self._run: Any = context.run
+        self._inside: Any = driver.deliver
+        self._shut = shut
+
+    def deliver(self, packets: list[bytes], gso_sizes: list[int]) -> None:
+        """Packets arrive, in nobody's context but the host's. gso_sizes: of those that are bursts, else 0."""
+        if self.is_open:
+            self._run(self._inside, packets, gso_sizes)
+        else:
+            self._shut(packets, gso_sizes)
+
+
+def _nowhere(packet: bytes) -> None:
+    """Bursts are carried whole: no packet is given to a function."""
