@@ -146,13 +146,13 @@ class Driver:
         if self.closed:
             return
         now = self.clock()
-        receive, trusted = self.stack.receive, self._trusted
+        stack, trusted = self.stack, self._trusted
         if gso_sizes:
             for packet, size in zip(packets, gso_sizes, strict=True):
-                receive(packet, now, trusted, size)
+                stack.receive(packet, now, trusted, size)
         else:
             for packet in packets:
-                receive(packet, now, trusted)
+                stack.receive(packet, now, trusted)
         self._serve_and_flush()
 
     def turn(self, work: Callable[[], None]) -> None:

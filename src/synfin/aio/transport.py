@@ -280,7 +280,14 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         if not self._begun or self._ended:
             return False
         connection = self._connection
-        told = self._reading and not self._paused and not self._closing and self._receive(connection)
+        told = False
+        if self._reading and not self._paused and not self._closing:
+            if connection.receiver.ready_bytes:
+                told = True
+                self._give_text(connection)
+            elif not self._eof_told and self._is_at_end():
+                told = True
+                self._tell_end()
         if connection.error:
             if not told and not self._error_waits():
                 self._force_close(errors.oserror(connection.error))
@@ -308,22 +315,20 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             return False
         return self._paused or self._eof_told or not self._reading
 
-    def _receive(self, connection: Connection) -> bool:
-        """Give what was received to the protocol; False: there is nothing."""
-        if connection.receiver.ready_bytes:
-            if self._buffered:
-                self._fill_buffer()
-                return True
+    def _give_text(self, connection: Connection) -> None:
+        """What was received is the protocol's."""
+        if self._buffered:
+            self._fill_buffer()
+        else:
             self._call("data_received", connection.read_joined(self._clock(), MAX_READ))
-            return True
-        if self._is_at_end() and not self._eof_told:
-            self._eof_told = True
-            if self._buffered:
-                self._call("get_buffer", -1)  # in vain: a socket tells the end to who reads
-            if not self._ended and not self._call("eof_received"):
-                self.close()
-            return True
-        return False
+
+    def _tell_end(self) -> None:
+        """Nothing more is received."""
+        self._eof_told = True
+        if self._buffered:
+            self._call("get_buffer", -1)  # in vain: a socket tells the end to who reads
+        if not self._ended and not self._call("eof_received"):
+            self.close()
 
     def _fill_buffer(self) -> None:
         """BufferedProtocol: what is ready goes into the buffer that the protocol lends, as far as it has room."""

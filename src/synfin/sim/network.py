@@ -29,7 +29,6 @@ from synfin.sim.novelty import Novelty
 from synfin.sim.order import ByChance, Swap
 from synfin.sim.plan import Plan, draw
 from synfin.sim.points import noticed
-from synfin.sim.report import save_capture, text_of
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
 from synfin.sim.statements import Check, Promise, Statement, Statements
 from synfin.sim.traffic import Station, Traffic
@@ -434,11 +433,15 @@ class Network:
 
         cwnd: also what was sent over time in each, with cwnd and its like.
         """
+        from synfin.sim.report import text_of  # with all that draws: most runs never ask
+
         drawn = [f"seed {self.seed}", *self._chaos.told]
         return text_of(self.events, self.incidents, drawn, self._names.by_address(), transitions, cwnd)
 
     def save_capture(self, path: str | Path, *, samples: bool = False) -> Path:
         """Write the annotated pcapng of the events kept. samples: for `synfin plot`, what each ACK did to cwnd."""
+        from synfin.sim.report import save_capture
+
         return save_capture(self.events, Path(path), samples)
 
     def _known(self, hosts: str | Collection[str]) -> list[str]:
