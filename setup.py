@@ -26,8 +26,18 @@ from build_backend import why_no_compiler, why_pure
 
 CORE = ("wire", "tcp", "stack")
 # Beyond the core: what else each packet passes, here or in a simulation.
-CARRIERS = ("links/memory", "links/tunnel", "links/vnet", "aio/driver", "aio/engine")
-CARRIERS += tuple(f"sim/{name}" for name in ("link", "traffic", "handles", "turns", "door"))
+CARRIERS = (
+    "links/memory",
+    "links/tunnel",
+    "links/vnet",
+    "aio/driver",
+    "aio/engine",
+    "sim/door",
+    "sim/handles",
+    "sim/link",
+    "sim/traffic",
+    "sim/turns",
+)
 SOURCE = Path("src")
 GROUP = "synfin._core"
 INLINING = ["-O3", "-fvisibility=hidden", "-flto=auto"]
