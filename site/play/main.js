@@ -305,10 +305,6 @@ function turnTheme() {
 
 async function begin() {
   await learn(document.documentElement.lang);
-  if (location.protocol === "file:") {
-    say(t("status.file"));
-    return;
-  }
   say(t("loading.interpreter"));
   const phrases = await (await fetch(new URL(`./phrases.${document.documentElement.lang}.json`, import.meta.url))).text();
   engine = new Engine((step) => say(t(`loading.${step}`)), phrases);

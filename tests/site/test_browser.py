@@ -138,6 +138,19 @@ def test_pages_read_from_a_folder(path: str, site: Path, browser: Any) -> None:
     assert complaints == []
 
 
+@pytest.mark.parametrize("path", ["play/index.html", "play/zh-Hans.html"])
+def test_read_from_a_folder_the_playground_says_that_it_needs_a_server(path: str, site: Path, browser: Any) -> None:
+    complaints: list[str] = []
+    page = browser.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto((site / path).as_uri())
+    page.locator("#from-folder").wait_for(state="visible")
+    assert "synfin site" in page.locator("#from-folder").inner_text()
+    assert not page.locator("main").is_visible()
+    page.close()
+    assert complaints == []
+
+
 def test_an_inline_script_or_style_is_refused(watched: Watched) -> None:
     page = watched.open("index.html")
     page.evaluate(
