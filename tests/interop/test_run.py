@@ -188,6 +188,40 @@ def test_a_download_over_a_lossy_path_comes_whole(require_program: Programs) -> 
     assert tcp["rtt"] > 0.009
 
 
+def test_a_cut_lasts_as_long_as_it_was_said_to() -> None:
+    program = f"import socket; socket.create_connection(('{WEB}', 7), timeout=60); print('connected')"
+    done = run("--cut", "0s..4s", "--report", "/dev/stderr", "--", PYTHON, "-c", program)
+    assert done.stdout == "connected\n"
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("*: up")]
+    assert int(line.split("packets, ")[1].split()[0]) >= 1, "the first SYN came before the cut had begun"
+
+
+def test_a_run_is_seen_and_its_network_changed_while_it_lasts(tmp_path: Path) -> None:
+    asker = tmp_path / "asker"
+    asker.write_text(
+        f"#!{PYTHON}\n"
+        "import socket, sys, time\n"
+        f"one = socket.create_connection(('{WEB}', 7))\n"
+        "print('ready', flush=True)\n"
+        "for line in sys.stdin:\n"
+        "    began = time.monotonic(); one.sendall(b'x'); one.recv(1); print(time.monotonic() - began, flush=True)\n"
+    )
+    asker.chmod(0o755)
+    script = (
+        "mkfifo $0/in $0/out; exec 4<>$0/in 5<>$0/out;"
+        f"{PYTHON} -m synfin.cli run --quiet --delay 1ms -- $0/asker <&4 >&5 & run=$!;"
+        f"read -r line <&5; {PYTHON} -m synfin.cli ss asker; echo ===; {PYTHON} -m synfin.cli fault asker delay=300ms;"
+        "echo ===; echo >&4; read -r line <&5; echo $line; kill $run; wait $run"
+    )
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = internet("bash", "-c", script, str(tmp_path), check=False, env=environment)
+    seen, changed, took = done.stdout.split("===\n")
+    assert WEB in seen
+    assert "ESTABLISHED" in seen or "ESTAB" in seen
+    assert "delay=300ms" in changed
+    assert 0.6 <= float(took) < 60
+
+
 def test_rules_of_a_file_decide_about_packets(require_program: Programs, tmp_path: Path) -> None:
     (tmp_path / "rules.py").write_text(
         "from synfin.sim import DROP, PASS\n"
