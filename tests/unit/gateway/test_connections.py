@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import select
+import socket
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import synfin
 from synfin.aio.host import Host
 from synfin.gateway import Gateway, Limits
+from synfin.gateway.dialling import by_kernel
 from synfin.stack.addresses import packed
 from synfin.tcp.config import Config
 from synfin.wire.key import make_key
@@ -377,6 +380,40 @@ def test_an_attempt_outside_ends_with_the_one_inside(resets: bool) -> None:
             await settle(12)
             assert cancelled[0] - began < (1.1 if resets else 12)
             assert not gateway.flows
+
+    run(main())
+
+
+@pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_socket_of_the_kernels_goes_with_the_attempt_inside(stands: bool) -> None:
+    """Whether it has been connected, or has not been answered, when who asked for it resets."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            filling = [socket.socket() for _ in range(0 if stands else 4)]
+            for one in filling:
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            async with world(dial=by_kernel, route=lambda *_: full.getsockname()) as (scene, gateway):
+                outer = gateway._connections._sockets
+                assert outer is not None
+                seg = Segment()
+                seg.key = make_key(packed("10.9.9.9"), packed(FAR), 1000, 80)
+                seg.seq, seg.flags, seg.window, seg.mss = 5, SYN, 1000, 1400
+                scene.gate.receive(build(seg))
+                await settle(0.1)
+                assert len(outer) == 1
+                assert scene.gate.stack.census()["held_syns"] == (0 if stands else 1)
+                seg.seq, seg.flags, seg.mss = 6, RST, -1
+                scene.gate.receive(build(seg))
+                await settle(0.1)
+                assert len(outer) == 0
+                assert not gateway.flows
+                assert not gateway._connections.is_full()
+                assert gateway._connections._dialled == 0
+            for one in filling:
+                one.close()
 
     run(main())
 

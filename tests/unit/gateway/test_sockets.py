@@ -229,6 +229,9 @@ def test_who_does_not_read_leaves_it_to_the_kernel() -> None:
         assert told.text == b""
         transport.resume_reading()
         await told.until(lambda: told.text == b"later")
+        peer.sendall(b" and more")
+        await told.until(lambda: told.text == b"later and more")
+        assert told.heard == ["made"]
 
     on_loopback(body)
 
