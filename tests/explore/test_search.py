@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
-from synfin.explore import STARTS, Bounds, check_path, explore
-from synfin.explore import search as search_module
+from synfin.campaign.engine import Alone, Batch, Engine, EngineError
+from synfin.campaign.program import HUNG, Json, Limits, Lost, Program
+from synfin.explore import STARTS, Bounds, check_path, explore, runners
+from synfin.explore.packets import absolute, relative
+from synfin.explore.parts import Replay, reached_from_plain, reached_to_plain
 from synfin.explore.search import walk
+from synfin.explore.stage import Stage
 from synfin.explore.world import BEGIN_US, TIMER, World
+from synfin.scenario import Scenario
 
 
 @pytest.mark.parametrize("name", STARTS)
@@ -18,22 +27,103 @@ def test_the_laws_hold_in_every_state_and_at_every_end(name: str) -> None:
     assert found.whole and found.ends
 
 
-def test_the_reduction_loses_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    scenario = STARTS["losses-sack"].scenario
-    bounds = Bounds(0, 0, 0)
-    reduced = explore(scenario, bounds)
-    monkeypatch.setattr(search_module._Expander, "_done_before", lambda *_: False)
-    whole = explore(scenario, bounds)
-    assert (reduced.states, reduced.ends, reduced.depth) == (whole.states, whole.ends, whole.depth)
-    assert reduced.transitions < whole.transitions
+def in_every_order(scenario: Scenario, bounds: Bounds) -> tuple[set[bytes], int]:
+    """The same without anything that saves work: whole worlds, replayed, every action in every state. And the ends."""
+    seen, layer, ends = {World(scenario, bounds).digest()}, [b""], 0
+    while layer:
+        further = []
+        for path in layer:
+            count = len(walk(scenario, bounds, path).actions())
+            ends += not count
+            for place in range(count):
+                to = path + bytes((place,))
+                digest = walk(scenario, bounds, to).digest()
+                if digest not in seen:
+                    seen.add(digest)
+                    further.append(to)
+        layer = further
+    return seen, ends
 
 
-def test_two_processes_find_the_same_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_module, "_MANY", 8)
-    start = STARTS["in-turn"]
-    alone = explore(start.scenario, Bounds(1, 0, 0))
-    both = explore(start.scenario, Bounds(1, 0, 0), workers=2)
-    assert (alone.states, alone.ends, alone.transitions) == (both.states, both.ends, both.transitions)
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("nobody", Bounds(1, 1, 1)),
+        ("open", Bounds(0, 0, 0)),
+        ("in-turn", Bounds(1, 0, 0)),
+        ("cookie", Bounds(1, 0, 0)),
+        ("losses-sack", Bounds(0, 0, 0)),
+        ("rst-exact", Bounds(0, 0, 0)),
+    ],
+)
+def test_a_search_by_parts_finds_each_state_that_one_of_the_whole_does(name: str, bounds: Bounds) -> None:
+    scenario = STARTS[name].scenario
+    states, ends = in_every_order(scenario, bounds)
+    found = explore(scenario, bounds)
+    assert (found.states, found.ends) == (len(states), ends)
+
+
+def test_an_early_timer_is_not_spent_for_what_is_lost_anyway() -> None:
+    """The only states that are left out: those with a timer that was early because of what was lost later."""
+    scenario, bounds = STARTS["nobody"].scenario, Bounds(1, 0, 1)
+    states, ends = in_every_order(scenario, bounds)
+    found = explore(scenario, bounds)
+    assert found.ends == ends
+    assert found.states <= len(states)
+
+
+def test_an_engine_s_children_find_the_same_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "_FEW", 8)
+    scenario, bounds = STARTS["cookie"].scenario, Bounds(1, 1, 0)
+    here = explore(scenario, bounds)
+    with Alone() as engine:
+        there = explore(scenario, bounds, engine=engine)
+    assert (here.states, here.ends, here.transitions) == (there.states, there.ends, there.transitions)
+
+
+def test_a_child_that_gives_no_answer_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "_FEW", 0)
+    with pytest.raises(EngineError, match="what a host does could not be found out: hung 5 s"):
+        explore(STARTS["open"].scenario, Bounds(0, 0, 0), engine=Mute())
+
+
+class Mute(Engine):
+    """Its children hang."""
+
+    def batches(self, program: Program, jobs: Iterator[Json | None], limits: Limits) -> Iterator[Batch]:
+        yield [(job, Lost(HUNG, "5 s")) for job in jobs if job is not None]
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_is_told_of_a_host_comes_over_a_pipe_as_it_is() -> None:
+    for name in STARTS:
+        stage = Stage(STARTS[name].scenario)
+        for number in range(2):
+            reached = Replay(stage, number).reached()
+            assert reached_from_plain(json.loads(json.dumps(reached_to_plain(reached)))) == reached
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 1 << 31, -5])
+def test_a_packet_is_the_same_packet_at_another_time(ticks: int) -> None:
+    world = World(STARTS["modern"].scenario, Bounds(0, 0, 0))
+    (syn,) = world.flying
+    at = world.now // 1000
+    plain = relative(syn.packet, at)
+    assert absolute(plain, at)[36:38] == b"\0\0", "it has no checksum"
+    assert relative(absolute(plain, at + ticks), at + ticks) == plain
+    assert (absolute(plain, at) == absolute(plain, at + ticks)) == (ticks == 0)
+
+
+def test_who_may_lose_more_than_a_host_tries_again_expects_that_it_gives_up() -> None:
+    scenario = replace(STARTS["in-turn"].scenario)
+    hosts = tuple(
+        replace(host, settings=replace(host.settings, retries=1, syn_retries=1, synack_retries=1))
+        for host in scenario.hosts
+    )
+    found = explore(replace(scenario, hosts=hosts), Bounds(2, 0, 0))
+    assert not found.failures and found.whole
 
 
 def test_a_path_leads_to_the_same_state_each_time() -> None:

@@ -272,8 +272,15 @@ def explore(
         int, typer.Option("--max-states", min=0, help="Stop a scenario after so many states; 0: go through all.")
     ] = 0,
     workers: Annotated[
-        int, typer.Option("--workers", "-n", min=0, max=256, help="Processes; 0: one for each core.")
-    ] = 0,
+        int,
+        typer.Option("--workers", "-n", min=0, max=256, help="Of a campaign's engine: 0, one for each core; 1: none."),
+    ] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Another cluster's Dask scheduler, tls://...")
+    ] = None,
+    insecure_scheduler: Annotated[
+        bool, typer.Option("--insecure-scheduler", help="Use a scheduler without TLS: whoever reaches it is you.")
+    ] = False,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Write the table there, as JSON.")
     ] = None,
@@ -294,7 +301,8 @@ def explore(
     from synfin.cli.explore import run
 
     bounds = (losses, duplicates, early_timers)
-    raise typer.Exit(run(scenario, whole_suite, bounds, max_states, workers, record, pytest))
+    engine = (workers, scheduler, insecure_scheduler)
+    raise typer.Exit(run(scenario, whole_suite, bounds, max_states, engine, record, pytest))
 
 
 @app.command()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+from synfin.campaign.engine import Engine, EngineError
+from synfin.campaign.opening import open_engine
+from synfin.campaign.program import Refused
 from synfin.cli.scenario import load
 from synfin.cli.written import why_not
 from synfin.explore.report import HEAD, as_test, failure_text, row, table_line
@@ -22,11 +25,14 @@ def run(
     whole_suite: bool,
     bounds: tuple[int | None, int | None, int | None],
     max_states: int,
-    workers: int,
+    engine: tuple[int, str | None, bool],
     record: Path | None,
     pytest: Path | None,
 ) -> int:
-    """The command; its exit status: 1 for a law that does not hold, 2 for what can't be read."""
+    """The command; its exit status: 1 for a law that does not hold, 2 for what can't be read.
+
+    engine: how many workers (0: one for each core), or a scheduler and whether without TLS; (1, None, False): none.
+    """
     if whole_suite == (name is not None):
         if whole_suite:
             return _wrong("--all explores the suite: no scenario is named besides")
@@ -44,11 +50,31 @@ def run(
         return _wrong(f"{error.strerror or error}: {error.filename or name}")
     except ScenarioError as error:
         return _wrong(f"{name}: {error}")
+    try:
+        with ExitStack() as stack:
+            workers, scheduler, insecure = engine
+            opened = None
+            if workers != 1 or scheduler is not None:
+                opened = stack.enter_context(
+                    open_engine(workers=workers or None, scheduler=scheduler, insecure=insecure, say=_say)
+                )
+            return _explore(jobs, max_states, opened, record, pytest)
+    except (EngineError, Refused, ValueError) as error:
+        return _wrong(str(error))
+
+
+def _explore(
+    jobs: list[tuple[str, Scenario, Bounds]],
+    max_states: int,
+    engine: Engine | None,
+    record: Path | None,
+    pytest: Path | None,
+) -> int:
     print("\n".join(HEAD))
     rows: list[dict[str, object]] = []
     status = 0
     for each, scenario, limits in jobs:
-        found = explore(scenario, limits, max_states=max_states, workers=workers or os.cpu_count() or 1)
+        found = explore(scenario, limits, max_states=max_states, engine=engine)
         rows.append(row(each, found))
         print(table_line(rows[-1]), flush=True)
         if record is not None:
@@ -79,6 +105,10 @@ def _save(found: Explored, pytest: Path | None) -> None:
 def _listing() -> list[str]:
     lines = ["The suite; explore one with `synfin explore NAME`, or a scenario of yours by its file:", ""]
     return lines + [f"  {name:22} {start.scenario.title}" for name, start in STARTS.items()]
+
+
+def _say(text: str) -> None:
+    print(f"synfin explore: {text}", file=sys.stderr)
 
 
 def _wrong(text: str) -> int:

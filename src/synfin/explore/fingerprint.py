@@ -201,8 +201,6 @@ def _answers(walk: Walk, answers: Any) -> None:
     walk.read(answers._challenges)
     answered = answers._answered if walk.now // INTERVAL_US == answers._interval else set()
     walk.read(answered)
-    if answered:
-        walk.out.append(walk.now % INTERVAL_US)
 
 
 def _challenges(walk: Walk, budget: Any) -> None:

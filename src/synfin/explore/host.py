@@ -12,16 +12,24 @@ from dataclasses import replace
 from hashlib import blake2s
 from typing import Final
 
-from synfin.explore.fingerprint import Walk
-from synfin.scenario.model import Host, Step
-from synfin.scenario.programs import Life, Outcome, Program
+from synfin.explore.fingerprint import Walk, digest
+from synfin.scenario.forge import Numbers as Guessed
+from synfin.scenario.forge import packet_of
+from synfin.scenario.model import Forgery, Host, Scenario, Step
+from synfin.scenario.programs import DONE, Life, Outcome, Program
+from synfin.stack.addresses import packed
 from synfin.stack.stack import Stack
+from synfin.tcp.answers import INTERVAL_US
+from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
 from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.trace import Trace
+from synfin.wire.key import make_key
 from synfin.wire.segment import split
 
 _BUDGET: Final = 1 << 20
+_FOREVER_US: Final = 1 << 62
+PERIOD_US: Final = INTERVAL_US  # whole ticks; what time it is makes a difference within it
 POWER: Final = ("crash", "restart")
 
 
@@ -84,25 +92,25 @@ class Kept(Program):
 
     def segments(self) -> list[tuple[int, list[int]]]:
         """(step that opens or accepts, the steps of that connection), by their numbers."""
-        found: list[tuple[int, list[int]]] = []
-        for step, outcome in self.steps:
-            if step.do in ("open", "accept"):
-                found.append((outcome.step, []))
-            if found:
-                found[-1][1].append(outcome.step)
-        return found
+        return segments([(outcome.step, step) for step, outcome in self.steps])
+
+
+def segments(steps: list[tuple[int, Step]]) -> list[tuple[int, list[int]]]:
+    """The steps of one program, by their numbers, as those of its connections: (that opens or accepts it, all)."""
+    found: list[tuple[int, list[int]]] = []
+    for number, step in steps:
+        if step.do in ("open", "accept"):
+            found.append((number, []))
+        if found:
+            found[-1][1].append(number)
+    return found
 
 
 class ExploredHost:
     """number: of the host in its scenario; address_of: where a host is. life is None while it is down."""
 
-    def __init__(
-        self,
-        host: Host,
-        number: int,
-        steps: list[tuple[Step, Outcome]],
-        address_of: Callable[[str], str],
-    ) -> None:
+    def __init__(self, scenario: Scenario, number: int, address_of: Callable[[str], str]) -> None:
+        host = scenario.hosts[number]
         self.name = host.name
         self.number = number
         self.address = address_of(host.name)
@@ -110,9 +118,13 @@ class ExploredHost:
         self.life: Life | None = None
         self.crashed = False  # once at least
         self.config = host.settings.config()
+        self._forged = scenario.forged
+        self._address_of = address_of
         self._trace: Trace | None = None
-        self._chosen = [step.at_us > 0 or step.after_us > 0 for step, _ in steps]
-        self._number_of = {outcome.step: place for place, (_, outcome) in enumerate(steps)}
+        self._by_cookie = _may_answer_by_cookie(scenario, host)
+        steps = [(step, Outcome(n, step.host)) for n, step in enumerate(scenario.steps) if step.host == host.name]
+        self.outcomes = {outcome.step: outcome for _, outcome in steps}
+        self._steps = {outcome.step: step for step, outcome in steps}
         plain = [(replace(step, at_us=0, after_us=0), outcome) for step, outcome in steps]
         programs = sorted({step.program for step, _ in steps})
         self.programs = [Kept([each for each in plain if each[0].program == n], 0, address_of) for n in programs]
@@ -150,9 +162,27 @@ class ExploredHost:
             if step is None or step.do in POWER or self.life is None or program.has_begun():
                 continue
             number = program.next_number()
-            if self._chosen[self._number_of[number]]:
+            if self._is_chosen(number):
                 found.append((place, number))
         return found
+
+    def forgeries(self) -> list[int]:
+        """Those to this host, by their numbers in the scenario, that could arrive now."""
+        return [n for n, each in enumerate(self._forged) if each.to == self.name and self._aimed_at(each) is not None]
+
+    def due(self) -> int | None:
+        """When it wants to be called; None: no timer runs."""
+        return None if self.life is None else self.life.stack.next_deadline()
+
+    def is_violent(self) -> bool:
+        """It has crashed or aborted."""
+        return self.crashed or any(
+            step.do == "abort" and self.outcomes[number].result == DONE for number, step in self._steps.items()
+        )
+
+    def _is_chosen(self, number: int) -> bool:
+        step = self._steps[number]
+        return step.at_us > 0 or step.after_us > 0
 
     def _power_of(self, program: Kept) -> int:
         """The crash or restart that comes next in a program, which waits for nobody; -1: none may happen."""
@@ -161,24 +191,65 @@ class ExploredHost:
                 return outcome.step if (step.do == "crash") == (self.life is not None) else -1
         return -1
 
-    def begin(self, place: int, number: int, now: int) -> None:
+    # ---- what happens to it: the packets that leave ----
+
+    def begin(self, place: int, number: int, now: int) -> list[bytes]:
         """A program does the step of that number, or begins it."""
         program = self.programs[place]
-        step, _ = next(each for each in program.steps if each[1].step == number)
+        step = self._steps[number]
         if step.do not in POWER:
             assert self.life is not None
             program.advance(self.life, now)
-            return
-        for each in self.programs:
-            each.cut(now, number)
-        program.finish(now)
-        if step.do == "restart":
-            self._boot()
-            return
-        assert self.life is not None
-        self.life.stack.set_trace(None)
-        self.life = None
-        self.crashed = True
+        else:
+            for each in self.programs:
+                each.cut(now, number)
+            program.finish(now)
+            if step.do == "restart":
+                self._boot()
+            else:
+                assert self.life is not None
+                self.life.stack.set_trace(None)
+                self.life = None
+                self.crashed = True
+        return self.settle(now)
+
+    def receive(self, packet: bytes, now: int, checksum_ok: bool = False) -> list[bytes]:
+        """A packet arrives; nobody takes it while it is down."""
+        if self.life is None:
+            return []
+        self.life.stack.receive(packet, now, checksum_ok)
+        return self.settle(now)
+
+    def forge(self, number: int, now: int) -> list[bytes]:
+        """The forgery of that number arrives."""
+        forgery = self._forged[number]
+        key = self._aimed_at(forgery)
+        assert key is not None
+        return self.receive(packet_of(forgery, key, self._guessed(key)), now)
+
+    def wake(self, now: int) -> list[bytes]:
+        """It is that time: a timer fires, if it is due."""
+        due = self.due()
+        if due is None or due > now or self.life is None:
+            return []
+        self.life.stack.on_timer(now)
+        return self.settle(now)
+
+    def _aimed_at(self, forgery: Forgery) -> bytes | None:
+        """The key of the packet that it would get now; None: it has no such connection, and no ports are told."""
+        if self.life is None:
+            return None
+        source, local = packed(self._address_of(forgery.as_host)), packed(self.address)
+        if forgery.from_port and forgery.to_port:
+            return make_key(source, local, forgery.from_port, forgery.to_port)
+        return next((each.key for each in self.life.stack.connections() if each.key[:4] == source), None)
+
+    def _guessed(self, key: bytes) -> Guessed:
+        connection = None if self.life is None else self.life.stack.find(key)
+        if connection is None:
+            return Guessed()
+        now = connection.snapshot()
+        return Guessed(connection.irs + now.rcv_nxt, connection.iss + now.snd_nxt, connection.irs, connection.iss)
 
     # ---- what follows of itself ----
 
@@ -197,13 +268,14 @@ class ExploredHost:
             if not busy and not bursts:
                 break
         self._forget()
+        self.due()  # a queue of timers that was asked has no stale entries: when it was asked makes no difference
         return packets
 
     def _goes_on(self, program: Kept) -> bool:
         step = program.current()
         if step is None or step.do in POWER:
             return False
-        return program.has_begun() or not self._chosen[self._number_of[program.next_number()]]
+        return program.has_begun() or not self._is_chosen(program.next_number())
 
     def _forget(self) -> None:
         """What a connection told that has ended and that no program holds is nobody's any more."""
@@ -218,13 +290,30 @@ class ExploredHost:
 
     def read(self, walk: Walk) -> None:
         """All that decides what it does from now on."""
-        walk.out += [self.crashed, self.numbers.given]
+        # What differences to now leave open: where a tick of the timestamps begins, and the half second in which nobody
+        # is answered twice. And a cookie tells the time.
+        walk.out += [self.crashed, self.numbers.given, walk.now % (_FOREVER_US if self._by_cookie else PERIOD_US)]
         for program in self.programs:
             program.read(walk)
-        if self.life is None:
-            walk.out.append(None)
-        else:
-            walk.read(self.life)
+        walk.read(self.life)
+
+    def plain(self, now: int) -> list[object]:
+        """The same as plain values."""
+        walk = Walk(now)
+        self.read(walk)
+        return walk.out
+
+    def digest(self, now: int) -> bytes:
+        """The hash of that."""
+        return digest(self.plain(now))
+
+
+def _may_answer_by_cookie(scenario: Scenario, host: Host) -> bool:
+    """It does so always, or more SYNs may come than its queue takes."""
+    cookies = host.settings.config().syn_cookies
+    opens = sum(step.do == "open" and step.to == host.name for step in scenario.steps)
+    forged = sum(each.to == host.name and "SYN" in each.flags.split(",") for each in scenario.forged)
+    return cookies == COOKIES_ALWAYS or (cookies != COOKIES_OFF and opens + forged > host.settings.syn_queue_limit)
 
 
 def _told_to_nobody(connection: Connection) -> None:

@@ -9,14 +9,14 @@ nothing, so it is a matter of what happened: GONE_WITH tells who may be left alo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Final
 
 from synfin.explore.broken import Broken
-from synfin.explore.host import ExploredHost
-from synfin.explore.world import World
-from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
-from synfin.tcp.connection import Connection
+from synfin.explore.facts import End, Facts
+from synfin.explore.stage import Stage
+from synfin.tcp.config import COOKIES_OFF
 from synfin.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -93,93 +93,53 @@ def _possible() -> frozenset[tuple[int, int]]:
 JOINT: Final = _possible()
 
 
-class End:
-    """One end of a connection: its state, and its numbers as far as it knows them. snd, rcv: -1 is unknown."""
-
-    def __init__(self, state: int, iss: int, irs: int) -> None:
-        self.state = state
-        self.iss = iss
-        self.irs = irs
-
-
-def end_of(host: ExploredHost, key: bytes) -> End | None:
-    """What a host has under a key; None: nothing."""
-    if host.life is None:
-        return None
-    connections = host.life.stack._connections
-    connection = connections.by_key.get(key)
-    if connection is not None and connection.state not in (CLOSED, TIME_WAIT):
-        return End(
-            connection.state,
-            connection.iss,
-            connection.irs if connection.state != SYN_SENT else -1,
-        )
-    for listener in host.life.listeners.values():
-        entry = listener._syns.get(key)
-        if entry is not None:
-            return End(SYN_RCVD, entry.iss, entry.irs)
-    record = connections.time_wait.get(key)
-    if record is not None:
-        return End(TIME_WAIT, record.snd_nxt, record.rcv_nxt)
-    return None
-
-
 def _near(a: int, b: int) -> bool:
     """Numbers of one direction of one incarnation, or one of them unknown."""
     return a < 0 or b < 0 or (a - b) & 0xFFFFFFFF < _SPACE or (b - a) & 0xFFFFFFFF < _SPACE
 
 
-def check_joint(world: World) -> None:
+def check_joint(stage: Stage, hosts: Sequence[Facts], calm: bool, deceived: bool) -> None:
     """Raise Broken if both ends of a connection are in states that no order of events leads to."""
-    calm = world.is_calm()
-    for host in world.hosts:
-        if host.life is None:
-            continue
-        for connection in host.life.stack.connections():
-            _check_pair(world, host, connection, calm)
+    for number, facts in enumerate(hosts):
+        for key, here in facts.ends.items():
+            peer = stage.number_of.get(key[:4])
+            if peer is None or peer == number:
+                continue
+            there = hosts[peer].ends.get(reverse_key(key))
+            # A cookie that comes again begins again what has ended here: its price, told in docs/security.md.
+            again = facts.by_cookie and (there is None or there.state == TIME_WAIT)
+            if not again and not (hosts[peer].by_cookie and here.state == TIME_WAIT):
+                _check_pair(stage, (number, here), (peer, there), calm, deceived)
 
 
-def _check_pair(world: World, host: ExploredHost, connection: Connection, calm: bool) -> None:
-    here = end_of(host, connection.key)
-    peer = world.host_of(connection.key[:4])
-    if here is None or peer is None or peer is host:
-        return
-    there = end_of(peer, reverse_key(connection.key))
-    if _began_by_cookie(host) and (there is None or there.state == TIME_WAIT):
-        return  # a cookie that comes again begins again what has ended here: its price, told in docs/security.md
+def _check_pair(stage: Stage, one: tuple[int, End], other: tuple[int, End | None], calm: bool, deceived: bool) -> None:
+    (number, here), (peer, there) = one, other
+    name, other_name = stage.names[number], stage.names[peer]
     if there is None or not (_near(here.iss, there.irs) and _near(here.irs, there.iss)):
         # Nobody, or another incarnation, which is the same to this one.
-        if calm and (here.state not in GONE_WITH or not _may_be_alone(world, peer, here.state)):
-            raise Broken(f"{host.name} is in {NAMES[here.state]}, and {peer.name} knows nothing of it")
+        if calm and (here.state not in GONE_WITH or not _may_be_alone(stage, peer, here.state)):
+            raise Broken(f"{name} is in {NAMES[here.state]}, and {other_name} knows nothing of it")
         return
-    if (here.state, there.state) not in JOINT and not world.is_deceived():
-        raise Broken(f"{host.name} is in {NAMES[here.state]} while {peer.name} is in {NAMES[there.state]}")
-    other = peer.life.stack._connections.by_key.get(reverse_key(connection.key)) if peer.life is not None else None
-    if calm and other is not None and SYN_SENT not in (here.state, there.state):
-        _check_numbers(host, connection, peer, other)
+    if (here.state, there.state) not in JOINT and not deceived:
+        raise Broken(f"{name} is in {NAMES[here.state]} while {other_name} is in {NAMES[there.state]}")
+    accounted = here.una >= 0 and there.una >= 0
+    if calm and accounted and SYN_SENT not in (here.state, there.state):
+        _check_numbers(name, here, other_name, there)
 
 
-def _began_by_cookie(host: ExploredHost) -> bool:
-    """What a host has may have begun so: a listener answers each SYN by a cookie, or has been full."""
-    assert host.life is not None
-    return host.config.syn_cookies == COOKIES_ALWAYS or any(
-        listener._overflow_at >= 0 for listener in host.life.listeners.values()
-    )
-
-
-def _may_be_alone(world: World, peer: ExploredHost, state: int) -> bool:
+def _may_be_alone(stage: Stage, peer: int, state: int) -> bool:
     if state in (ESTABLISHED, FIN_WAIT_1):
-        return peer.config.syn_cookies != COOKIES_OFF
+        return stage.configs[peer].syn_cookies != COOKIES_OFF
     if state in (CLOSE_WAIT, LAST_ACK):
-        return not world.reads_to_the_end(peer.number)
+        return not stage.reads_to_the_end(peer)
     return True
 
 
-def _check_numbers(host: ExploredHost, connection: Connection, peer: ExploredHost, other: Connection) -> None:
+def _check_numbers(name: str, here: End, other_name: str, there: End) -> None:
     """What is acknowledged has arrived, and what has arrived was sent."""
-    if (connection.iss, connection.irs) != (other.irs, other.iss):
-        raise Broken(f"{host.name} and {peer.name} do not agree on their first numbers")
-    una, limit = connection.sender.snd_una, connection.sender.ack_limit()
-    nxt = other.receiver.rcv_nxt
-    if not una <= nxt <= max(limit, 1):
-        raise Broken(f"{host.name} has SND.UNA {una} and has sent up to {limit}; {peer.name} has got {nxt}")
+    if (here.iss, here.irs) != (there.irs, there.iss):
+        raise Broken(f"{name} and {other_name} do not agree on their first numbers")
+    if not here.una <= there.rcv_nxt <= max(here.limit, 1):
+        raise Broken(
+            f"{name} has SND.UNA {here.una} and has sent up to {here.limit}; {other_name} has got {there.rcv_nxt}"
+        )

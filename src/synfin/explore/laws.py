@@ -1,33 +1,19 @@
-"""What holds in every state, and what at every end: deadlines, accounts, bytes, joint states.
+"""What holds of both hosts together in every state, and what at every end: joint states, patience, bytes.
 
-Each law raises Broken with what is wrong. They read what a stack keeps and change nothing; `at_the_end` closes what
-listens, and is the last that is done to a world.
+Each law raises Broken with what is wrong. They look at what is told of the hosts (`facts`), and not at the hosts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from synfin.explore.accounts import accounts_hold
 from synfin.explore.broken import Broken, demand
-from synfin.explore.host import ExploredHost
+from synfin.explore.facts import Facts, Taken
 from synfin.explore.joint import check_joint
-from synfin.explore.world import World
-from synfin.scenario.model import Step
+from synfin.explore.stage import Stage
 from synfin.scenario.programs import DONE, FAILED, WAITING
-from synfin.stack.stack import Stack
-from synfin.tcp import states
-from synfin.tcp.connection import Connection
-
-WAITS_FOR_PEER: Final = (
-    states.SYN_SENT,
-    states.SYN_RCVD,
-    states.FIN_WAIT_1,
-    states.CLOSING,
-    states.LAST_ACK,
-)
-_ENDED: Final = (states.CLOSED, states.TIME_WAIT)
-_WAITS_FOR_USER: Final = (states.ESTABLISHED, states.CLOSE_WAIT, states.FIN_WAIT_2)
+from synfin.wire.key import reverse_key
 
 # How a connection may fail where somebody crashed, aborted or forged (RFC 9293 3.10.7, 3.8.3).
 ERRORS: Final = (
@@ -40,174 +26,67 @@ ERRORS: Final = (
 )
 
 
-def in_every_state(world: World) -> None:
-    """Raise Broken for the first law that does not hold now."""
-    for host in world.hosts:
-        if host.life is not None:
-            stack = host.life.stack
-            _deadlines(host, stack, world.now)
-            _tables(host, stack)
-            for connection in stack.connections():
-                if connection.state not in (*_ENDED, states.SYN_SENT, states.SYN_RCVD):
-                    try:
-                        accounts_hold(connection)
-                    except AssertionError as error:
-                        raise Broken(f"{host.name}: {error}") from None
-        for program in host.programs:
-            demand(
-                not program.astray,
-                f"{host.name} has read bytes that stand elsewhere in what the other wrote",
-            )
-    check_joint(world)
-    if world.is_calm() and not any(_is_crowded(world, step) for step in world.scenario.steps):
-        for host in world.hosts:
-            if host.life is not None:
-                counters = host.life.stack.counters
-                demand(not counters.TCPAbortOnTimeout, f"{host.name} has given up although nobody was silent")
-                again = world.is_whole() and counters.TCPTimeouts
-                demand(not again, f"{host.name} waited in vain although nothing was lost")
+def check_together(stage: Stage, hosts: Sequence[Facts], forged: int) -> None:
+    """Raise Broken for the first law that does not hold. forged: a bit for each forgery that has arrived."""
+    for facts in hosts:
+        if facts.broken:
+            raise Broken(facts.broken)
+    check_joint(stage, hosts, stage.is_calm(forged, (each.violent for each in hosts)), stage.is_deceived(forged))
 
 
-def _deadlines(host: ExploredHost, stack: Stack, now: int) -> None:
-    """Whoever waits for its peer has a deadline, and whoever waits for its user has none."""
-    upcoming = stack.next_deadline()
-    demand(
-        upcoming is None or upcoming > now,
-        f"{host.name}: a deadline in the past of an idle stack",
-    )
-    census = stack.census()
-    waits = census["half_open"] + census["time_wait"] > 0
-    for connection in stack.connections():
-        if connection.state in _ENDED:
-            continue
-        name = states.NAMES[connection.state]
-        deadline = connection.deadline
-        if waits_for_peer(connection):
-            waits = True
-            demand(
-                deadline > now,
-                f"{host.name}: {name} waits for its peer without a deadline",
-            )
-            demand(
-                upcoming is not None and upcoming <= deadline,
-                f"{host.name}: {name} has a deadline nobody keeps",
-            )
-        elif connection.keepalive is None:
-            demand(
-                deadline <= now + stack.config.ack_delay_us,
-                f"{host.name}: {name} waits for its user by a timer",
-            )
-            waits = waits or deadline != 0
-        else:
-            demand(deadline > now, f"{host.name}: {name} keeps nobody alive")
-            waits = True
-    demand(waits or upcoming is None, f"{host.name} is idle and has a deadline")
+def check_patience(stage: Stage, name: str, gave_up: bool, waited: bool) -> None:
+    """In the calm nobody gives up; and where each packet arrives once and in time, nobody waits in vain.
+
+    waited: a retransmission timer ran out although nothing was lost, twice there or late.
+    """
+    if not stage.crowded:
+        demand(not gave_up, f"{name} has given up although nobody was silent")
+        demand(not waited, f"{name} waited in vain although nothing was lost")
 
 
-def waits_for_peer(connection: Connection) -> bool:
-    """It has sent something that asks for an answer, or waits for a peer whose user is the only one left."""
-    return (
-        connection.state in WAITS_FOR_PEER
-        or not connection.sender.idle()
-        or (connection.state == states.FIN_WAIT_2 and connection.closer.reader_gone)
-    )
-
-
-def _tables(host: ExploredHost, stack: Stack) -> None:
-    """The sums are those of their parts."""
-    census = stack.census()
-    connections = stack.connections()
-    assert host.life is not None
-    half_open = sum(listener.half_open() for listener in host.life.listeners.values())
-    counted = (stack._env.half_open, stack._env.orphans)
-    orphans = sum(connection.closer.orphan for connection in connections)
-    demand(
-        counted == (half_open, orphans),
-        f"{host.name}: {counted} counted, {(half_open, orphans)} half open, orphans",
-    )
-    memory = sum(connection.charged for connection in connections)
-    demand(
-        census["memory"] == memory,
-        f"{host.name}: {census['memory']} bytes are charged, and {memory} held",
-    )
-    demand(
-        not census["outbox"] and not census["active"],
-        f"{host.name}: something is left to send after a poll",
-    )
-
-
-# ---- at the end ----
-
-
-def at_the_end(world: World) -> None:
+def check_end(stage: Stage, hosts: Sequence[Facts], forged: int) -> None:
     """Nothing can happen any more: raise Broken unless all has ended as it may."""
-    violence = not world.is_calm()
-    crowded = any(_is_crowded(world, step) for step in world.scenario.steps)
-    refused = any(
-        step.do == "open" and outcome.result == FAILED
-        for step, outcome in zip(world.scenario.steps, world.outcomes, strict=True)
-    )
-    lonely = violence or crowded or refused
-    for host in world.hosts:
-        if host.life is None:
-            continue
-        stack = host.life.stack
-        for listener in host.life.listeners.values():
-            stack.close_listener(listener, world.now)
-        host.settle(world.now)
-        left = {name: count for name, count in stack.census().items() if count}
-        if violence and all(_is_half_open(connection) for connection in stack.connections()):
-            # Its peer is gone and it has nothing to ask: RFC 9293 3.5.1 calls it half-open, and waits for a user.
-            for name in ("connections", "memory"):
-                left.pop(name, None)
-        demand(not left, f"{host.name}: at the end there is left {left}")
-    for host in world.hosts:
-        for program in host.programs:
-            for step, outcome in program.steps:
-                what = f"{host.name} {step.do}"
-                excused = violence or (step.do == "open" and _may_fail(world, step, outcome.error))
-                demand(
-                    outcome.result != FAILED or excused,
-                    f"{what} failed without a reason: {outcome.error}",
-                )
-                demand(
-                    not outcome.error or any(each in outcome.error for each in ERRORS),
-                    f"{what} failed by {outcome.error}",
-                )
-                demand(outcome.result != WAITING or lonely, f"{what} waits for ever")
-                if step.do == "read" and outcome.result == DONE and not step.bytes and not outcome.forged:
-                    _bytes_exact(world, outcome.step, what)
+    steps = stage.scenario.steps
+    done = {number: each for facts in hosts for number, each in facts.done.items()}
+    violence = not stage.is_calm(forged, (each.violent for each in hosts))
+    refused = any(step.do == "open" and done[number].result == FAILED for number, step in enumerate(steps))
+    lonely = violence or stage.crowded or refused
+    for name, facts in zip(stage.names, hosts, strict=True):
+        left = dict(facts.left)
+        if violence and facts.half_open:
+            for table in ("connections", "memory"):
+                left.pop(table, None)
+        demand(not left, f"{name}: at the end there is left {left}")
+    for number, step in enumerate(steps):
+        what, outcome = f"{step.host} {step.do}", done[number]
+        excused = violence or (step.do == "open" and stage.may_fail(step, outcome.error))
+        demand(outcome.result != FAILED or excused, f"{what} failed without a reason: {outcome.error}")
+        demand(not outcome.error or any(each in outcome.error for each in ERRORS), f"{what} failed by {outcome.error}")
+        demand(outcome.result != WAITING or lonely, f"{what} waits for ever")
+        if step.do == "read" and outcome.result == DONE and not step.bytes and not outcome.forged:
+            _bytes_exact(stage, hosts, number, what)
 
 
-def _may_fail(world: World, opened: Step, error: str) -> bool:
-    """In a simultaneous open nobody hears a SYN until he has sent his own; and a full queue costs patience."""
-    if "REFUSED" in error:
-        return not any(_hears(opened, step) for step in world.scenario.steps)
-    return "ETIMEDOUT" in error and any(_is_crowded(world, step) for step in world.scenario.steps)
-
-
-def _hears(opened: Step, step: Step) -> bool:
-    return step.do == "listen" and step.host == opened.to and step.port == opened.port
-
-
-def _is_crowded(world: World, listens: Step) -> bool:
-    """More may come than may wait there, and who accepts takes his time: some SYN, or third segment, is never taken."""
-    steps = world.scenario.steps
-    late = any(
-        step.do == "accept" and step.host == listens.host and (step.at_us > 0 or step.after_us > 0) for step in steps
-    )
-    opens = sum(step.do == "open" and _hears(step, listens) for step in steps)
-    return listens.do == "listen" and late and listens.backlog < opens
-
-
-def _is_half_open(connection: Connection) -> bool:
-    return connection.state in _WAITS_FOR_USER and not waits_for_peer(connection) and connection.deadline == 0
-
-
-def _bytes_exact(world: World, number: int, what: str) -> None:
+def _bytes_exact(stage: Stage, hosts: Sequence[Facts], number: int, what: str) -> None:
     """A stream that ended in order has all that was written."""
-    read, written = world.streams_of(number)
-    demand(
-        written is None or read == written,
-        f"{what}: the stream ended after {read} bytes of {written} written",
-    )
+    done = {each: outcome.bytes for facts in hosts for each, outcome in facts.done.items()}
+
+    def does(each: int, what: str) -> bool:
+        return stage.scenario.steps[each].do == what
+
+    taken = [each for facts in hosts for each in facts.taken]
+    mine = next(each for each in taken if number in each.steps)
+    peer = _peer_of(mine, taken)
+    if peer is None:
+        return
+    read = sum(done[each] for each in mine.steps if each <= number and does(each, "read"))
+    written = sum(done[each] for each in peer.steps if does(each, "write"))
+    demand(read == written, f"{what}: the stream ended after {read} bytes of {written} written")
+
+
+def _peer_of(mine: Taken, taken: Sequence[Taken]) -> Taken | None:
+    """Who had the other end of a connection; None: nobody knows."""
+    peers = [each for each in taken if each.key and each.key == reverse_key(mine.key)]
+    if len(peers) > 1:  # several incarnations: which of them?
+        peers = [each for each in peers if mine.irs in (0, each.iss) and each.irs in (0, mine.iss)]
+    return peers[0] if peers else None

@@ -116,8 +116,8 @@ def _safe(text: str) -> str:
 
 
 HEAD = (
-    "| scenario | losses | duplicates | early timers | states | ends | longest | seconds |",
-    "|---|---|---|---|---|---|---|---|",
+    "| scenario | losses | duplicates | early timers | states | ends | longest | run | seconds |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 
 
@@ -133,6 +133,7 @@ def row(name: str, explored: Explored) -> dict[str, object]:
         "states": explored.states,
         "ends": explored.ends,
         "depth": explored.depth,
+        "parts": explored.parts,
         "seconds": round(explored.seconds, 1),
         "whole": explored.whole,
     }
@@ -144,5 +145,5 @@ def table_line(plain: dict[str, object]) -> str:
     most = "" if plain["whole"] else "first "
     return (
         f"| {plain['title']} (`{plain['name']}`) | {plain['losses']} | {plain['duplicates']} | {plain['early_timers']} "
-        f"| {most}{states:,} | {plain['ends']:,} | {plain['depth']} | {plain['seconds']} |"
+        f"| {most}{states:,} | {plain['ends']:,} | {plain['depth']} | {plain['parts']:,} | {plain['seconds']} |"
     )

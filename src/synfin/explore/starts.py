@@ -23,9 +23,9 @@ PLAIN: Final = Settings(
     pacing=False,
     timestamps=False,
     sack=False,
-    syn_retries=3,
-    synack_retries=3,
-    retries=3,
+    syn_retries=4,
+    synack_retries=4,
+    retries=4,
     congestion_control="newreno",
 )
 MODERN: Final = replace(PLAIN, timestamps=True, sack=True, congestion_control="cubic")

@@ -12,6 +12,7 @@ from synfin.scenario import Host, Scenario, Step, to_json
 pytest_plugins = ["pytester"]
 
 AS_USUAL = (None, None, None)
+HERE = (1, None, False)
 # It waits for a connection that nobody opens.
 IN_VAIN = Scenario(
     title="In vain",
@@ -21,26 +22,26 @@ IN_VAIN = Scenario(
 
 
 def test_without_a_scenario_the_suite_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(None, False, AS_USUAL, 0, 1, None, None) == 0
+    assert run(None, False, AS_USUAL, 0, HERE, None, None) == 0
     told = capsys.readouterr().out
     assert all(f"  {name} " in told for name in STARTS)
 
 
 def test_the_table_is_printed_and_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = tmp_path / "explored.json"
-    assert run("nobody", False, (0, 0, 0), 0, 1, record, None) == 0
+    assert run("nobody", False, (0, 0, 0), 0, HERE, record, None) == 0
     (row,) = json.loads(record.read_text())
     assert row["whole"] and row["states"] > 1 and (row["losses"], row["early_timers"]) == (0, 0)
     assert f"| Nobody listens (`nobody`) | 0 | 0 | 0 | {row['states']} |" in capsys.readouterr().out
 
 
 def test_a_search_that_was_stopped_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("open", False, AS_USUAL, 5, 1, None, None) == 0
+    assert run("open", False, AS_USUAL, 5, HERE, None, None) == 0
     assert "| first 5 |" in capsys.readouterr().out
 
 
 def test_an_example_of_the_scenarios_is_explored(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("nobody-listens", False, (0, 0, 0), 0, 1, None, None) == 0
+    assert run("nobody-listens", False, (0, 0, 0), 0, HERE, None, None) == 0
     assert "(`nobody-listens`)" in capsys.readouterr().out
 
 
@@ -49,7 +50,7 @@ def test_a_failure_is_shown_and_its_test_fails_as_long_as_it_is_there(
 ) -> None:
     file, saved = tmp_path / "in_vain.json", tmp_path / "saved.py"
     file.write_text(to_json(IN_VAIN))
-    assert run(str(file), False, AS_USUAL, 0, 1, None, saved) == 1
+    assert run(str(file), False, AS_USUAL, 0, HERE, None, saved) == 1
     told = capsys.readouterr().out
     assert "B accept waits for ever" in told
     assert "after 0 steps" in told
@@ -61,12 +62,12 @@ def test_a_failure_is_shown_and_its_test_fails_as_long_as_it_is_there(
 def test_what_is_no_scenario_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "wrong.json"
     file.write_text(text)
-    assert run(str(file), False, AS_USUAL, 0, 1, None, None) == 2
+    assert run(str(file), False, AS_USUAL, 0, HERE, None, None) == 2
     assert capsys.readouterr().err.startswith(f"synfin explore: {file}: ")
 
 
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("no-such-file.json", False, AS_USUAL, 0, 1, None, None) == 2
+    assert run("no-such-file.json", False, AS_USUAL, 0, HERE, None, None) == 2
     assert "no-such-file.json is none of the suite" in capsys.readouterr().err
 
 
@@ -75,11 +76,24 @@ def test_a_file_that_can_not_be_written_is_told_before_anything_is_explored(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "missing" / "file"
-    assert run("open", False, AS_USUAL, 0, 1, *(file if option == each else None for each in ("record", "pytest"))) == 2
+    assert (
+        run("open", False, AS_USUAL, 0, HERE, *(file if option == each else None for each in ("record", "pytest"))) == 2
+    )
     told = capsys.readouterr()
     assert (told.out, told.err) == ("", f"synfin explore: --{option} {file}: No such file or directory\n")
 
 
 def test_the_suite_is_explored_whole_or_one_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("open", True, AS_USUAL, 0, 1, None, None) == 2
+    assert run("open", True, AS_USUAL, 0, HERE, None, None) == 2
     assert "no scenario is named besides" in capsys.readouterr().err
+
+
+def test_it_runs_on_a_campaign_s_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cookie", False, (0, 0, 0), 0, (1, "none", False), None, None) == 0
+    assert "(`cookie`)" in capsys.readouterr().out
+
+
+def test_a_scheduler_that_anybody_may_use_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("distributed")
+    assert run("cookie", False, (0, 0, 0), 0, (1, "tcp://127.0.0.1:1", False), None, None) == 2
+    assert "tcp://127.0.0.1:1 is not tls://" in capsys.readouterr().err
