@@ -9,8 +9,10 @@ import re
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
@@ -26,7 +28,7 @@ from tests.conftest import ROOT, find_program, need
 COMMON = (
     inspect.getsource(sample)
     + """
-import os, signal
+import os, signal, warnings
 import pytest
 
 LOG = os.path.join(os.path.dirname(__file__), "log")
@@ -182,7 +184,7 @@ def test_it(network, synfin_seed):
     assert "5 were known" in project.out
 
 
-def test_a_process_collects_once_and_fixtures_of_a_module_last_and_those_of_a_function_are_made_anew(
+def test_a_process_collects_once_marks_hold_and_fixtures_of_a_module_last_from_seed_to_seed(
     tmp_path: Path,
 ) -> None:
     project = Project(
@@ -202,7 +204,10 @@ def of_function():
     yield
     made.append("end")
 
+@pytest.mark.filterwarnings("error:marked")
 def test_it(network, of_module, of_function, synfin_seed):
+    with pytest.raises(UserWarning):
+        warnings.warn("marked")
     assert made.count("module") == 1
     assert made.count("function") == made.count("end") + 1 == synfin_seed + 1
 """,
@@ -400,15 +405,15 @@ def test_a_full_disk_ends_a_campaign_and_the_next_goes_on(tmp_path: Path) -> Non
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], check=False).returncode:
         pytest.skip("no right to mount")
     try:
-        command = ("--seeds", "4000", "--scheduler", "none", "--ledger", str(small / "ledger.sqlite"))
+        command = ("--seeds", "1000", "--scheduler", "none", "--ledger", str(small / "ledger.sqlite"))
         assert project.campaign(*command) == 4
         assert "the disk is full" in project.out
         kept = verdicts_of(small / "ledger.sqlite")
-        assert 0 < kept < 4000
+        assert 0 < kept < 1000
         subprocess.run(["mount", "-o", "remount,size=8m", str(small)], check=True)
         assert project.campaign(*command) == 0
         assert f"{kept:,} were known" in project.out
-        assert verdicts_of(small / "ledger.sqlite") == 4000
+        assert verdicts_of(small / "ledger.sqlite") == 1000
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)
 
@@ -441,6 +446,7 @@ def test_it(network, synfin_seed):
         intruder = [sys.executable, "-c", INTRUDER, *(str(port) for _, port in ports)]
         said = subprocess.run(intruder, capture_output=True, text=True, timeout=200, check=False)
         assert said.stdout.split() == ["refused"] * len(ports), said
+        assert not readable_by_others(begun.pid)
     finally:
         (tmp_path / "go").touch()
         out, _ = begun.communicate(timeout=300)
@@ -486,6 +492,19 @@ def listening(process: int) -> set[tuple[str, int]]:
         for connection in one.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     }
+
+
+def readable_by_others(process: int) -> list[str]:
+    """What a key could be read from: folders of a cluster that are not its owner's alone, and words of commands."""
+    import psutil
+
+    family = [psutil.Process(process), *psutil.Process(process).children(recursive=True)]
+    folders = [folder for folder in Path(tempfile.gettempdir()).glob("synfin-campaign-*") if folder.is_dir()]
+    assert folders
+    return [
+        *(str(folder) for folder in folders if stat.S_IMODE(folder.stat().st_mode) != 0o700),
+        *(word for one in family for word in one.cmdline() if "PRIVATE KEY" in word),
+    ]
 
 
 # ---- a cluster by the commands of the documents ----

@@ -4,6 +4,9 @@ A seed draws the options of both hosts, how much each end sends and in which way
 goes wrong meanwhile. Whatever that is, what is read is the beginning of what was sent, and long afterwards nothing is
 left. Unless a host has crashed or a user has aborted, all of it arrives, nobody is told of an error, and both ends
 close.
+
+A listener that sends cookies takes an old segment for the end of a handshake, also after its connection has ended (RFC
+4987 section 3.6): what becomes of that ghost is no error of the connection.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import pytest
 
 from synfin.sim import Network
 from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, COOKIES_WHEN_FULL, Config
-from synfin.tcp.states import CLOSED
+from synfin.tcp.states import CLOSED, LISTEN
 from synfin.tcp.trace import TransitionEvent
 from tests.sim.programs import PORT, noise
 
@@ -46,7 +49,8 @@ def options(random: Random) -> Config:
         ecn=random.choice(("off", "accept", "on", "accurate")),
         nodelay=random.random() < 0.5,
         ack_delay_us=random.choice((0, 40_000, 500_000)),
-        rto_min_us=random.choice((10_000, 200_000, 1_000_000)),
+        # With a shorter one eight timeouts are over in seconds, and who has closed is given up (`orphan_retries`).
+        rto_min_us=random.choice((200_000, 1_000_000)),
         no_metrics_save=random.random() < 0.3,
         abort_on_overflow=random.random() < 0.3,
         syn_cookies=random.choice((COOKIES_OFF, COOKIES_WHEN_FULL, COOKIES_ALWAYS)),
@@ -95,9 +99,9 @@ async def end_of(talk: Talk, me: str, reader: asyncio.StreamReader, writer: asyn
         while data := await reader.read(1 << 16):
             talk.got[me] += data
         await writing
-        talk.ended[me] = ""
+        talk.ended.setdefault(me, "")
     except OSError as error:
-        talk.ended[me] = repr(error)
+        talk.ended.setdefault(me, repr(error))
     finally:
         writing.cancel()
         writer.close()
@@ -164,7 +168,7 @@ async def test_all_arrives_and_both_ends_close(network: Network, synfin_seed: in
         assert talk.back.startswith(talk.got["client"])
     if any(episode[0] == "crash" for episode in network.episodes):
         return
-    assert set(last_states(network)) <= {CLOSED}
+    assert set(last_states(network)) <= {CLOSED, LISTEN}  # LISTEN: of a late SYN that was refused
     for talk in talks:
         if talk.close != ABORT:
             assert talk.ended == {"client": "", "server": ""}

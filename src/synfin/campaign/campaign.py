@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -155,7 +155,8 @@ class Campaign:
             with suppress(LedgerError):
                 work.end()
                 ledger.end(number, how, work.known)
-            found = findings(ledger, ledger.campaign(number))
+            # What a full disk did not let it write, it tells all the same.
+            found = findings(ledger, replace(ledger.campaign(number), how=how, known=work.known))
             if self._regressions:
                 for path in add(root, _regressions(found.failures)):
                     self._say(f"kept for the next time, to be committed: {path}")

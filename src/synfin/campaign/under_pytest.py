@@ -11,15 +11,17 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections import Counter
-from collections.abc import Generator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Final
 from zlib import crc32
 
 import pytest
+from _pytest.config import parse_warning_filter
 from _pytest.runner import runtestprotocol
 
 from synfin.campaign.program import Json, Link
@@ -165,7 +167,8 @@ class Serving:
             self._turn_to(item)
         self._error = None
         began = time.perf_counter()
-        reports = runtestprotocol(item, log=False, nextitem=self._items[item.nodeid][1])
+        with _warnings_of(item):
+            reports = runtestprotocol(item, log=False, nextitem=self._items[item.nodeid][1])
         outcome: Json = {"seconds": round(time.perf_counter() - began, 6)}
         made = item.stash.get(plugin.the_network, None)
         if made is not None:
@@ -204,6 +207,16 @@ class Serving:
         self._details[signature.key] += 1
         if self._details[signature.key] <= _DETAILS:
             outcome["detail"] = failed.longreprtext[-_DETAIL:]
+
+
+@contextmanager
+def _warnings_of(item: pytest.Item) -> Iterator[None]:
+    """The filters of its marks, which pytest's own protocol of a test sets around what is run here."""
+    with warnings.catch_warnings():
+        for mark in item.iter_markers("filterwarnings"):
+            for text in mark.args:
+                warnings.filterwarnings(*parse_warning_filter(text, escape=False))
+        yield
 
 
 def _verdict(error: BaseException | None, when: str) -> str:
