@@ -17,6 +17,7 @@ _NONE: Final = Bounds(0, 0, 0)
 _ONE: Final = Bounds(1, 0, 0)
 _ONE_TWICE: Final = Bounds(1, 1, 0)
 _ONE_EACH: Final = Bounds(1, 1, 1)
+_MOST: Final = Bounds(2, 1, 1)
 
 # Retries are few, so that who talks to nobody ends soon; a search tells no pace, so nothing is paced.
 PLAIN: Final = Settings(
@@ -137,6 +138,7 @@ STARTS: Final[dict[str, Start]] = {
             b=replace(MODERN, syn_cookies="always"),
         ),
         _ONE,
+        _MOST,
     ),
     "cookie-plain": Start(
         _between(
@@ -146,6 +148,7 @@ STARTS: Final[dict[str, Start]] = {
             b=replace(PLAIN, syn_cookies="always"),
         ),
         _ONE,
+        _MOST,
     ),
     "full-queue": Start(
         _between(
@@ -179,11 +182,12 @@ STARTS: Final[dict[str, Start]] = {
         _NONE,
         _ONE,
     ),
-    "nobody": Start(_between("Nobody listens", steps("A", _OPEN)), _ONE, _ONE_EACH),
+    "nobody": Start(_between("Nobody listens", steps("A", _OPEN)), _ONE, _MOST),
     # how it ends
     "in-turn": Start(
         _between("A byte each way, closed one after the other", _ASK, _ANSWER),
         _ONE,
+        Bounds(3, 2, 1),
     ),
     "at-once": Start(
         _between("A byte each way, and both close when they like", *_BOTH),
@@ -200,6 +204,7 @@ STARTS: Final[dict[str, Start]] = {
             steps("B", "listen", "accept", _any_time("abort")),
         ),
         _ONE,
+        _MOST,
     ),
     "unread": Start(
         _between(
