@@ -253,6 +253,19 @@ def test_a_reset_is_told_behind_what_came_before_it_though_nobody_read() -> None
     on_loopback(body)
 
 
+def test_a_reset_is_told_at_once_where_something_waits_to_be_sent_though_nobody_reads() -> None:
+    async def body(scene: Scene) -> None:
+        told = Told()
+        transport, peer = await opened(scene, told)
+        transport.pause_reading()
+        while not transport.get_write_buffer_size():
+            transport.write(bytes(1_000_000))
+        reset(peer)
+        await told.until(lambda: told.heard[-1] in ("ECONNRESET", "EPIPE"))
+
+    on_loopback(body)
+
+
 def test_a_reset_after_its_end_is_told_at_once() -> None:
     """Not when somebody writes to it: asyncio's own transports look no more at what has sent its FIN."""
 
