@@ -213,6 +213,7 @@ STARTS: Final[dict[str, Start]] = {
             steps("B", "listen", "accept", _any_time("close")),
         ),
         _ONE,
+        _MOST,
     ),
     "server-crash": Start(
         _between(
