@@ -61,7 +61,9 @@ class Report:
         """Neither end met anything that it could not make sense of. resets: RSTs each end meant to send, None any."""
         expected = () if resets == 0 else ("ConnectionResetError",)
         assert [problem for problem in self.problems if not problem.startswith(expected)] == []
-        assert (self.refused, self.overflowed, self.dropped) == (0, 0, 0)
+        assert (self.refused, self.overflowed) == (0, 0)
+        # On a busy machine a packet socket's ring may be full before we are asked again: a loss as of any network.
+        assert self.dropped == 0 or self.settings.device == "packet"
         kernel = self.kernel
         assert {name: self.counters[name] for name in _WRONG if self.counters[name]} == {}
         assert {name: kernel[name] for name in _WRONG_IN_KERNEL if kernel[name]} == {}
@@ -88,7 +90,7 @@ class Report:
         return capture
 
     def _assert_explained(self, capture: Capture) -> None:
-        """The device lost nothing (`assert_clean`), so bytes travel twice only if their sender thought them lost.
+        """A TUN device lost nothing (`assert_clean`), so bytes travel twice only if their sender thought them lost.
 
         Of ours each is preceded by a note in the trace of its connection; of the kernel's it counts as many itself.
         """

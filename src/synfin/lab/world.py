@@ -29,7 +29,7 @@ SERVER = "10.0.0.2"
 CLIENT_BYTES = bytes((10, 0, 0, 1))
 SERVER_BYTES = bytes((10, 0, 0, 2))
 PORT = 80
-HALF_OPEN_BYTES = 34 + 12  # an entry of the SYN queue, packed, and its key (IPv4)
+HALF_OPEN_BYTES = 31 + 12  # an entry of the SYN queue, packed, and its key (IPv4)
 
 
 def entropy(seed: int, label: str) -> Callable[[int], bytes]:

@@ -83,7 +83,7 @@ def test_what_is_cancelled_does_not_run_even_in_its_own_turn(loop: VirtualLoop) 
 def test_a_timer_tells_when_it_is_due_and_a_handle_what_it_calls(loop: VirtualLoop) -> None:
     timer = loop.call_at(loop.time() + 2, print, "text")
     assert timer.when() == START + 2
-    assert repr(timer) == "<SimTimer print('text')>"
+    assert repr(timer).startswith("<SimTimer print(")  # and its arguments, until Python 3.13 leaves them to debug mode
 
 
 def test_the_clock_jumps_to_what_is_next_and_counts_microseconds_from_the_beginning(loop: VirtualLoop) -> None:
@@ -110,7 +110,7 @@ def test_a_callback_that_fails_is_told_to_the_handler_and_the_others_run(loop: V
     loop.call_soon(int, "no number")
     loop.call_soon(told.append, "the next")
     loop.run_until_complete(asyncio.sleep(0))
-    assert told[0].startswith("Exception in callback int('no number'")
+    assert told[0].startswith("Exception in callback int(")
     assert told[1] == "the next"
 
 
