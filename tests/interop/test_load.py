@@ -58,8 +58,9 @@ def test_ab_finds_no_error_in_connections_of_one_request(
     report.assert_clean(resets=None)
     assert (report.problems, report.counters["OutRsts"]) == ([], 0)
     assert report.served == 2 * requests
-    # HTTP/1.0: the server closes first, so TIME-WAIT is its part.
-    assert report.census["time_wait"] == 2 * requests
+    # HTTP/1.0: the server closes first, so TIME-WAIT is its part, until the kernel takes the same port again.
+    left = report.census["time_wait"] + report.counters["TWRecycled"]
+    assert left == 2 * requests, (report.counters, report.kernel)
     assert len(report.read_conversations(tshark, if_with_data=True)) == 2 * requests
 
 
