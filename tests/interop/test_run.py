@@ -380,6 +380,14 @@ def test_with_cap_net_admin_alone_the_network_it_is_in_is_led_through_synfin(req
     assert DNS in [row[1] for row in seen if row[0] == "udp"]
 
 
+def test_who_may_not_change_the_network_it_is_in_is_told_what_that_takes(require_program: Programs) -> None:
+    limited = [require_program("setpriv"), "--bounding-set=-all", "--inh-caps=-all", "--"]
+    words = [*limited, PYTHON, "-m", "synfin.cli", "run", "--netns", "here", "--", "true"]
+    refused = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert refused.returncode != 0
+    assert "takes CAP_NET_ADMIN" in refused.stderr
+
+
 def test_a_network_that_is_led_through_synfin_still_serves_who_comes_from_outside(
     require_program: Programs, tmp_path: Path
 ) -> None:

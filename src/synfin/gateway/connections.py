@@ -3,23 +3,25 @@
 A SYN is held while its destination is dialled (`Host.decide_syns`), once however often it comes. When the outer
 connection stands the handshake inside goes on; its third segment finds the outer end waiting under its addresses.
 
-What is dialled by the kernel's sockets goes by `sockets`, without a task; any other dial function is a coroutine.
+What is dialled by the kernel's sockets goes by `sockets`, without a task; any other dial function is a coroutine's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from synfin.aio.admitting import Later
 from synfin.aio.host import Host
 from synfin.aio.server import Server
-from synfin.gateway import sockets
-from synfin.gateway.dialling import Dial, by_kernel, is_address, is_short, meaning
+from synfin.gateway.attempts import KernelAttempt, TaskAttempt
+from synfin.gateway.dialling import Dial, by_kernel, is_short, meaning
 from synfin.gateway.flow import GATEWAY, INSIDE, OUTSIDE, Counters, Flow, Ledger, Limits, Place
 from synfin.gateway.relay import End, Held
-from synfin.stack.addresses import is_elsewhere, packed
+from synfin.gateway.sockets import Sockets, can_be_had
+from synfin.stack.addresses import is_address, is_elsewhere, packed
 from synfin.stack.admission import ACCEPT, DROP
 
 BACKLOG: Final = 1024
@@ -49,13 +51,13 @@ class Connections:
         self._finishing: dict[Flow, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
-        self._sockets: sockets.Sockets | None = None  # for what the kernel dials, where it can be had
+        self._sockets: Sockets | None = None  # for what the kernel dials, where it can be had
 
     async def start(self) -> None:
         """Take what the inside asks for."""
         loop = asyncio.get_running_loop()
-        if self._dial is by_kernel and sockets.can_be_had(loop):
-            self._sockets = sockets.Sockets(loop, self._host.engine.driver.turn, self._mark)
+        if self._dial is by_kernel and can_be_had(loop):
+            self._sockets = Sockets(loop, self._host.engine.driver.turn, self._mark)
         elif self._mark:
             raise RuntimeError("mark is of the kernel's own sockets, on an event loop of asyncio's own, on Linux")
         self._server = await self._host.create_server(self._inner_end, port="*", backlog=BACKLOG)
@@ -93,7 +95,7 @@ class Connections:
 
     # ---- outwards ----
 
-    def on_syn(self, source: Place, destination: Place) -> int | Later | Coroutine[Any, Any, int]:
+    def on_syn(self, source: Place, destination: Place) -> int | Later:
         """A program inside asks for a connection."""
         if (source, destination) in self._waiting:
             return ACCEPT  # behind a cookie a SYN that comes again looks like the first
@@ -106,32 +108,24 @@ class Connections:
             return self._give_up(flow, DROP, "dropped", None)
         self._dialled += 1
         if self._sockets is not None and all(is_address(place[0]) for place in places):
-            return _Attempt(self._sockets, self._end(flow, OUTSIDE), places, self._on_dialled).begin()
-        return self._reach(self._end(flow, OUTSIDE), places)
+            return KernelAttempt(self._sockets, self._end(flow, OUTSIDE), places, self._on_dialled).begin()
+        end = self._end(flow, OUTSIDE)
+        return TaskAttempt(self._reach(end, places), end, self._on_dialled)
 
     def _give_up(self, flow: Flow, verdict: int, outcome: str, error: BaseException | None) -> int:
         flow.close(GATEWAY if error is None else OUTSIDE)
         self._ledger.end(flow, outcome, error)
         return verdict
 
-    async def _reach(self, end: End, places: list[Place]) -> int:
-        """The verdict that the outside gives, by the first place that answers."""
-        try:
-            for place in places[:-1]:
-                end.flow.target = place
-                try:
-                    await self._dial(lambda: end, *place)
-                except (OSError, TimeoutError):
-                    continue
-                return self._on_dialled(end, None)
-            end.flow.target = places[-1]
-            await self._dial(lambda: end, *places[-1])
-        except BaseException as error:
-            verdict = self._on_dialled(end, error)
-            if isinstance(error, (OSError, TimeoutError)):
-                return verdict
-            raise  # cancelled: the SYN is held no more. Anything else is reported by who awaits this
-        return self._on_dialled(end, None)
+    async def _reach(self, end: End, places: list[Place]) -> None:
+        """Dial the first place that answers. Raises what the last one's dial does."""
+        for place in places[:-1]:
+            end.flow.target = place
+            with suppress(OSError, TimeoutError):
+                await self._dial(lambda: end, *place)
+                return
+        end.flow.target = places[-1]
+        await self._dial(lambda: end, *places[-1])
 
     def _on_dialled(self, end: End, error: BaseException | None) -> int:
         """The outer end stands, or this is why it does not; the verdict on who asked for it."""
@@ -274,54 +268,6 @@ def _outcome(flow: Flow) -> str:
     if flow.error is not None:
         return "reset"
     return "closed" if flow.connected is not None else "timeout"
-
-
-class _Attempt(Later):
-    """An outer connection that is being dialled by the kernel. on_dialled: gives the verdict."""
-
-    def __init__(
-        self,
-        outer: sockets.Sockets,
-        end: End,
-        places: list[Place],
-        on_dialled: Callable[[End, BaseException | None], int],
-    ) -> None:
-        super().__init__()
-        self._sockets = outer
-        self._end = end
-        self._places = iter(places)
-        self._on_dialled = on_dialled
-        self._transport: sockets.SocketTransport | None = None
-
-    def begin(self) -> int | Later:
-        """The verdict, if it is known at once."""
-        error = self._try_next(None)
-        return self if error is None else self._on_dialled(self._end, error)
-
-    def _try_next(self, error: OSError | None) -> OSError | None:
-        """Dial the next place that there is; why not, if there is none. error: of the last one."""
-        for place in self._places:
-            self._end.flow.target = place
-            try:
-                self._transport = self._sockets.connect(self._end, *place, self._on_connected)
-            except OSError as problem:
-                error = problem
-            else:
-                return None
-        return error
-
-    def _on_connected(self, error: OSError | None) -> None:
-        if error is not None:
-            error = self._try_next(error)
-            if error is None:
-                return
-        self.settle(self._on_dialled(self._end, error))
-
-    def forgotten(self) -> None:
-        """The SYN is held no more."""
-        if self._transport is not None:
-            self._transport.abort()
-        self._on_dialled(self._end, asyncio.CancelledError())
 
 
 class _Arriving(asyncio.Protocol):

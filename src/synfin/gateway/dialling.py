@@ -65,15 +65,6 @@ async def marked_datagrams(
         raise
 
 
-def is_address(text: str) -> bool:
-    """It is no name, which would have to be looked up."""
-    try:
-        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-    except OSError:
-        return False
-    return True
-
-
 def meaning(error: BaseException) -> tuple[int, str]:
     """The verdict on who asked for what failed so, and the outcome in a word."""
     code = error.errno if isinstance(error, OSError) else None

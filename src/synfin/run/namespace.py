@@ -18,6 +18,10 @@ from synfin.run import detour, files, linux
 
 _CAP_NET_ADMIN: Final = 12
 _CAP_SYS_ADMIN: Final = 21
+_NOT_HERE: Final = (
+    "--netns here changes the routes of this network, which takes CAP_NET_ADMIN (as root, or docker run --cap-add "
+    "NET_ADMIN); without the option a network of its own is made"
+)
 _ALL: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -107,6 +111,8 @@ def furnish(inside: Inside) -> tuple[TunLink, list[str]]:
 
 def _furnish_here(inside: Inside) -> tuple[TunLink, list[str]]:
     """The same in a network that others use, and without the right to mount anything."""
+    if not linux.has_capability(_CAP_NET_ADMIN):
+        raise PermissionError(errno.EPERM, _NOT_HERE)
     link = TunLink(inside.device, inside.mtu, inside.offload)
     try:
         _set(f"net/ipv6/conf/{link.name}/addr_gen_mode", "1")

@@ -120,8 +120,8 @@ class Admission(Timed):
         self._counters.SynsHeld += 1
         held = _Held(seg.header_copy(), now)
         self._held[seg.key] = held
-        if self.deadline == 0:
-            self._look_at(held.until)  # no other is sooner given up
+        if self.deadline == 0 or held.until < self.deadline:
+            self._look_at(held.until)
 
     def _drop_oldest(self) -> None:
         key, _ = self._held.popitem(last=False)

@@ -384,6 +384,28 @@ def test_an_attempt_outside_ends_with_the_one_inside(resets: bool) -> None:
     run(main())
 
 
+def test_an_attempt_that_is_over_before_its_dialling_has_begun_is_counted_no_longer() -> None:
+    async def main() -> None:
+        async with world(limits=Limits(connections=3)) as (scene, gateway):
+            await scene.far.start_server(echo, port=80)
+            seg = Segment()
+            for number in range(5):
+                seg.key = make_key(packed("10.9.9.9"), packed(FAR), 1000 + number, 80)
+                seg.seq, seg.flags, seg.window, seg.mss = 5, SYN, 1000, 1400
+                scene.gate.receive(build(seg))
+                seg.seq, seg.flags, seg.mss = 6, RST, -1
+                scene.gate.receive(build(seg))
+                await settle(0.1)
+            assert scene.dialled == []
+            assert not gateway.flows
+            assert [(flow.outcome, flow.closed_by) for flow in scene.ended] == [("dropped", "inside")] * 5
+            assert gateway.counters.connections_dropped == 0
+            _, writer = await scene.inside.open_connection(FAR, 80)
+            writer.close()
+
+    run(main())
+
+
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
 @pytest.mark.parametrize("stands", [True, False])
 def test_a_socket_of_the_kernels_goes_with_the_attempt_inside(stands: bool) -> None:

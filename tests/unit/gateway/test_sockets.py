@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from synfin.gateway import sockets
-from synfin.gateway.sockets import Sockets, SocketTransport
+from synfin.gateway.socket_transport import SocketTransport
+from synfin.gateway.sockets import Sockets
 from tests.unit.aio.virtual import VirtualLoop
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="epoll is Linux's")
@@ -277,6 +278,25 @@ def test_a_reset_after_its_end_is_told_at_once() -> None:
         reset(peer)
         await told.until(lambda: len(told.heard) == 3)
         assert told.heard[2] in ("ECONNRESET", "EPIPE")
+
+    on_loopback(body)
+
+
+def test_its_end_is_told_once_though_nobody_reads_when_both_directions_are_closed() -> None:
+    async def body(scene: Scene) -> None:
+        told = Told()
+        transport, peer = await opened(scene, told)
+        peer.shutdown(socket.SHUT_WR)
+        await told.until(lambda: "eof" in told.heard)
+        transport.pause_reading()
+        transport.write_eof()
+        assert peer.recv(1) == b""
+        for _ in range(5):
+            await asyncio.sleep(0)
+        transport.resume_reading()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert told.heard == ["made", "eof"]
 
     on_loopback(body)
 

@@ -362,6 +362,22 @@ def test_a_held_syn_that_comes_again_is_held_as_long_as_its_next_ones_may_take_e
     assert stack.census()["held_syns"] == 0
 
 
+def test_one_that_is_held_long_keeps_nobody_else() -> None:
+    second = 1_000_000
+    gone: list[bytes] = []
+    stack = gateway(always(LATER))
+    stack.admission.forget = gone.append
+    for at in (0, 1, 3, 7):
+        stack.receive(build(syn(port=1)), at * second)
+    stack.on_timer(PATIENCE_US)
+    assert stack.next_deadline() == 39 * second
+    stack.receive(build(syn(port=2)), 11 * second)
+    stack.on_timer(11 * second + PATIENCE_US)
+    assert gone == [syn(port=2).key]
+    stack.on_timer(39 * second)
+    assert len(gone) == 2
+
+
 def test_those_that_are_held_are_looked_at_once_a_second_at_most() -> None:
     stack = gateway(always(LATER))
     for number in range(1000):
