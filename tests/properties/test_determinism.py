@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "963093b2c8e3eccef78c4cb4e07478d705eeb551ac8ae94683963ff9d294eb9b"
+CAPTURE = "2b8404495d3c5f77d57df16c061f5ce98fb5069bb491f934aa7edeb5974bc820"
 SIZE = 100_000
 
 

@@ -194,6 +194,33 @@ def test_an_echo_of_the_first_transmission_takes_a_fast_retransmit_back(stage: S
     peer.sends(ACK, ack=10001)
 
 
+def test_the_first_answer_after_a_timeout_for_nothing_does_not_make_the_others_lost(stage: Stage) -> None:
+    # RFC 8985 6.2 step 2: what it acknowledges had gone again since, but what arrived was the first transmission
+    scene = stage(plain(timestamps=True, congestion_control=NewReno))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1012, ts=(scene.now // MS, 0), sack_ok=True)
+    host.emits(SYN | ACK, ack=1)
+    scene.tick(RTT)
+    peer.sends(ACK)
+    host.accepts()
+    host.writes(10000)
+    for _ in range(9):
+        host.emits(ACK, 1000)
+    first = host.emits(DATA, 1000).ts_val
+    scene.tick_until_output()
+    host.emits(DATA, 1000, seq=9001)  # the probe
+    scene.tick_until_output()
+    host.emits(ACK, 1000, seq=1)
+    assert phase(host) == LOSS
+    scene.tick(10 * RTT)  # more than a round trip, as far as one is known
+    for number in range(1, 11):
+        peer.sends(ACK, ack=number * 1000 + 1, ts=(peer.ts_now(), first))
+        assert phase(host) == NONE and host.status().lost == 0
+        host.is_silent()
+    host.counted(TCPTimeouts=1, TCPFullUndo=1, TCPFastRetrans=0, RetransSegs=2)
+
+
 def test_dsacks_for_all_that_was_sent_again_take_it_back_though_recovery_is_over(stage: Stage) -> None:
     scene, host, peer = flight(stage, 10)
     peer.sends(ACK, ack=1, sack=[(1001, 4001)])

@@ -25,7 +25,7 @@ from synfin.tcp.rto import Rto
 from synfin.tcp.scoreboard import Scoreboard, Sent
 from synfin.tcp.tail_probe import TailProbe
 from synfin.tcp.timer import earlier
-from synfin.tcp.timestamps import TICK_US, rtt_us
+from synfin.tcp.timestamps import TICK_US, rtt_us, sent_by
 
 FAST_RETRANSMIT: Final = 4  # losses were found: fast recovery begins
 PARTIAL_ACK: Final = 8
@@ -174,7 +174,7 @@ class LossRecovery:
         result = self.on_blocks(board, blocks, ack, una, nxt) if blocks is not None else 0
         sacked = board.newly
         if advanced:
-            board.ack(ack)
+            board.ack(ack, sent_by(echo_tick))
         delivered = board.newly
         if delivered:
             self._note_sizes(board)

@@ -119,9 +119,14 @@ class Scoreboard:
             self.newly_lost = []
         self._too_soon = now - min_rtt
 
-    def ack(self, una: i64) -> None:
-        """All below `una` is acknowledged: forget it."""
+    def ack(self, una: i64, echoed: i64) -> None:
+        """All below `una` is acknowledged: forget it. echoed: the latest that what it answers was sent; -1: unknown.
+
+        Of a block it proves nothing: it is the echo of what stands in order (RFC 7323 4.3).
+        """
         done: i64 = 0
+        if 0 <= echoed < self._too_soon:
+            self._too_soon = echoed
         ambiguous = False
         for record in self.records:
             if record.start >= una:
@@ -189,7 +194,7 @@ class Scoreboard:
         if record.retransmitted:
             self.again = True
             if record.sent_at > self._too_soon:
-                return  # RFC 8985 6.2 step 2: less than a round trip ago; an earlier transmission has arrived
+                return  # RFC 8985 6.2 step 2: after the echo, or less than a round trip ago; an earlier one has arrived
         else:
             if record.start < self.original:
                 self.original = record.start

@@ -69,3 +69,8 @@ def rtt_us(echo_tick: i64, now: i64) -> i64:
         return -1
     ticks = now // TICK_US - echo_tick
     return (ticks if ticks > 0 else 1) * TICK_US
+
+
+def sent_by(echo_tick: i64) -> i64:
+    """The last microsecond of that tick; -1: unknown."""
+    return -1 if echo_tick < 0 else (echo_tick + 1) * TICK_US - 1

@@ -42,10 +42,10 @@ def in_order_of_sending(board: Scoreboard) -> list[Sent]:
     return forward
 
 
-def acked(board: Scoreboard, una: int, now: int, min_rtt: int = 0) -> int:
+def acked(board: Scoreboard, una: int, now: int, min_rtt: int = 0, echoed: int = -1) -> int:
     """Bytes that an ACK of `una` newly delivers."""
     board.begin(now, min_rtt)
-    board.ack(una)
+    board.ack(una, echoed)
     return int(board.newly)
 
 
@@ -249,12 +249,40 @@ def test_a_retransmission_answered_sooner_than_the_path_can_is_not_what_arrived(
     assert board.newest is not None and board.rack is None and board.again and board.original == NOTHING
 
 
+@pytest.mark.parametrize(("echoed", "arrived"), [(99, False), (100, True), (-1, True)])
+def test_a_retransmission_that_was_sent_after_what_the_ack_echoes_is_not_what_arrived(
+    echoed: int, arrived: bool
+) -> None:
+    # RFC 8985 6.2 step 2
+    board = Scoreboard(LIMIT)
+    board.add(1, 1001, 10)
+    board.lose_at(1, 1000)
+    record = board.next_lost(1000)
+    assert record is not None
+    board.resent(record, 100)
+    assert acked(board, 1001, 200, min_rtt=10, echoed=echoed) == 1000
+    assert (board.rack is record) is arrived and board.newest is record
+
+
+def test_an_echo_says_nothing_of_what_a_block_reports() -> None:
+    # RFC 7323 4.3: it is that of what stands in order
+    board = Scoreboard(LIMIT)
+    board.add(1, 2001, 10)
+    board.lose_at(1001, 1000)
+    record = board.next_lost(1000)
+    assert record is not None
+    board.resent(record, 100)
+    board.begin(200, 10)
+    board.sack(1001, 2001)
+    assert board.rack is record
+
+
 def test_what_arrives_below_what_arrived_before_was_reordered_unless_it_was_sent_again() -> None:
     # RFC 8985 6.2 step 3
     board = ten_segments()
     board.begin(20, 0)
     board.sack(5001, 6001)
-    board.ack(1001)
+    board.ack(1001, -1)
     assert not board.reordered, "one ACK tells of both"
     board.begin(21, 0)
     board.sack(3001, 4001)
@@ -342,7 +370,7 @@ def test_the_records_tell_of_each_byte_what_happened_to_it(steps: list[tuple[str
             model.update(dict.fromkeys(new, SACKED))
         elif what == "ack" and start <= nxt:
             new = [byte for byte in range(una, start) if model[byte] != SACKED]
-            board.ack(start)
+            board.ack(start, -1)
             assert board.newly == len(new)
             for byte in range(una, start):
                 del model[byte]
