@@ -46,7 +46,7 @@ export async function begin(form) {
     } catch (error) {
       say(error instanceof Stopped ? t("status.stopped") : t("error.python", { why: String(error) }));
       if (error instanceof Stopped) return;
-      engine?.current.end();
+      engine?.end();
       engine = null;
     } finally {
       run.disabled = false;

@@ -326,6 +326,7 @@ async function begin() {
     showMoment();
   }
   engine.warm();
+  addEventListener("online", () => engine.warm());
 }
 
 begin().catch((error) => complain(String(error)));

@@ -52,21 +52,41 @@ class Playground:
     """The page as a reader has it, and what it complained of."""
 
     def __init__(self, page: Any, address: str) -> None:
+        page.set_default_timeout(PATIENCE_MS)
         self.page = page
         self.address = address
         self.complaints: list[str] = []
+        self.begun = self.loaded = self.ended = 0  # interpreters: the last that each fetches is synfin itself
         page.on("console", lambda message: self._note(message.type not in ("error", "warning"), message.text))
         page.on("pageerror", lambda error: self._note(False, str(error)))
         page.on("request", lambda request: self._note(request.url.startswith((address, "blob:")), request.url))
+        page.on("worker", self._begins)
+        page.on("requestfinished", lambda request: self._loads(request.url))
 
     def _note(self, fine: bool, text: str) -> None:
         if not fine:
             self.complaints.append(text)
 
+    def _begins(self, worker: Any) -> None:
+        self.begun += 1
+        worker.on("close", lambda _: self._ends())
+
+    def _ends(self) -> None:
+        self.ended += 1
+
+    def _loads(self, url: str) -> None:
+        self.loaded += url.endswith("/synfin.zip")
+
+    def load_one_only(self) -> None:
+        """The page with an interpreter, but whatever begins after it can't load."""
+        self.page.route("**/synfin.zip", lambda route: route.abort() if self.loaded else route.continue_())
+        self.load()
+        self.until(lambda: self.ended == 1)
+
     def load(self, fragment: str = "", name: str = "index.html") -> None:
-        """The page anew, with its interpreter."""
+        """The page, with its interpreter; only another fragment, if it is there."""
         self.page.goto(f"{self.address}{name}#{fragment}")
-        self.page.locator("body[data-ready=true]").wait_for(timeout=PATIENCE_MS)
+        self.page.locator("body[data-ready=true]").wait_for()
 
     def open(self, name: str = "conversation") -> None:
         """An example, in the page that there is."""
@@ -74,7 +94,7 @@ class Playground:
         self.until(lambda: self.fragment().startswith("1."))
 
     def until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(1200):
+        for _ in range(PATIENCE_MS // 25):
             if holds():
                 return
             self.page.wait_for_timeout(25)
@@ -145,8 +165,9 @@ def fresh(browser: Any, play_address: str, request: pytest.FixtureRequest) -> It
     context = browser.new_context(**options)
     found = Playground(context.new_page(), play_address)
     yield found
-    context.close()
-    assert found.complaints == []
+    complaints = list(found.complaints)
+    context.close()  # a spare interpreter may still be loading
+    assert complaints == []
 
 
 def test_it_loads_and_draws_the_run_that_python_has_here(play: Playground) -> None:
@@ -253,10 +274,11 @@ def test_the_exported_test_finds_the_same_segments(play: Playground, tmp_path: P
 def test_the_capture_and_the_scenario_are_saved(play: Playground) -> None:
     play.open("figure-13")
     assert play.save("#save-pcapng").read_bytes()[:4] == b"\n\r\r\n"
-    saved = play.save("#save-json")
+    saved = play.save("#save-json").read_bytes()
+    play.open("figure-12")
     play.page.locator(".menu summary").click()
-    play.page.set_input_files("#open", {"name": "a.json", "mimeType": "", "buffer": saved.read_bytes()})
-    play.page.wait_for_timeout(500)
+    file = {"name": "a.json", "mimeType": "", "buffer": saved}
+    play.changes(lambda: play.page.set_input_files("#open", file))
     assert play.digest() == run(EXAMPLES["figure-13"]).digest()
 
 
@@ -359,8 +381,7 @@ def test_cwnd_and_windows_are_plotted(play: Playground) -> None:
     play.page.evaluate("document.getElementById('plotting').open = false")
 
 
-def test_a_long_run_is_stopped_and_the_next_one_works(play: Playground) -> None:
-    play.open()
+def stop_a_long_run(play: Playground) -> None:
     small = Settings(mtu=576)
     steps = (Step(host="client", do="open", to="server"), Step(host="client", do="write", bytes=1_900_000))
     listening = tuple(Step(host="server", do=each) for each in ("listen", "accept", "read"))
@@ -382,17 +403,48 @@ def test_a_long_run_is_stopped_and_the_next_one_works(play: Playground) -> None:
     }"""
     play.page.evaluate(stop, to_fragment(long))
     play.until(lambda: "Stopped" in play.page.inner_text("#status"))
+
+
+def test_a_long_run_is_stopped_and_the_next_one_works(play: Playground) -> None:
+    play.open()
+    stop_a_long_run(play)
     play.open("figure-12")
     assert play.digest() == run(EXAMPLES["figure-12"]).digest()
 
 
-def test_it_goes_on_without_a_network(play: Playground) -> None:
-    play.open()
+def test_it_goes_on_without_a_network(fresh: Playground) -> None:
+    play = fresh
+    play.load()
+    play.until(lambda: play.begun == play.loaded == 2)  # the one that works, and its spare
     play.page.context.set_offline(True)
     play.choose("s2")
     play.do("duplicate")
     play.page.context.set_offline(False)
     assert play.digest() == play.result().digest()
+
+
+def test_a_spare_interpreter_that_found_no_network_is_replaced_when_there_is_one(fresh: Playground) -> None:
+    play = fresh
+    play.load_one_only()
+    play.page.unroute("**/synfin.zip")
+    play.page.context.set_offline(True)
+    play.page.context.set_offline(False)
+    play.until(lambda: play.begun == 3 and play.loaded == 2)
+    play.complaints.clear()
+    stop_a_long_run(play)
+    play.open("figure-12")
+    assert play.digest() == run(EXAMPLES["figure-12"]).digest()
+
+
+def test_a_run_stopped_without_network_and_spare_is_followed_by_another_when_there_is_one(fresh: Playground) -> None:
+    play = fresh
+    play.load_one_only()
+    stop_a_long_run(play)
+    play.until(lambda: play.ended == 3)  # the spare, the one that was stopped, the one that took its place
+    play.page.unroute("**/synfin.zip")
+    play.complaints.clear()
+    play.open("figure-12")
+    assert play.digest() == run(EXAMPLES["figure-12"]).digest()
 
 
 def test_the_page_speaks_chinese(fresh: Playground) -> None:
