@@ -115,7 +115,7 @@ async def test_the_real_network_is_out_of_reach(network: Network) -> None:
     async def reach_out() -> int:
         attempts: list[Any] = [
             lambda: socket.create_connection(("127.0.0.1", 9)),
-            lambda: socket.create_server(("127.0.0.1", 0)),
+            lambda: socket.create_server(("127.0.0.1", 0)).accept(),
             lambda: loop.add_reader(0, print),
         ]
         for attempt in attempts:

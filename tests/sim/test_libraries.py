@@ -131,6 +131,69 @@ async def test_httpx_talks_to_uvicorn(network: Network, library: Callable[[str],
     assert network.direction("client", "server").lost > 2
 
 
+async def test_aiohttp_asks_hypercorn_from_an_address_of_its_choice(
+    network: Network, library: Callable[[str], Any]
+) -> None:
+    aiohttp, hypercorn, settings = library("aiohttp"), library("hypercorn.asyncio"), library("hypercorn.config")
+    server, client = two(network, **LOSSY)
+    config = settings.Config()
+    config.bind = ["0.0.0.0:80"]
+    config.errorlog = None
+    ends = asyncio.Event()
+    serving = server.start(hypercorn.serve(lifeless, config, shutdown_trigger=ends.wait))
+    await network.after("1s")
+
+    async def ask(local: tuple[str, int]) -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=local)) as session:
+            for number in range(5):
+                async with session.post("http://server/", data=BODY * number) as answer:
+                    assert await answer.read() == (BODY * number).upper()
+                    assert answer.headers["X-Peer"] == client.addresses[0]
+
+    await client.start(ask(("0.0.0.0", 0)))
+    await client.start(ask((client.addresses[0], 4000)))
+    ends.set()
+    await serving
+    assert network.direction("client", "server").lost > 2
+
+
+async def lifeless(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+    """asgi_app, for a server that asks whether there is a lifespan."""
+    if scope["type"] == "lifespan":
+        raise NotImplementedError
+    await asgi_app(scope, receive, send)
+
+
+async def test_anyio_listens_and_connects(network: Network, library: Callable[[str], Any]) -> None:
+    anyio = library("anyio")
+    server, client = two(network, **LOSSY)
+
+    async def shout(stream: Any) -> None:
+        async with stream:
+            async for text in stream:
+                await stream.send(text.upper())
+
+    async def listen() -> None:
+        async with await anyio.create_tcp_listener(local_port=7) as listener:
+            await listener.serve(shout)
+
+    async def call() -> bytes:
+        async with await anyio.connect_tcp("server", 7) as stream:
+            await stream.send(BODY)
+            await stream.send_eof()
+            return b"".join([piece async for piece in stream])
+
+    serving = server.start(listen())
+    await network.after("1s")
+    for _ in range(3):
+        assert await client.start(call()) == BODY.upper()
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    await network.after("5min")
+    assert not server.host.stack.census()["listeners"]
+
+
 async def test_websockets_talk_both_ways(network: Network, library: Callable[[str], Any]) -> None:
     client_side, server_side = library("websockets.asyncio.client"), library("websockets.asyncio.server")
     server, client = two(network, **LOSSY)

@@ -99,7 +99,9 @@ class SocketCalls(asyncio.BaseEventLoop):
         """
         self._check(sock)
         held = behind(sock)
-        if held is None and given.is_tcp(sock) and given.is_listening(sock) and self._hears_on_host(sock):
+        if held is None and given.is_tcp(sock) and self._hears_on_host(sock):
+            if not given.is_listening(sock):
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
             engine = self.reach("sock_accept").engine
             held = HeldListener(engine, *listening.take_over(engine, sock, BACKLOG))
             stand_in(sock, held)

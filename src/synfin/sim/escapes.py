@@ -12,7 +12,7 @@ from typing import Any, Final
 from synfin.sim.errors import SimulationEscape
 from synfin.sim.threads import is_inside
 
-_OF_SOCKETS: Final = ("bind", "connect", "connect_ex", "listen", "sendmsg", "sendto")
+_OF_SOCKETS: Final = ("connect", "connect_ex", "sendmsg", "sendto")
 _OF_PROCESSES: Final = (
     "fork forkpty posix_spawn posix_spawnp system startfile execv execve spawnv spawnve killpg".split()
 )
@@ -56,10 +56,15 @@ def _of_a_socket(name: str) -> Callable[..., Any]:
     def refuse(opened: socket.socket, *args: Any) -> Any:
         if not is_inside():
             return real(opened, *args)
-        opened.close()
-        raise SimulationEscape(f"socket.{name}() {_NETWORK}")
+        raise refuse_socket(opened, name)
 
     return refuse
+
+
+def refuse_socket(opened: socket.socket, name: str) -> SimulationEscape:
+    """The error of a call on a kernel's socket, which is closed."""
+    opened.close()
+    return SimulationEscape(f"socket.{name}() {_NETWORK}")
 
 
 _CHANGES: Final = tuple(_all_changes())

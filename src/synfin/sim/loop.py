@@ -241,6 +241,14 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _write_to_self(self) -> None:
         pass
 
+    def remove_reader(self, fd: Any) -> bool:
+        """As asyncio's, of what is not watched: nothing is, here."""
+        return False
+
+    def remove_writer(self, fd: Any) -> bool:
+        """As remove_reader."""
+        return False
+
     def _escape(self, *_: Any, **__: Any) -> Any:
         raise SimulationEscape(
             "this call would reach the real network or another process; inside a simulation only its hosts exist"
@@ -248,7 +256,7 @@ class VirtualLoop(base_events.BaseEventLoop):
 
 
 for _name in (
-    "add_reader remove_reader add_writer remove_writer sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into "
+    "add_reader add_writer sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into "
     "sock_sendall sock_sendto sock_accept sock_connect sock_sendfile create_connection create_server "
     "create_datagram_endpoint create_unix_connection create_unix_server connect_accepted_socket connect_read_pipe "
     "connect_write_pipe subprocess_shell subprocess_exec"

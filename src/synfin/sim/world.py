@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Final
 
+from synfin.sim.bound import changes as socket_changes
 from synfin.sim.clocks import changes as clock_changes
 from synfin.sim.clocks import wall_clock
 from synfin.sim.escapes import changes as escape_changes
@@ -85,6 +86,7 @@ def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -
     yield from clock_changes(loop)
     yield from thread_changes(loop.threads)
     yield from escape_changes()
+    yield from socket_changes()
     yield from signal_changes(loop.threads)
     yield from _chance(urandom)
 

@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from tests.unit.aio.promises.log import describe
-from tests.unit.aio.promises.net import HOSTS, LOOP, OWN, PLAIN, WORLDS, Net, program
+from tests.unit.aio.promises.net import HOSTS, PLAIN, WORLDS, Net, program
 
 SILENT = ("203.0.113.1",)
 
@@ -323,7 +323,7 @@ async def so_linger_of_a_socket_stays_when_it_is_handed_over(net: Net) -> None:
     await net.log.until("far", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def the_port_of_a_bound_socket_is_kept(net: Net) -> None:
     await net.far.create_server(lambda: net.told("far"), net.far.address, net.port)
     given = socket.socket()

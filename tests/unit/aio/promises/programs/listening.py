@@ -341,7 +341,7 @@ async def a_handler_of_streams_fails(net: Net) -> None:
     await net.log.until("loop", "reported")
 
 
-@program(worlds=NOT_SIM)
+@program(worlds=PLAIN)
 async def a_server_on_a_given_socket(net: Net) -> None:
     with socket.socket() as given:
         given.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

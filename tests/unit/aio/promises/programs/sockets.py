@@ -12,7 +12,7 @@ import tempfile
 import warnings
 from typing import Any
 
-from tests.unit.aio.promises.net import LOOP, OWN, PLAIN, Net, Told, program
+from tests.unit.aio.promises.net import PLAIN, Net, Told, program
 
 SOL, TCP = socket.SOL_SOCKET, socket.IPPROTO_TCP
 FREEBIND = getattr(socket, "IP_FREEBIND", 15)
@@ -299,7 +299,7 @@ async def a_connected_socket_is_forgotten(net: Net) -> None:
     await net.log.until("far", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def a_socket_bound_to_an_address_connects_from_there(net: Net) -> None:
     await net.far.create_server(lambda: net.told("far"), net.far.address, net.port)
     with _socket() as given:
@@ -310,10 +310,10 @@ async def a_socket_bound_to_an_address_connects_from_there(net: Net) -> None:
         net.log.note("near", "from", net.address(given.getsockname()), given.getsockname()[1] == port)
 
 
-# ---- listeners: no socket is bound inside a simulation ----
+# ---- listeners ----
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def sock_accept_on_a_wildcard(net: Net) -> None:
     listening = _listening(net)
     port = listening.getsockname()[1]
@@ -329,7 +329,7 @@ async def sock_accept_on_a_wildcard(net: Net) -> None:
     await net.log.until("far", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def sock_accept_on_an_address(net: Net) -> None:
     listening = _socket()
     listening.setsockopt(socket.IPPROTO_IP, FREEBIND, 1)
@@ -340,7 +340,7 @@ async def sock_accept_on_an_address(net: Net) -> None:
     net.log.note("near", "names", net.address(accepted.getsockname()), net.address(listening.getsockname()))
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def sock_accept_on_ipv6_alone(net: Net) -> None:
     listening = _socket(socket.AF_INET6)
     listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -353,7 +353,7 @@ async def sock_accept_on_ipv6_alone(net: Net) -> None:
         await net.far.create_connection(asyncio.Protocol, net.near.address, listening.getsockname()[1])
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def sock_accept_on_both_families(net: Net) -> None:
     listening = _socket(socket.AF_INET6)
     listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -367,7 +367,7 @@ async def sock_accept_on_both_families(net: Net) -> None:
         net.log.note("near", "transport's", net.address(transport.get_extra_info("sockname")))
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def sock_accept_gives_connections_one_by_one(net: Net) -> None:
     listening = _listening(net)
     accepted, _, _ = await _accepted(net, listening, net.near.address)
@@ -388,7 +388,7 @@ async def sock_accept_gives_connections_one_by_one(net: Net) -> None:
     await net.log.until("far", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def options_of_a_listening_socket_are_its_connections(net: Net) -> None:
     listening = _listening(net)
     for option in OPTIONS[1:]:
@@ -401,7 +401,7 @@ async def options_of_a_listening_socket_are_its_connections(net: Net) -> None:
     net.log.note("near", "listens", listening.getsockopt(SOL, 30), accepted.getsockopt(SOL, 30))
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def an_accepted_socket_becomes_a_transport(net: Net) -> None:
     listening = _listening(net)
     accepted, _, far = await _accepted(net, listening, net.near.address)
@@ -415,7 +415,7 @@ async def an_accepted_socket_becomes_a_transport(net: Net) -> None:
     await net.log.until("far", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def closing_a_listening_socket_refuses_the_next(net: Net) -> None:
     listening = _listening(net)
     port = listening.getsockname()[1]
@@ -429,7 +429,7 @@ async def closing_a_listening_socket_refuses_the_next(net: Net) -> None:
         await _loop().sock_accept(listening)
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def sock_accept_on_a_socket_that_does_not_listen(net: Net) -> None:
     with _socket() as given, net.outcome("near", "sock_accept"):
         given.bind(("0.0.0.0", 0))
@@ -439,7 +439,7 @@ async def sock_accept_on_a_socket_that_does_not_listen(net: Net) -> None:
 # ---- servers ----
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def a_server_on_a_socket_of_a_wildcard(net: Net) -> None:
     given = _socket()
     given.bind(("0.0.0.0", 0))
@@ -468,7 +468,7 @@ async def a_server_on_a_socket_of_a_wildcard(net: Net) -> None:
     await net.log.until("near", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def a_server_on_a_socket_that_is_not_bound(net: Net) -> None:
     server = await net.near.create_server(lambda: net.told("near"), sock=_socket())
     port = server.sockets[0].getsockname()[1]
@@ -479,7 +479,7 @@ async def a_server_on_a_socket_that_is_not_bound(net: Net) -> None:
     await net.log.until("near", "lost")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def a_server_on_a_socket_of_both_families(net: Net) -> None:
     given = _socket(socket.AF_INET6)
     given.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -499,7 +499,7 @@ async def a_server_on_a_socket_of_both_families(net: Net) -> None:
         net.log.note("near", "name", net.address(name), len(made[-1].transport.get_extra_info("peername")))
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def a_server_on_a_socket_does_not_serve_yet(net: Net) -> None:
     given = _socket()
     given.bind(("0.0.0.0", 0))
@@ -512,7 +512,7 @@ async def a_server_on_a_socket_does_not_serve_yet(net: Net) -> None:
     await net.log.until("near", "made")
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def start_server_on_a_socket(net: Net) -> None:
     given = _socket()
     given.bind(("0.0.0.0", 0))

@@ -10,7 +10,7 @@ from typing import Any
 
 import trustme
 
-from tests.unit.aio.promises.net import LOOP, OWN, PLAIN, Net, Told, program
+from tests.unit.aio.promises.net import PLAIN, Net, Told, program
 
 BIG = 4 << 20
 
@@ -270,7 +270,7 @@ class _HangsUp(Told):
         self.transport.close()
 
 
-@program(worlds=(LOOP, OWN))
+@program(worlds=PLAIN)
 async def tls_on_an_accepted_socket(net: Net) -> None:
     client, server = _contexts()
     loop = asyncio.get_running_loop()
