@@ -11,6 +11,7 @@ import ctypes
 import errno
 import json
 import os
+import select
 import socket
 import stat
 import subprocess
@@ -335,11 +336,16 @@ def test_an_interface_that_is_down_loses_packets_and_comes_back(apart: Apart) ->
     @apart
     def _() -> None:
         link = TunLink("synfin0")
-        assert link.send([Burst(b"E" * 40, [], 0)])
+        writable = select.epoll()
+        writable.register(link.fileno(), select.EPOLLOUT)
+        assert not link.send([Burst(b"E" * 40, [], 0)]), "it is full until it is up"
         assert link.refused == 1
         assert link.last_error is not None and link.last_error.errno == errno.EIO
         assert link.receive(NaiveTcp(1460), lambda: 0, 10) == 0
+        assert not writable.poll(0)
         configure("synfin0", HOSTS)
+        assert writable.poll(0)
+        assert link.flush()
         exchange(link, 4, 1500)
         assert link.refused == 1
 

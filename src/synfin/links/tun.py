@@ -6,7 +6,8 @@ and takes TCP segments of up to 64 KiB whose checksum is left partial. Without o
 
 What fails, and who hears of it:
 - a packet the device refuses (ENOBUFS, EINVAL, ...) is lost as on any network, and counted: `refused`, `last_error`;
-- an interface that is down (EIO) loses packets like a pulled cable and may come back: counted as `refused` too;
+- an interface that is down (EIO) loses the packets in hand, counted as `refused` too, and is full until it is up again:
+  what waits for it goes then, and not when its timer expires;
 - a device that is gone (deleted, closed) raises OSError from receive(), send() and flush(), now and at each later call;
 - what the device can't take now (EAGAIN) waits in a queue of QUEUE_LIMIT packets; what finds it full: `overflowed`.
 """
@@ -120,6 +121,7 @@ class TunLink:
         self.offload = offload
         self.thread = thread
         self._queue: deque[list[Piece]] = deque()  # iovecs, oldest first; not empty only after EAGAIN
+        self._down = False  # the interface was, at the last write; the kernel calls it writable once it is up
         self.overflowed = 0  # packets lost because the queue was full
         self.refused = 0  # packets lost because the device did not want them
         self.last_error: OSError | None = None  # why, for the last one refused
@@ -165,7 +167,7 @@ class TunLink:
         return packets
 
     def send(self, bursts: list[Burst]) -> bool:
-        """Write all bursts; False if some wait for flush(). OSError once the device is gone."""
+        """Write all bursts; False if some wait for flush(), or all for "up". OSError once the device is gone."""
         if self._queue:
             self.flush()
         for burst in bursts:
@@ -174,10 +176,11 @@ class TunLink:
                     self._write(iovec)
             else:
                 self._write_packets(split(burst))
-        return not self._queue
+        return not self._queue and not self._down
 
     def flush(self) -> bool:
         """Write what waits, oldest first; True when nothing waits any more. OSError once the device is gone."""
+        self._down = False
         queue = self._queue
         while queue:
             try:
@@ -241,6 +244,7 @@ class TunLink:
         if error.errno in _GONE:
             what = "is closed" if self._fd < 0 else "is gone: its interface was deleted"
             raise OSError(error.errno, f"the TUN link {self.name!r} {what}") from error
+        self._down = error.errno == errno.EIO
         self.refused += 1
         self.last_error = error
 
