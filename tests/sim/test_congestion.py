@@ -97,3 +97,43 @@ def test_a_path_that_marks_every_packet_does_not_hold_up_who_counts_marks() -> N
     # RFC 9768 3.2.2.3; with one bit (RFC 3168) nobody can tell that no packet comes unmarked
     assert mbit("cubic", 0.0, BDP, mark=1.0, ecn="accurate") > 25
     assert mbit("cubic", 0.0, BDP, mark=1.0, ecn="on", size=300_000) < 1
+
+
+@pytest.mark.parametrize("control", ["reno", "cubic"])
+@pytest.mark.parametrize(("pacing", "begins_anew"), [(True, False), (False, True)])
+def test_after_a_pause_a_paced_writer_is_as_fast_as_before_it(control: str, pacing: bool, begins_anew: bool) -> None:
+    # RFC 7661: what cwnd lets out after a pause is spread, so that it need not be found again by slow start
+    network = Network(1)
+    size = 500_000
+
+    async def serve() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.readexactly(size):
+                writer.write(b"!")
+
+        await (await asyncio.start_server(answer, port=7)).serve_forever()
+
+    async def upload() -> list[float]:
+        reader, writer = await asyncio.open_connection("server", 7)
+        took = []
+        for _ in range(3):
+            await network.after("10s")
+            began = network.now
+            writer.write(bytes(size))
+            await reader.readexactly(1)
+            took.append(network.now - began)
+        writer.transport.abort()
+        return took
+
+    async def main() -> list[float]:
+        config = Config(congestion_control=control, pacing=pacing)
+        server, client = network.host("server", config=config), network.host("client", config=config)
+        network.link("client", "server", delay="50ms", bandwidth="100Mbit/s", queue="1MB")
+        server.start(serve)
+        await network.after("1s")
+        return await client.start(upload())
+
+    first, *others = network.run(main())
+    for took in others:
+        assert (took > 0.8 * first) is begins_anew, f"{first:.3f} s, then {took:.3f}"
+        assert begins_anew or took < 0.5 * first

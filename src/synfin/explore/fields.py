@@ -79,6 +79,8 @@ READ_AS: Final[dict[tuple[str, str], str]] = {
     ("Cubic", "_epoch"): TIME,
     ("Cubic", "_seen"): TIME,
     ("Before", "epoch"): TIME,
+    ("Validated", "_validated_at"): TIME,
+    ("Validated", "_half_at"): TIME,
 }
 
 # (class, field): why it is left out.

@@ -282,7 +282,7 @@ class Sender(SendState):
         """Nothing is out: before the first transmission after a while the congestion control may look at its watch."""
         losses = self.losses
         if now - self._last_sent_at > self.rto.rto:
-            losses.congestion().on_idle(self._config.initial_window)
+            losses.congestion().on_idle(now, self._config.initial_window)
         losses.congestion().on_transmit(now, 0, losses.rate.app_limited != 0)
 
     def _describe_new(self, length: i64, fin: bool, now: i64, chunk: Chunk) -> None:

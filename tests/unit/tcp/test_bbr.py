@@ -568,7 +568,7 @@ def test_idleness_leaves_the_window() -> None:
     flow = Flow()
     flow.reach(PROBE_BW_CRUISE)
     before = int(flow.bbr.cwnd)
-    flow.bbr.on_idle(10)
+    flow.bbr.on_idle(0, 10)
     assert flow.bbr.cwnd == before
 
 

@@ -172,13 +172,14 @@ def test_what_a_mark_took_stays_taken_when_an_earlier_loss_turns_out_to_be_none(
     assert made.cwnd == 16 * MSS
 
 
-def test_idleness_brings_the_initial_window_back_but_never_a_larger_one() -> None:
+def test_unpaced_idleness_brings_the_initial_window_back_but_never_a_larger_one() -> None:
     # RFC 5681 4.1
     made = control(50 * MSS)
-    made.on_idle(10)
+    made.paced = False
+    made.on_idle(0, 10)
     assert made.cwnd == 10 * MSS
     made.cwnd = 3 * MSS
-    made.on_idle(10)
+    made.on_idle(0, 10)
     assert made.cwnd == 3 * MSS
 
 

@@ -125,10 +125,10 @@ class CongestionControl:
     def on_transmit(self, now: int, in_flight: int, app_limited: bool) -> None:
         """Data is about to be sent. app_limited: the writer had left nothing to send for a while."""
 
-    def on_idle(self, segments: int) -> None:
+    def on_idle(self, now: int, segments: int) -> None:
         """Nothing was sent for an RTO: the ACK clock is gone, restart from the initial window (RFC 5681 4.1).
 
-        RFC 7661 4.4.3: up to three quarters of what the path had carried it may be fast.
+        Up to three quarters of what the path had carried it may be fast, as in Linux.
         """
         restart = self.mss * segments
         if self.cwnd > restart:

@@ -394,7 +394,7 @@ class BBR(CongestionControl):
         elif self.state == PROBE_RTT:
             self._check_probe_rtt_done(now)
 
-    def on_idle(self, segments: int) -> None:
+    def on_idle(self, now: int, segments: int) -> None:
         """cwnd stays: pacing takes the place of the ACK clock (5.4.2)."""
 
     # ---- losses (5.5.10) ----

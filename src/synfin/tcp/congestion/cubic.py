@@ -10,8 +10,9 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from synfin.tcp.congestion.base import FAST, UNLIMITED, AckSample, CongestionControl
+from synfin.tcp.congestion.base import FAST, UNLIMITED, AckSample
 from synfin.tcp.congestion.hystart import HyStart
+from synfin.tcp.congestion.validation import Validated
 
 C: Final = 0.4  # segments per second cubed (RFC 9438 5)
 BETA_CUBIC: Final = 0.7  # 4.6
@@ -34,7 +35,7 @@ class Before:
         self.w_est: float = w_est
 
 
-class Cubic(CongestionControl):
+class Cubic(Validated):
     """RFC 9438. Its congestion avoidance is a sequence of stages, each begun by the first ACK after a reduction."""
 
     name = "cubic"
@@ -59,6 +60,7 @@ class Cubic(CongestionControl):
         Nothing in fast recovery, where ssthresh was set for all of it, nor by an ACK that tells of marks (RFC 3168
         6.1.2).
         """
+        self.note_use(sample)
         if sample.recovery == FAST or sample.ecn > 0:
             return
         if self.cwnd < self.ssthresh:
@@ -146,8 +148,14 @@ class Cubic(CongestionControl):
     def on_loss(self, now: int, in_flight: int) -> None:
         """4.6: the window falls to 0.7 of what was in flight, at least two segments."""
         self._remember()
-        self._reduce(in_flight, BETA_CUBIC)
+        self._reduce(self.answerable(in_flight), BETA_CUBIC)
         self.cwnd = self.ssthresh
+
+    def on_recovered(self, now: int) -> None:
+        """RFC 7661 4.4.1: of a window that was not in use, what was lost comes off as well."""
+        reduced = self.answered(now, BETA_CUBIC)
+        if 0 < reduced < self.ssthresh:
+            self.ssthresh = self.cwnd = reduced
 
     def on_rto(self, now: int, in_flight: int, first: bool) -> None:
         """4.8: cwnd as RFC 5681 has it; the first stage after it begins with W_max at its own window."""
@@ -157,18 +165,22 @@ class Cubic(CongestionControl):
         self.cwnd = self.mss
         self._w_max = 0.0
         self._epoch = -1
+        self.exit(now)
 
     def on_ecn(self, now: int, in_flight: int) -> None:
         """RFC 8511 with 4.6: less than for a loss, but in slow start as much. cwnd may fall to one segment."""
         reduced = self._reduce(in_flight, BETA_CUBIC if self.cwnd < self.ssthresh else BETA_ECN)
         self.cwnd = reduced if reduced > self.mss else self.mss
         self._before = None  # a mark is no guess: there is nothing to undo
+        self.exit(now)
 
-    def on_idle(self, segments: int) -> None:
-        """As ever; the stage after the slow start that follows is a new one."""
-        super().on_idle(segments)
-        self._hystart = None
-        self._epoch = -1
+    def on_idle(self, now: int, segments: int) -> None:
+        """As ever; the stage after the slow start that may follow is a new one."""
+        before = self.cwnd
+        super().on_idle(now, segments)
+        if self.cwnd < before:
+            self._hystart = None
+            self._epoch = -1
 
     def undo(self) -> None:
         """4.9: as before the last reduction, unless the window has grown beyond that since."""

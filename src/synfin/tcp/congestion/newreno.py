@@ -6,13 +6,14 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp.congestion.base import FAST, AckSample, CongestionControl
+from synfin.tcp.congestion.base import FAST, AckSample
+from synfin.tcp.congestion.validation import Validated
 
 BETA_LOSS: Final = 0.5  # RFC 5681 equation (4)
 BETA_ECN: Final = 0.8  # RFC 8511 3: a mark comes from a queue that is kept short
 
 
-class NewReno(CongestionControl):
+class NewReno(Validated):
     """RFC 5681 by bytes acknowledged. Which data is lost, and when, the sender's loss detection decides."""
 
     name = "newreno"
@@ -29,6 +30,7 @@ class NewReno(CongestionControl):
         Not in fast recovery, not by an ACK that tells of marks (RFC 3168 6.1.2), and not by what a window that is not
         full brings (RFC 7661 1: it proves nothing).
         """
+        self.note_use(sample)
         if sample.recovery == FAST:
             self._credit = self._first_credit(sample)
             return
@@ -69,8 +71,14 @@ class NewReno(CongestionControl):
     def on_loss(self, now: int, in_flight: int) -> None:
         """RFC 5681 equation (4): half of what was in flight, at least two segments."""
         self._remember()
-        self._reduce(in_flight, BETA_LOSS)
+        self._reduce(self.answerable(in_flight), BETA_LOSS)
         self.cwnd = self.ssthresh
+
+    def on_recovered(self, now: int) -> None:
+        """RFC 7661 4.4.1: of a window that was not in use, what was lost comes off as well."""
+        reduced = self.answered(now, BETA_LOSS)
+        if 0 < reduced < self.ssthresh:
+            self.ssthresh = self.cwnd = reduced
 
     def on_rto(self, now: int, in_flight: int, first: bool) -> None:
         """RFC 5681 3.1: ssthresh falls once for the same data, cwnd to the loss window of one segment."""
@@ -79,6 +87,7 @@ class NewReno(CongestionControl):
             self._reduce(in_flight, BETA_LOSS)
         self.cwnd = self.mss
         self._credit = 0
+        self.exit(now)
 
     def on_ecn(self, now: int, in_flight: int) -> None:
         """RFC 8511: less is taken back than for a loss, but in slow start as much (4). cwnd may fall to one segment."""
@@ -86,6 +95,7 @@ class NewReno(CongestionControl):
         # RFC 3168 6.1.2: a queue that two segments fill is told by marks, too.
         self.cwnd = self.ssthresh if in_flight > 2 * self.mss else self.mss
         self._prior_cwnd = 0  # a mark is no guess: there is nothing to undo
+        self.exit(now)
 
     def undo(self) -> None:
         """Back to what was before the last reduction."""
