@@ -1,4 +1,4 @@
-"""A burst stays whole on a link that treats all its packets alike, and whoever watches changes nothing."""
+"""A burst stays whole where all its packets fare alike, and whoever watches changes nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import pytest
 from synfin.sim import DROP, PASS, RECORD, Delay, Network, SimPacket
 from synfin.sim.rules import Verdict
 from synfin.tcp.trace import PacketEvent
+from synfin.wire import ip as ip_layer
+from synfin.wire.ip import IpHeader
+from synfin.wire.segment import Segment, finish, parse_untrusted
 from tests.sim.programs import collect, noise, send, two
 
 TEXT = noise(300_000)
@@ -42,6 +45,13 @@ def upload(
     return network, happened
 
 
+def parse_checked(packet: bytes) -> None:
+    """Raises ChecksumError for one that is wrong."""
+    ip = IpHeader()
+    ip_layer.parse_untrusted(packet, ip)
+    parse_untrusted(packet, ip, Segment(), False, 0)
+
+
 def bursts_that_arrived(happened: Happened) -> int:
     return sum(size > 0 for _, host, outgoing, _, size in happened if host == "server" and not outgoing)
 
@@ -55,13 +65,43 @@ def test_a_burst_arrives_whole_and_all_its_packets_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"loss": 1e-9}, {"jitter": "1us"}, {"duplicate": 1e-9}, {"bandwidth": "10Gbit/s"}, {"burst_enter": 1e-9}],
-    ids=lambda settings: str(*settings),
+    "settings", [{"jitter": "5ms"}, {"bandwidth": "10Gbit/s"}], ids=lambda settings: str(*settings)
 )
-def test_a_link_that_looks_at_each_packet_takes_bursts_apart(settings: dict[str, Any]) -> None:
+def test_a_link_that_lets_packets_arrive_one_by_one_takes_bursts_apart(settings: dict[str, Any]) -> None:
     _, happened = upload(**settings)
     assert bursts_that_arrived(happened) == 0
+
+
+@pytest.mark.parametrize("kind", ["loss", "duplicate", "corrupt", "mark", "burst_enter"])
+def test_a_burst_of_which_chance_touches_no_packet_arrives_as_over_a_perfect_link(kind: str) -> None:
+    seldom: dict[str, Any] = {kind: 1e-9}
+    assert upload(**seldom)[1] == upload()[1]
+
+
+def test_a_burst_of_which_chance_loses_a_packet_is_taken_apart_and_no_other() -> None:
+    network, happened = upload(None, Network(5), loss=0.01)
+    there = network.direction("client", "server")
+    assert there.lost > 0
+    sent = [(size, head) for _, host, outgoing, head, size in happened if host == "client" and outgoing]
+    assert 0 < sum(size > 0 for size, _ in sent) - bursts_that_arrived(happened) <= there.lost
+    assert network.hosts["server"].host.stack.counters.InSegs == there.sent - there.lost
+
+
+def test_a_checksum_that_nobody_has_made_is_made_for_who_looks_at_the_packet() -> None:
+    network, _ = upload(lambda packet: RECORD)
+    [rule] = network._rules.in_force
+    for event in network.events:
+        if isinstance(event, PacketEvent):
+            parse_checked(finish(event.burst))
+    assert len(rule.recorded) > 100
+    for packet in rule.recorded:
+        parse_checked(packet.data)
+
+
+def test_a_packet_that_chance_corrupts_fails_its_checksum() -> None:
+    network, _ = upload(None, Network(3), corrupt=0.05)
+    stacks = [host.host.stack for host in network.hosts.values()]
+    assert sum(stack.counters.InCsumErrors for stack in stacks) > 5
 
 
 def test_a_burst_of_packets_too_big_for_a_narrow_link_is_turned_back_packet_by_packet() -> None:

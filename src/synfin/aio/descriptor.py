@@ -45,6 +45,7 @@ class Descriptor:
     def close(self) -> None:
         """Give it back, for good."""
         self._closed = True
+        self._readable = bool  # False, and of nobody
         if self._fd >= 0:
             os.close(self._fd)
             if self._write_fd != self._fd:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from synfin.links.link import Link, Timed
-from synfin.links.tunnel import TunnelLink
+from synfin.links.tunnel import Arrival, TunnelLink
 from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.wire.segment import split
@@ -103,8 +103,10 @@ class Driver:
             self.stop()
 
     def stop(self) -> None:
-        """Run no more, tell nobody, send nothing."""
+        """Run no more, tell nobody, send nothing. Whom it called is let go, so that no circle outlives it."""
         self.closed = True
+        self._serve = self.serve_soon = self.flush_soon = _nothing
+        self._on_lost = _unheard
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -138,21 +140,14 @@ class Driver:
         self.stack.receive(packet, self.clock(), self._trusted)
         self.schedule_serve()
 
-    def deliver(self, packets: list[bytes], gso_sizes: Sequence[int] = ()) -> None:
-        """A batch of packets at the top of the loop, in no user's call: its users are served at once.
-
-        gso_sizes: one for each packet, or none if none of them is a burst.
-        """
+    def deliver(self, arrivals: list[Arrival]) -> None:
+        """A batch of packets at the top of the loop, in no user's call: its users are served at once."""
         if self.closed:
             return
         now = self.clock()
         stack, trusted = self.stack, self._trusted
-        if gso_sizes:
-            for packet, size in zip(packets, gso_sizes, strict=True):
-                stack.receive(packet, now, trusted, size)
-        else:
-            for packet in packets:
-                stack.receive(packet, now, trusted)
+        for one in arrivals:
+            stack.receive(one.packet, now, trusted or one.vouched, one.gso_size)
         self._serve_and_flush()
 
     def turn(self, work: Callable[[], None]) -> None:
@@ -405,6 +400,14 @@ class Driver:
             self._lose(error)
             return False
         return True
+
+
+def _nothing() -> None:
+    """What is done for a host that has ended."""
+
+
+def _unheard(error: OSError) -> None:
+    """What is told of its link."""
 
 
 def _not_open() -> float:

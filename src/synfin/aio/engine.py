@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from threading import get_ident
 
@@ -20,6 +21,12 @@ from synfin.stack.stack import Stack
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.listener import Listener
+
+
+@lru_cache(maxsize=1024)
+def _text(address: bytes) -> str:
+    """As people write it. Hosts of a simulation have the same again and again."""
+    return str(ip_address(address))
 
 
 class Engine:
@@ -40,7 +47,7 @@ class Engine:
         self._ports: dict[DatagramPort, User] = {}
 
     def __repr__(self) -> str:
-        addresses = ", ".join(sorted(str(ip_address(address)) for address in self.stack.addresses))
+        addresses = ", ".join(sorted([_text(address) for address in self.stack.addresses]))
         return f"<synfin Host {self.stack.name} {addresses}{' closed' if self.driver.closed else ''}>"
 
     @property
@@ -162,13 +169,14 @@ class Engine:
         self.driver.stop()
         if self.driver.loop is not None:
             self._end_all()
+        self.stack.forget_output()
 
     def _end_all(self) -> None:
         self.close_doors()
         for user in list(self._ports.values()):
             user.end(None)
         for connection in self.stack.connections():
-            self.abort(connection, self.closed_error())
+            self.abort(connection, None if connection.user is None else self.closed_error())
         self.stack.abort_all(self.clock())
         if not self.loop.is_closed():
             self.loop.call_soon(self.serve)  # connection_lost, outside of this call

@@ -28,7 +28,7 @@ from synfin.aio.names import Wanted
 from synfin.aio.server import ProtocolFactory, Server
 from synfin.aio.tls import client_terms, server_terms
 from synfin.links.link import Link, check_mtu
-from synfin.links.tunnel import TunnelLink
+from synfin.links.tunnel import Arrival, TunnelLink
 from synfin.stack.stack import Stack
 from synfin.stack.team import Team
 from synfin.tcp import errors
@@ -236,7 +236,8 @@ class Host:
 
         gso_sizes: of each packet, the bytes of text in a segment if it is a burst of many, else 0.
         """
-        self._engine.driver.deliver(packets, gso_sizes)
+        sizes = gso_sizes or (0,) * len(packets)
+        self._engine.driver.deliver([Arrival(packet, size) for packet, size in zip(packets, sizes, strict=True)])
 
     async def outgoing(self) -> list[bytes]:
         """The next batch of outgoing IP packets, one an element, of a host without `link` and `send`.

@@ -21,6 +21,7 @@ from synfin.aio.socket_face import SocketFace, socket_name
 from synfin.aio.users import User
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
+from synfin.tcp.tcb import NOT_WANTED
 from synfin.tcp.turn import WRITABLE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
@@ -173,7 +174,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         self._closing = True
         self._ended = True
         self._error = error
-        self._connection.want_writable = False
+        self._connection.writable_at = NOT_WANTED
         self._connection.close(self._clock())
         self._schedule_flush()
 
@@ -311,7 +312,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
 
     def _error_waits(self) -> bool:
         """Nobody reads or is held back in writing: as a socket's, the error is found by who does either next."""
-        if self._closing or self._connection.want_writable:
+        if self._closing or self._connection.writable_at != NOT_WANTED:
             return False
         return self._paused or self._eof_told or not self._reading
 
@@ -319,8 +320,13 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         """What was received is the protocol's."""
         if self._buffered:
             self._fill_buffer()
-        else:
-            self._call("data_received", connection.read_joined(self._clock(), MAX_READ))
+            return
+        try:  # as _call does it
+            self._context.run(self._protocol.data_received, connection.read_joined(self._clock(), MAX_READ))  # type: ignore[attr-defined]
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as problem:
+            self._fatal(problem, "data_received")
 
     def _tell_end(self) -> None:
         """Nothing more is received."""
@@ -353,7 +359,7 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         if self._ended:
             return
         held = connection.write_excess()
-        connection.want_writable = held > 0
+        connection.writable_at = (self._low_water if self._protocol_paused else 0) if held else NOT_WANTED
         if self._closing and not held:
             self._decide_end(None)
             self._tell_lost()
@@ -362,9 +368,9 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         """Hold the writer back when its bytes pile up, and ask to be told when they don't any more."""
         held = self._connection.write_excess()
         if held:
-            self._connection.want_writable = True
             if held > self._high_water:
                 self._maybe_pause_protocol()
+            self._connection.writable_at = self._low_water if self._protocol_paused else 0
 
     def _remind(self) -> None:
         """Ask for a turn with all that the connection has."""

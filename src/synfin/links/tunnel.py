@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.links.link import check_mtu
 from synfin.wire.segment import Burst, split
+
+
+@mypyc_attr(acyclic=True)
+class Arrival:
+    """A packet that comes out of a tunnel.
+
+    gso_size: bytes of text in a segment if it is a burst of many, else 0. vouched: it is TCP's, and nobody has filled
+    in its checksum: the field holds the sum of the pseudo header, as in a Burst.
+    """
+
+    def __init__(self, packet: bytes, gso_size: i64 = 0, vouched: bool = False) -> None:
+        self.packet: bytes = packet
+        self.gso_size: i64 = gso_size
+        self.vouched: bool = vouched
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

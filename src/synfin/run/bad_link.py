@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from synfin.links.link import Link, PacketSink
+from synfin.links.tunnel import Arrival
 from synfin.run.network import INSIDE, RunNetwork
 from synfin.sim.link import LOST, Direction, LinkSettings
 from synfin.sim.traffic import Station, Traffic
@@ -96,8 +97,8 @@ class BadLink:
         """True: nothing waits to be flushed."""
         return True
 
-    def _to_device(self, packets: list[bytes], sizes: list[int]) -> None:
-        self._blocked = not self._device.send([Burst(packet, [], 0) for packet in packets])
+    def _to_device(self, arrivals: list[Arrival]) -> None:
+        self._blocked = not self._device.send([Burst(one.packet, [], 0) for one in arrivals])
 
     # ---- time ----
 
@@ -149,10 +150,10 @@ class BadLink:
             found.deliver = self._to_stack
         return found
 
-    def _to_stack(self, packets: list[bytes], sizes: list[int]) -> None:
+    def _to_stack(self, arrivals: list[Arrival]) -> None:
         assert self._stack is not None
-        for packet in packets:
-            self._stack.receive(packet, self._clock(), False, 0)
+        for one in arrivals:
+            self._stack.receive(one.packet, self._clock(), False, 0)
 
 
 class _Taken:

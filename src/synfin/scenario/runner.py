@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from synfin.links.tunnel import Arrival
 from synfin.scenario.forge import Numbers, packet_of
 from synfin.scenario.ledger import Ledger
 from synfin.scenario.machine import Machine
@@ -166,11 +167,11 @@ class _Run:
         self._ledger.sent(packet, data, "" if fate is None else fate.do, self.now_us)
         return verdict
 
-    def _door(self, name: str) -> Callable[[list[bytes], list[int]], None]:
+    def _door(self, name: str) -> Callable[[list[Arrival]], None]:
         machine = self._machines[name]
 
-        def deliver(packets: list[bytes], _: list[int]) -> None:
-            for packet in packets:
+        def deliver(arrivals: list[Arrival]) -> None:
+            for packet in [one.packet for one in arrivals]:
                 if machine.life is None:
                     self._ledger.missed(packet, "the host is down")
                 else:

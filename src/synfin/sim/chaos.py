@@ -99,6 +99,7 @@ class Chaos:
         """The simulation is over: nothing begins any more, and nothing is undone."""
         self.calm = True
         self._episodes.forget()
+        self._weather.forget()
 
     # ---- times ----
 

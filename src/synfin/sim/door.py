@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import Any
 
 from synfin.aio.driver import Driver
-from synfin.links.tunnel import TunnelLink
+from synfin.links.tunnel import Arrival, TunnelLink
 from synfin.sim.traffic import Station, Traffic
 from synfin.sim.turns import Turns
 from synfin.wire.segment import Burst
@@ -32,18 +32,27 @@ class Uplink(TunnelLink):
 class Door:
     """context: what packets come in to; shut: takes them while it is not open."""
 
-    def __init__(self, driver: Driver, context: Context, shut: Callable[[list[bytes], list[int]], None]) -> None:
+    def __init__(self, driver: Driver, context: Context, shut: Callable[[list[Arrival]], None]) -> None:
         self.is_open: bool = True
         self._run: Any = context.run
         self._inside: Any = driver.deliver
         self._shut = shut
 
-    def deliver(self, packets: list[bytes], gso_sizes: list[int]) -> None:
-        """Packets arrive, in nobody's context but the host's. gso_sizes: of those that are bursts, else 0."""
+    def deliver(self, arrivals: list[Arrival]) -> None:
+        """Packets arrive, in nobody's context but the host's."""
         if self.is_open:
-            self._run(self._inside, packets, gso_sizes)
+            self._run(self._inside, arrivals)
         else:
-            self._shut(packets, gso_sizes)
+            self._shut(arrivals)
+
+    def wall_up(self) -> None:
+        """Nobody lives here any more: what comes is lost."""
+        self.is_open = False
+        self._shut = _lost
+
+
+def _lost(arrivals: list[Arrival]) -> None:
+    """There is no host for them."""
 
 
 def _nowhere(packet: bytes) -> None:

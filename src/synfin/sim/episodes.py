@@ -93,8 +93,9 @@ class Episodes:
             self._end(number)
 
     def forget(self) -> None:
-        """The simulation ends: nothing is undone any more."""
+        """The simulation ends: nothing is undone any more, and nobody told."""
         self._open.clear()
+        self._note = _unheard
 
     def _end(self, number: int) -> None:
         undo = self._open.pop(number, None)
@@ -159,6 +160,10 @@ class Episodes:
                 self._direction(*way).mend(number)
 
         return undo
+
+
+def _unheard(what: str) -> None:
+    """What happens once all is over."""
 
 
 def _crash(host: SimHost) -> Callable[[], None]:

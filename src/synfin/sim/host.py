@@ -190,6 +190,12 @@ class SimHost:
 
     # ---- the end ----
 
+    def fade(self) -> None:
+        """The simulation is over: it can be looked at, and holds on to nobody."""
+        self._note = _unheard
+        self._begin = _nothing_begins
+        self.life.fade()
+
     def unretrieved(self) -> list[tuple[str, BaseException]]:
         """Programs that failed, by task name, with an exception that nobody has awaited."""
         found: list[tuple[str, BaseException]] = []
@@ -199,3 +205,11 @@ class SimHost:
                 if error is not None:
                     found.append((task.get_name(), error))
         return found
+
+
+def _unheard(what: str) -> None:
+    """Nobody keeps it any more."""
+
+
+def _nothing_begins(host: SimHost, number: int) -> Life:
+    raise SimulationError(f"the simulation is over: {host.name} can't live again")

@@ -14,6 +14,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
 
 from synfin.aio.host import Host
+from synfin.links.tunnel import Arrival
 from synfin.sim.door import Door, Uplink
 from synfin.sim.errors import SimulationEscape
 from synfin.sim.loop import VirtualLoop
@@ -52,18 +53,18 @@ class Life:
         self.tasks: set[asyncio.Task[Any]] = set()
         self._loop = loop
         self._held: list[events.Handle] = []  # callbacks that wait while it is paused
-        self._held_packets: list[tuple[bytes, int]] = []  # what arrives while it is
+        self._held_packets: list[Arrival] = []  # what arrives while it is
         self.context: Context = copy_context()
         self.context.run(_current.set, self)
         self.host = Host(addresses, link=uplink, config=config, name=name, trace=trace, entropy=entropy)
         self.door = Door(self.host.engine.driver, self.context, self._wait_at_the_door)
         self.context.run(self.host.open, loop)
 
-    def _wait_at_the_door(self, packets: list[bytes], gso_sizes: list[int]) -> None:
+    def _wait_at_the_door(self, arrivals: list[Arrival]) -> None:
         """They come while it is paused, or not any more."""
         if self.alive:
             room = HELD_PACKETS - len(self._held_packets)
-            self._held_packets += list(zip(packets, gso_sizes, strict=True))[:room]
+            self._held_packets += arrivals[:room]
 
     @property
     def paused(self) -> bool:
@@ -116,8 +117,7 @@ class Life:
         self._loop.turns.release(handles)
         held, self._held_packets = self._held_packets, []
         if held:  # at the top of the loop, as all packets arrive, and not in the context of who calls this
-            packets, sizes = [packet for packet, _ in held], [size for _, size in held]
-            self._loop.call_soon(self.door.deliver, packets, sizes, context=Context())
+            self._loop.call_soon(self.door.deliver, held, context=Context())
 
     def end(self, orderly: bool = False) -> None:
         """No packet leaves any more; tasks and callbacks are cancelled, and who waits for a connection is told.
@@ -138,6 +138,12 @@ class Life:
             task.cancel()
         self.context.run(self.host.detach)
 
+    def fade(self) -> None:
+        """The simulation is over: whoever holds on to this holds on to nobody else."""
+        self.signalled = self.haunts = _unheard
+        self.door.wall_up()
+        self.context.run(_current.set, None)
+
     def _owns(self, handle: events.Handle) -> bool:
         """A callback that was scheduled on this host."""
         return life_of(handle._context) is self  # type: ignore[attr-defined]
@@ -148,6 +154,10 @@ class Life:
             return False
         self._held.append(handle)
         return True
+
+
+def _unheard(what: object) -> None:
+    """Nobody is left to be told."""
 
 
 _current: ContextVar[Life | None] = ContextVar("synfin_life", default=None)

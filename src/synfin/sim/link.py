@@ -127,8 +127,6 @@ class Direction:
             or settings.mark
             or settings.jitter
         )
-        self.whole = not self.has_chance and not settings.bandwidth
-        """Nothing here looks at the packets of a burst one by one."""
 
     def part(self, parted: bool) -> None:
         """Begin or end a partition; its end is that of all cuts too."""
@@ -169,6 +167,15 @@ class Direction:
         if settings.mark and chance() < settings.mark:
             return MARKED, 0
         return PASSED, int(spread(settings.distribution, chance()) * settings.jitter) if settings.jitter else 0
+
+    def draw_many(self, count: int) -> tuple[int, str, int]:
+        """The same for packets that are sent together: of at most `count` how many pass as they are, and what happens
+        to the one after them, if there is one. What becomes of those behind it is not drawn yet."""
+        for passed in range(count):
+            kind, extra = self.draw()
+            if kind or extra:
+                return passed, kind, extra
+        return count, PASSED, 0
 
     def is_congested(self, now: int) -> bool:
         """So much waits for the bandwidth that packets are marked."""

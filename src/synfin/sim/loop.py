@@ -232,8 +232,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     def close(self) -> None:
         """As asyncio's."""
         super().close()
-        self.turns.careful = True
-        self.turns.timers.clear()
+        self.turns.end()
+        vars(self).pop("create_future", None)  # which knows this loop; asyncio's own is left
 
     def _process_events(self, event_list: list[Any]) -> None:
         pass

@@ -179,6 +179,10 @@ class Rulebook:
         self.note = self._reader.note
         self.read = self._reader.read
 
+    def end(self) -> None:
+        """No packet is asked about any more."""
+        self._on_failure = _unheard
+
     def add(self, decide: Callable[[SimPacket], Verdict] | Faults) -> Rule:
         """Ask `decide` of every packet from now on, or look the packet up in it."""
         if isinstance(decide, Mapping):
@@ -215,6 +219,10 @@ class Rulebook:
             self._on_failure(error)
             return DROP
         return verdict
+
+
+def _unheard(error: Exception) -> None:
+    """Nobody is left to be told."""
 
 
 def verdict_of(kind: str, extra: int, overtake: bool) -> Verdict:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from itertools import count
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from synfin.sim.errors import Deadlock
 from synfin.sim.tasks import place
@@ -245,6 +245,7 @@ class Threads:
     def close(self) -> None:
         """The simulation is over: a lock that was made in it, and lives on, is one like all others."""
         self._over = True
+        self._loop = cast(_Loop, None)  # nobody waits here any more
         if self in _all_threads:
             _all_threads.remove(self)
 

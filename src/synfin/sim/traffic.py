@@ -11,6 +11,7 @@ from math import inf
 from typing import Any, Final
 from zlib import crc32
 
+from synfin.links.tunnel import Arrival
 from synfin.sim.link import (
     CORRUPTED,
     CUT,
@@ -28,7 +29,7 @@ from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict,
 from synfin.sim.turns import START, Outside, Turns
 from synfin.wire import icmp
 from synfin.wire.ip import PROTO_TCP, marked
-from synfin.wire.segment import Burst, finish, split
+from synfin.wire.segment import Burst, finish, split, unsummed
 from synfin.wire.tcp_header import SYN
 
 NOTHING: Final = (PASSED, 0)
@@ -37,15 +38,17 @@ TWICE: Final = (1, 2)
 
 
 class Station:
-    """Where packets leave from and arrive at: a host's name, and its door, which whoever lives there sets.
-
-    The door takes packets, and of each that is a whole burst the size of its segments' text, else 0.
-    """
+    """Where packets leave from and arrive at: a host's name, and its door, which whoever lives there sets."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.deliver: Callable[[list[bytes], list[int]], object]
+        self.deliver: Callable[[list[Arrival]], object]
         self.routes: dict[bytes, Route] = {}  # by address, as far as they were asked for
+
+    def close(self) -> None:
+        """Nothing leaves or arrives any more."""
+        self.routes.clear()
+        self.deliver = bool  # nowhere
 
 
 def may_open(packet: bytes) -> bool:
@@ -62,8 +65,8 @@ class Traffic(Outside):
     """What all hosts send. Times are microseconds since the beginning.
 
     settings: of links that nobody has declared; seed: of their chance; rules: asked first; keep_faults: remember in
-    `faults` what chance does to which packet, as a rule takes it. whole: a burst stays whole on a link that treats all
-    its packets alike.
+    `faults` what chance does to which packet, as a rule takes it. whole: a burst stays whole if all its packets fare
+    alike, and no checksum is made of what arrives as it was sent.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class Traffic(Outside):
         self._keep_faults = keep_faults
         self._whole = whole
         self._stations: dict[bytes, Station] = {}  # by address
-        self._in_flight: list[tuple[int, int, Station, bytes, int]] = []
+        self._in_flight: list[tuple[int, int, Station, Arrival]] = []
         self._serial = 0
 
     def join(self, station: Station, addresses: list[bytes]) -> None:
@@ -110,9 +113,17 @@ class Traffic(Outside):
         """What is on its way is gone."""
         self._in_flight.clear()
 
+    def close(self) -> None:
+        """That too, and there are no stations any more."""
+        self.clear()
+        for station in self._stations.values():
+            station.close()
+        self._stations.clear()
+        self.on_direction = None
+
     def under_way(self) -> list[bytes]:
         """The packets that have left and not arrived."""
-        return [data for _, _, _, data, _ in self._in_flight]
+        return [arrival.packet for _, _, _, arrival in self._in_flight]
 
     # ---- departure ----
 
@@ -137,55 +148,81 @@ class Traffic(Outside):
             return
         if may_open(head):  # which is alone in its burst
             self._rules.note(sender.name, receiver.name, head)
-        if (
-            count > 1
-            and self._whole
-            and direction.whole
-            and direction.open
-            and len(head) + size <= direction.settings.mtu
-        ):
-            self._put(direction.arrival(0, now, 0, False), receiver, finish(burst), size)
-            return
+        settings = direction.settings
         has_chance = direction.has_chance and not self.calm
-        overtake = direction.settings.reorder
-        for data in split(burst):
-            if not direction.open or len(data) > direction.settings.mtu:
-                self._turn_back(sender, direction, data, now)
+        overtake = settings.reorder
+        kind, extra = NOTHING
+        if not direction.open or len(head) + (burst.payload_len if count == 1 else size) > settings.mtu:
+            for data in split(burst):
+                if not direction.open or len(data) > settings.mtu:
+                    self._turn_back(sender, direction, data, now)
+                    continue
+                kind, extra = direction.draw() if has_chance else NOTHING
+                self._fly(receiver, direction, Arrival(data), kind, extra, overtake, now)
+            return
+        if count == 1:
+            if has_chance:
+                kind, extra = direction.draw()
+            self._fly(receiver, direction, self._as_one(burst, kind), kind, extra, overtake, now)
+            return
+        passed = count
+        if has_chance:
+            passed, kind, extra = direction.draw_many(count)
+        if passed == count and self._whole and not settings.bandwidth:
+            self._put(direction.arrival(0, now, 0, overtake), receiver, self._as_one(burst, PASSED))
+            return
+        for place, data in enumerate(split(burst)):
+            if place < passed:
+                self._fly(receiver, direction, Arrival(data), PASSED, 0, overtake, now)
                 continue
-            kind, extra = direction.draw() if has_chance else NOTHING
-            self._fly(receiver, direction, data, kind, extra, overtake, now)
+            if place > passed:
+                kind, extra = direction.draw()
+            self._fly(receiver, direction, Arrival(data), kind, extra, overtake, now)
 
     def _carry_watched(self, sender: Station, receiver: Station, direction: Direction, burst: Burst, now: int) -> None:
         """The same where somebody asks about each packet; as long as nothing happens to one, that changes nothing."""
+        settings = direction.settings
         fates: list[tuple[bytes, str, int, bool]] = []
-        whole = self._whole and direction.whole
-        for data in split(burst):
+        packets = split(burst)
+        untouched = self._whole and not settings.bandwidth  # and nothing happens to any of them
+        changed = False
+        for data in packets:
             packet = self._rules.read(sender.name, receiver.name, data, now / 1_000_000)
             verdict = self._rules.judge(packet)
-            if not direction.open or len(data) > direction.settings.mtu:
+            if not direction.open or len(data) > settings.mtu:
                 self._turn_back(sender, direction, data, now)
+                untouched = False
                 continue
-            kind, extra, overtake = PASSED, 0, direction.settings.reorder
+            kind, extra, overtake = PASSED, 0, settings.reorder
             if isinstance(verdict, Delay):
                 extra, overtake = verdict.microseconds(), verdict.overtake or overtake
             elif isinstance(verdict, Change):
                 data = bytes(verdict.packet)
+                changed = True
             elif verdict != PASS:
                 kind = str(verdict)
             elif not self.calm:
                 kind, extra = direction.draw()
                 if self._keep_faults and (kind or extra):
                     self.faults[packet.describe()] = verdict_of(kind, extra, overtake)
-            whole = whole and verdict == PASS
+            untouched = untouched and verdict == PASS and not kind and not extra
             fates.append((data, kind, extra, overtake))
-        if whole and len(fates) > 1:
-            self._put(direction.arrival(0, now, 0, False), receiver, finish(burst), burst.gso_size)
+        if untouched and len(packets) > 1:
+            self._put(direction.arrival(0, now, 0, settings.reorder), receiver, self._as_one(burst, PASSED))
             return
         for data, kind, extra, overtake in fates:
-            self._fly(receiver, direction, data, kind, extra, overtake, now)
+            as_sent = self._whole and len(packets) == 1 and not changed
+            packet_sent = self._as_one(burst, kind) if as_sent else Arrival(data)
+            self._fly(receiver, direction, packet_sent, kind, extra, overtake, now)
+
+    def _as_one(self, burst: Burst, kind: str) -> Arrival:
+        """What leaves as one packet, or as a burst of which nothing happens to any; `kind` is what happens to it."""
+        if self._whole and kind != CORRUPTED:
+            return Arrival(unsummed(burst), burst.gso_size, burst.csum_start > 0)
+        return Arrival(finish(burst), burst.gso_size)
 
     def _fly(
-        self, receiver: Station, direction: Direction, data: bytes, kind: str, extra: int, overtake: bool, now: int
+        self, receiver: Station, direction: Direction, packet: Arrival, kind: str, extra: int, overtake: bool, now: int
     ) -> None:
         """What has become of a packet on the way decides whether and when it arrives."""
         if kind == LOST:
@@ -193,26 +230,26 @@ class Traffic(Outside):
             self._tell(direction, LOST, 0, False)
             return
         if kind == CORRUPTED:
-            data = corrupted(data)
+            packet = Arrival(corrupted(packet.packet))
         elif kind == MARKED or direction.is_congested(now):
-            data = marked(data)
+            packet = Arrival(marked(packet.packet), 0, packet.vouched)
         for _ in TWICE if kind == DUPLICATED else ONCE:
-            arrives = direction.arrival(len(data), now, extra, overtake)
+            arrives = direction.arrival(len(packet.packet), now, extra, overtake)
             if arrives < 0:
                 direction.lost += 1
                 self._tell(direction, QUEUE_FULL, 0, False)
                 return
-            self._put(arrives, receiver, data, 0)
+            self._put(arrives, receiver, packet)
         self._tell(direction, kind or PASS, extra, overtake)
 
     def _tell(self, direction: Direction, fate: str, extra: int, overtake: bool) -> None:
         if self.on_fate is not None:
             self.on_fate(direction, fate, extra, overtake)
 
-    def _put(self, arrives: int, receiver: Station, data: bytes, gso_size: int) -> None:
-        """It arrives then; gso_size: of a burst that is carried whole."""
+    def _put(self, arrives: int, receiver: Station, packet: Arrival) -> None:
+        """It arrives then."""
         self._serial += 1
-        heappush(self._in_flight, (arrives, self._serial, receiver, data, gso_size))
+        heappush(self._in_flight, (arrives, self._serial, receiver, packet))
 
     def _route(self, sender: Station, address: bytes) -> Route:
         """Who has the address, and what leads there; nothing for an address that nobody has: its packets vanish."""
@@ -233,11 +270,11 @@ class Traffic(Outside):
             error = icmp.build_error(4, icmp.V4_UNREACHABLE, icmp.V4_FRAG_NEEDED, data[16:20], data[12:16], data, mtu)
         else:
             error = icmp.build_error(6, icmp.V6_PACKET_TOO_BIG, 0, data[24:40], data[8:24], data, mtu)
-        self._put(now + 1, sender, error, 0)
+        self._put(now + 1, sender, Arrival(error))
 
     def inject(self, receiver: Station, data: bytes, at: int) -> None:
         """A packet that nobody sent arrives at `receiver` then, microseconds: no link and no rule sees it."""
-        self._put(at, receiver, data, 0)
+        self._put(at, receiver, Arrival(data))
 
     # ---- arrival ----
 
@@ -257,13 +294,11 @@ class Traffic(Outside):
         """Deliver the packets that are due, each station's in one batch as far as they come together."""
         flying = self._in_flight
         while flying and flying[0][0] <= now:
-            _, _, receiver, data, size = heappop(flying)
-            packets, sizes = [data], [size]
+            _, _, receiver, first = heappop(flying)
+            arrivals = [first]
             while flying and flying[0][0] <= now and flying[0][2] is receiver:
-                _, _, _, data, size = heappop(flying)
-                packets.append(data)
-                sizes.append(size)
-            receiver.deliver(packets, sizes)
+                arrivals.append(heappop(flying)[3])
+            receiver.deliver(arrivals)
 
     def arrive(self, turns: Turns) -> None:
         """Deliver what is due, then what comes next, as long as nothing else can happen before."""

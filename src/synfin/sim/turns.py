@@ -52,6 +52,14 @@ class Outside:
         turns.arrival = inf
 
 
+class _Closed:
+    """Who owns the turns of a loop that is closed."""
+
+    def check_call(self, callback: Any, method: str) -> None:
+        """As asyncio has it."""
+        raise RuntimeError("Event loop is closed")
+
+
 class Turns:
     """owner: the loop."""
 
@@ -84,6 +92,15 @@ class Turns:
         self._owner: Any = owner
         self._moment: float = START  # when it began
         self._turn: int = 0  # of this moment
+
+    def end(self) -> None:
+        """The loop is closed: it is let go, with all that it has asked to be called."""
+        self.careful = True
+        self.timers.clear()
+        self.holds.clear()
+        self.outside = Outside()
+        self.arrange = self.journal = self.witness = None
+        self._owner = _Closed()
 
     # ---- time ----
 

@@ -44,6 +44,10 @@ class Weather:
         self._knobs.clear()
         self.renew()
 
+    def forget(self) -> None:
+        """Whoever spares hosts is asked no more."""
+        self._spared = _spares_nobody
+
     def renew(self) -> None:
         """Tell all directions."""
         for ends, direction in self._directions.items():
@@ -66,6 +70,10 @@ class Weather:
         if Random(f"{self._chance} {kind}").random() < 0.5:
             return True
         return Random(f"{self._chance} {kind} {'>'.join(ends)}").random() < 0.5
+
+
+def _spares_nobody(host: str, kind: str) -> bool:
+    return False
 
 
 def worse(settings: LinkSettings, kind: str, strength: float) -> LinkSettings:

@@ -108,7 +108,7 @@ class Stack:
         )
         self.datagrams: Datagrams = Datagrams(self.reach, self._output, self.counters, ports, self.config)
         self.icmp_input: IcmpInput = IcmpInput(self.reach, self._output, self.counters)
-        self.flood: Flood = Flood(self._env, self.addresses, self.receive, self._connections.strangers)
+        self._flood: Flood | None = None
         self._ip: IpHeader = IpHeader()  # reused
         self._seg: Segment = Segment()  # reused
         self.set_trace(trace)
@@ -142,6 +142,13 @@ class Stack:
     def _end_tracer(self) -> None:
         if self._env.tracer is not None and self._env.tracer.is_idle():
             self._env.tracer = None
+
+    @property
+    def flood(self) -> Flood:
+        """Answers SYNs in batches, for links that offer them so; others never make it."""
+        if self._flood is None:
+            self._flood = Flood(self._env, self.addresses, self.receive, self._connections.strangers)
+        return self._flood
 
     # ---- packets ----
 
@@ -443,6 +450,12 @@ class Stack:
         self._connections.abort_all(now)
         while (begun := self.datagrams.next_begun()) is not None:
             self.datagrams.close(begun)
+
+    def forget_output(self) -> None:
+        """Nothing is sent any more, by nobody: whoever stands in the queue for it stands there in vain."""
+        for turn in self._env.active:
+            turn.active = False
+        self._env.active.clear()
 
     def connections(self) -> list[Connection]:
         """All connections, in order of opening; TIME-WAIT is counted by census() only."""

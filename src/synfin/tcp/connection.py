@@ -31,7 +31,7 @@ from synfin.tcp.states import (
 )
 from synfin.tcp.timestamps import rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
-from synfin.tcp.turn import EOF, READABLE, WRITABLE
+from synfin.tcp.turn import EOF, READABLE
 from synfin.wire.ip import CE, ECN, NOT_ECT
 from synfin.wire.segment import Segment
 from synfin.wire.seq import unwrap
@@ -201,8 +201,7 @@ class Connection(Opening):
             self._on_path_found(result)
         if result & ACKED:
             self.soft_error = errors.NONE  # the path works again
-            if self.want_writable:
-                self.tell(WRITABLE)
+            self.tell_writable()
         if result & FIN_ACKED and not self.closer.fin_acked:
             self.closer.on_fin_acked()
             self._to_closing_state("ACK of FIN", "9293 3.10.7.4", CAUSE_SEGMENT, now)
@@ -429,8 +428,8 @@ class Connection(Opening):
         if self.sender.next_chunk(now, budget, chunk):
             self._send_chunk(chunk, now)
             sent = chunk.length + 1
-            if self.want_writable and self.sender.asked.notsent_lowat:
-                self.tell(WRITABLE)
+            if self.sender.asked.notsent_lowat:
+                self.tell_writable()
         else:
             if self._due & PROBE_DUE:
                 self._due &= ~PROBE_DUE

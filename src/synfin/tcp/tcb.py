@@ -25,13 +25,15 @@ from synfin.tcp.syn_options import base_mss, floor_mss, headers_bytes, narrow_ms
 from synfin.tcp.time_wait import TimeWait
 from synfin.tcp.timer import earlier
 from synfin.tcp.timestamps import Timestamps
-from synfin.tcp.turn import EOF, FAILED, GONE, READABLE, Turn
+from synfin.tcp.turn import EOF, FAILED, GONE, READABLE, WRITABLE, Turn
 from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import wrap
 from synfin.wire.tcp_header import ACK, RST
 
 MAX_WINDOW_FIELD: Final = 65535
+NOT_WANTED: Final = -1
+ANY_EXCESS: Final = 1 << 60
 
 
 class Tcb(Turn):
@@ -40,7 +42,7 @@ class Tcb(Turn):
     def __init__(self, env: Environment, key: bytes, iss: i64, mtu: i64, now: i64) -> None:
         super().__init__()
         config = env.config
-        self.want_writable: bool = False  # beside the flags of Turn
+        self.writable_at: i64 = NOT_WANTED  # the user is told of room once no more bytes than these are in excess
         self.env: Environment = env
         self.key: bytes = key
         self.key_out: bytes = reverse_key(key)
@@ -89,6 +91,21 @@ class Tcb(Turn):
     def write_excess(self) -> int:
         """Bytes written beyond what the connection takes off its user's hands: what a kernel would not buffer."""
         return self.sender.excess(self.env.pressure.level != 0)
+
+    @property
+    def want_writable(self) -> bool:
+        """The user is told of each ACK that makes room; of the one that makes enough, where he has named how much."""
+        return self.writable_at != NOT_WANTED
+
+    @want_writable.setter
+    def want_writable(self, wanted: bool) -> None:
+        self.writable_at = ANY_EXCESS if wanted else NOT_WANTED
+
+    def tell_writable(self) -> None:
+        """There may be room; the user is told if that is what he waits for."""
+        wanted = self.writable_at
+        if wanted != NOT_WANTED and (wanted == ANY_EXCESS or self.write_excess() <= wanted):
+            self.tell(WRITABLE)
 
     def drop_excess(self) -> None:
         """Forget those bytes, as far as they were never sent: their user aborts."""

@@ -23,7 +23,6 @@ from synfin.tcp.congestion.choice import factory
 from synfin.tcp.keepalive import KeepAlive
 from synfin.tcp.syn_options import scale_for
 from synfin.tcp.tcb import Tcb
-from synfin.tcp.turn import WRITABLE
 from synfin.wire.ip import ECN
 
 
@@ -86,8 +85,7 @@ class UserOptions(Tcb):
         self._let_writer_go_on()
 
     def _let_writer_go_on(self) -> None:
-        if self.want_writable:
-            self.tell(WRITABLE)
+        self.tell_writable()
         self.touch()
 
     def set_receive_buffer(self, size: int) -> None:

@@ -357,6 +357,11 @@ def finish(burst: Burst) -> bytes:
     return b"".join([w.getvalue(), *burst.pieces])
 
 
+def unsummed(burst: Burst) -> bytes:
+    """The same with the checksum left out: with a `csum_start` its field keeps the sum of the pseudo header."""
+    return b"".join([burst.head, *burst.pieces]) if burst.pieces else burst.head
+
+
 def split(burst: Burst) -> list[bytes]:
     """The burst as complete packets of at most `gso_size` payload bytes each, in order.
 
