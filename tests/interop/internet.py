@@ -4,7 +4,7 @@ It is in namespaces of its own, has servers and a DNS of its own, and ends with 
 
     WEB      80  HTTP: /N is N bytes, /page a page with 100 scripts, everything else hello
              7  echo   9  reads a line, then resets   11  says after EOF how much came
-             13  sends a line and its FIN, and goes on reading   nothing else listens
+             13  sends a line and its FIN, and goes on reading   19  never reads   nothing else listens
     DNS      53  UDP and TCP: web.test is WEB
     NOWHERE  unreachable by its route         SILENT  takes packets and answers nothing
 """
@@ -69,6 +69,11 @@ async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(3600)
+
+
 def answer(question: bytes) -> bytes:
     """A DNS answer: the one name it knows, or NXDOMAIN."""
     labels, at = [], 12
@@ -121,7 +126,7 @@ def furnish() -> None:
 
 
 async def main(command: list[str]) -> int:
-    for port, serve in ((80, web), (7, echo), (9, reset), (11, count), (13, leave)):
+    for port, serve in ((80, web), (7, echo), (9, reset), (11, count), (13, leave), (19, ignore)):
         await asyncio.start_server(serve, [WEB, WEB6], port, backlog=2048)
     await asyncio.start_server(dns, DNS, 53)
     await asyncio.get_running_loop().create_datagram_endpoint(Dns, (DNS, 53))

@@ -20,7 +20,7 @@ import pytest
 from synfin.sim import DROP, Network, Recording
 from tests.conftest import ROOT
 from tests.interop.errnos import SITUATIONS
-from tests.interop.internet import DNS, NAME, SILENT, WEB, WEB6
+from tests.interop.internet import DNS, NAME, WEB, WEB6
 from tests.interop.test_tun_device import give_up_root, in_child
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
@@ -277,22 +277,6 @@ def test_an_ordinary_user_needs_nothing_else(require_program: Programs) -> None:
 def test_a_program_that_is_not_there_is_said_as_shells_say_it() -> None:
     done = run("--", "no-such-program", check=False)
     assert (done.returncode, done.stderr) == (127, "synfin run: there is no program no-such-program\n")
-
-
-def test_a_flood_from_inside_ends_at_limits_and_leaves_other_connections_alone() -> None:
-    program = (
-        "import errno, socket\n"
-        "kept = []\n"
-        "for number in range(600):\n"  # to an address that answers nothing
-        "    one = socket.socket(); one.setblocking(False); kept.append(one)\n"
-        f"    assert one.connect_ex(('{SILENT}', 1000 + number)) == errno.EINPROGRESS\n"
-        "flood = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "for number in range(3000):\n"
-        "    flood.sendto(b'x', (f'203.0.113.{number % 200 + 20}', 2000 + number))\n"
-        f"with socket.create_connection(('{WEB}', 7), timeout=60) as other:\n"
-        "    other.sendall(b'still here\\n'); print(other.recv(100))\n"
-    )
-    assert "still here" in run("--quiet", "--", PYTHON, "-c", program).stdout
 
 
 MANY = (  # as many connections at once as it is told, each an echo's, and how many were answered

@@ -35,27 +35,28 @@ class KernelAttempt(Later):
 
     def begin(self) -> int | Later:
         """The verdict, if it is known at once."""
-        error = self._try_next(None)
-        return self if error is None else self._on_dialled(self._end, error)
+        verdict = self._dial(None)
+        return self if verdict is None else verdict
 
-    def _try_next(self, error: OSError | None) -> OSError | None:
-        """Dial the next place that there is; why not, if there is none. error: of the last one."""
+    def _dial(self, error: OSError | None) -> int | None:
+        """Dial the next place that there is; the verdict, if it is known. error: why the last one failed."""
         for place in self._places:
             self._end.flow.target = place
             try:
                 self._transport = self._sockets.connect(self._end, *place, self._on_connected)
             except OSError as problem:
                 error = problem
-            else:
+                continue
+            if self._transport.is_connecting():
                 return None
-        return error
+            error = None
+            break
+        return self._on_dialled(self._end, error)
 
     def _on_connected(self, error: OSError | None) -> None:
-        if error is not None:
-            error = self._try_next(error)
-            if error is None:
-                return
-        self.settle(self._on_dialled(self._end, error))
+        verdict = self._on_dialled(self._end, None) if error is None else self._dial(error)
+        if verdict is not None:
+            self.settle(verdict)
 
     def forgotten(self) -> None:
         """The SYN is held no more."""

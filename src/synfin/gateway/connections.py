@@ -27,6 +27,7 @@ from synfin.stack.admission import ACCEPT, DROP
 BACKLOG: Final = 1024
 FIRST_LOOK: Final = 0.001  # seconds until a connection that both sides have closed is looked at again; then doubled
 LAST_LOOK: Final = 32.0
+LATE: Final = 1.0  # seconds that a third segment takes
 Route = Callable[[str, Place, Place], "list[Place] | int"]
 """Where to dial for (protocol, source, destination), in order of preference; or what to say instead."""
 
@@ -57,7 +58,7 @@ class Connections:
         """Take what the inside asks for."""
         loop = asyncio.get_running_loop()
         if self._dial is by_kernel and can_be_had(loop):
-            self._sockets = Sockets(loop, self._host.engine.driver.turn, self._mark)
+            self._sockets = Sockets(loop, self._host.engine.driver.turn, self._held.read_size, self._mark)
         elif self._mark:
             raise RuntimeError("mark is of the kernel's own sockets, on an event loop of asyncio's own, on Linux")
         self._server = await self._host.create_server(self._inner_end, port="*", backlog=BACKLOG)
@@ -88,10 +89,24 @@ class Connections:
             self._sockets.close()
             self._sockets = None
 
-    def is_full(self) -> bool:
-        """One more connection would be too many."""
+    def has_room(self) -> bool:
+        """For one more connection. Whose third segment has not come for the longest time, and late, makes it.
+
+        So it is forged senders who are forgotten.
+        """
+        if self._held.is_full():
+            return False
         count = self._dialled + len(self._waiting) + len(self._ends) // 2
-        return self._held.is_full() or count >= self._limits.connections
+        if count < self._limits.connections:
+            return True
+        if not self._waiting:
+            return False
+        key, (_, timer) = next(iter(self._waiting.items()))
+        if timer.when() - asyncio.get_running_loop().time() > self._limits.handshake_seconds - LATE:
+            return False
+        timer.cancel()
+        self._give_up_waiting(key)
+        return True
 
     # ---- outwards ----
 
@@ -103,7 +118,7 @@ class Connections:
         flow = self._ledger.begin("tcp", source, destination)
         if isinstance(places, int):
             return self._give_up(flow, places, "dropped" if places == DROP else "refused", None)
-        if self.is_full():
+        if not self.has_room():
             self._counters.connections_dropped += 1
             return self._give_up(flow, DROP, "dropped", None)
         self._dialled += 1
@@ -193,7 +208,7 @@ class Connections:
         outer = self._end(flow, OUTSIDE)
         transport.set_protocol(outer)
         outer.connection_made(transport)
-        if self.is_full() or not self._host.is_open():
+        if not self.has_room() or not self._host.is_open():
             self._counters.connections_dropped += 1
             flow.close(GATEWAY)
             outer.abort()

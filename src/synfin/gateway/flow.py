@@ -24,7 +24,7 @@ class Limits:
     """TCP connections, dialled ones included; one more gets silence, and its client tries again."""
     buffer: int = 64 * 1024
     """What one direction of a connection keeps before its reader pauses; a read of at most 256 KiB comes on top."""
-    memory: int = 128 << 20
+    memory: int = 768 << 20
     """What all directions that are held up keep; above it no new connection is taken."""
     handshake_seconds: float = 75.0
     """How long an outer connection waits for the third segment of the inner one."""

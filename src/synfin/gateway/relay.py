@@ -18,6 +18,8 @@ from synfin.gateway.flow import GATEWAY, INSIDE, OUTSIDE, Flow
 
 _BY_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 _FIRST_LOOK: Final = 0.001
+_READ: Final = 256 * 1024  # as by asyncio's own transports
+_SMALL_READ: Final = 32 * 1024
 
 
 class Held:
@@ -30,6 +32,11 @@ class Held:
     def is_full(self) -> bool:
         """No more connections, please."""
         return self.bytes >= self.limit
+
+    def read_size(self) -> int:
+        """Bytes to be read at once; few where much is kept already, for what is read of a peer whose other end takes no
+        more is kept too."""
+        return _READ if self.bytes < self.limit // 8 else _SMALL_READ
 
 
 class End(asyncio.Protocol):
@@ -78,11 +85,11 @@ class End(asyncio.Protocol):
         other = self._other
         if other is None:
             return True
+        if other.eof:
+            self._close_both()  # which ends what the other one is sent as well
+            return False
         if not other.lost:
             other.transport.write_eof()
-        if other.eof:
-            self._close_both()
-            return False
         return True
 
     def pause_writing(self) -> None:

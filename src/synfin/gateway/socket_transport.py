@@ -1,8 +1,8 @@
 """One outer connection of the kernel: a non-blocking socket as an asyncio transport, told what is ready by `sockets`.
 
 Rules for the next editor: no call of a user runs a callback of his protocol, but pause_writing; what a callback raises
-ends its own connection only. A socket is watched until it is closed, if only for its end: one that was reset after its
-FIN is told so at once.
+ends its own connection only. Once somebody has read from it a socket is watched until it is closed, if only for its
+end: one that was reset after its FIN is told so at once.
 """
 
 from __future__ import annotations
@@ -14,25 +14,30 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-READ: Final = 256 * 1024  # bytes read at once, as by asyncio's own transports
-
 # As in <sys/epoll.h>; Python has the names on Linux alone.
 _IN: Final = 0x001
 _OUT: Final = 0x004
 _ERR: Final = 0x008
 _HUP: Final = 0x010
 _RDHUP: Final = 0x2000
+_ONESHOT: Final = 1 << 30
 _READING: Final = _IN | _RDHUP
-CONNECTING: Final = _OUT  # what is waited for first
+_CONNECTING: Final = _OUT | _ONESHOT  # then nothing is waited for, until somebody reads
+_NOT_YET: Final = -1
 
 OnConnected = Callable[["OSError | None"], None]
 
 
 class Watcher(Protocol):
-    """Who waits for what is ready, by descriptor."""
+    """Who waits for what is ready, by descriptor. read_size: bytes that are read at once."""
+
+    read_size: Callable[[], int]
+
+    def add(self, descriptor: int, events: int) -> None:
+        """Wait for these of a new socket; for an error or a hang-up always."""
 
     def watch(self, descriptor: int, events: int) -> None:
-        """Wait for these from now on; for an error or a hang-up always."""
+        """Wait for these from now on."""
 
     def forget(self, descriptor: int) -> None:
         """Wait for nothing of it: a hang-up would be told again and again."""
@@ -45,7 +50,7 @@ class Watcher(Protocol):
 
 
 class SocketTransport(asyncio.Transport):
-    """Of a socket that connects. on_connected: told how that ended, None: it stands."""
+    """Of a socket that connects. on_connected: told how that ended, None: it stands. Without it, it stands already."""
 
     __slots__ = (
         "_broken",
@@ -68,14 +73,14 @@ class SocketTransport(asyncio.Transport):
     )  # fmt: skip
 
     def __init__(
-        self, watcher: Watcher, one: socket.socket, protocol: asyncio.Protocol, on_connected: OnConnected
+        self, watcher: Watcher, one: socket.socket, protocol: asyncio.Protocol, on_connected: OnConnected | None
     ) -> None:
         self._watcher = watcher
         self._socket = one
         self._fd = one.fileno()
         self._protocol = protocol
-        self._connecting: OnConnected | None = on_connected  # None: it stands, or has failed
-        self._watched = CONNECTING
+        self._connecting = on_connected  # None: it stands, or has failed
+        self._watched = _NOT_YET
         self._pending: deque[bytes | memoryview] = deque()
         self._size = 0  # of `pending`
         self._high = 64 * 1024
@@ -87,6 +92,19 @@ class SocketTransport(asyncio.Transport):
         self._broken = False  # it has ended while nobody read; what came before that is still to be read
         self._closing = False
         self._lost = False  # connection_lost is due
+
+    def begin(self) -> None:
+        """Wait until it stands, or tell the protocol that it does. Raises OSError."""
+        if self._connecting is not None:
+            self._watcher.add(self._fd, _CONNECTING)
+            self._watched = _CONNECTING
+        else:
+            self._protocol.connection_made(self)
+            self._watch()
+
+    def is_connecting(self) -> bool:
+        """It is not known yet whether it will stand."""
+        return self._connecting is not None
 
     # ---- what asyncio's transports have ----
 
@@ -210,22 +228,23 @@ class SocketTransport(asyncio.Transport):
     def on_events(self, events: int) -> None:
         """Some of it is ready."""
         if self._connecting is not None:
-            self._on_connected()
+            self._on_connected(events)
             return
         if events & _OUT:
             self._drain()
         if events & (_READING | _ERR | _HUP) and not self._lost:
             self._read(events)
 
-    def _on_connected(self) -> None:
+    def _on_connected(self, events: int) -> None:
         told, self._connecting = self._connecting, None
         assert told is not None
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
+        failure = self._failure() if events & (_ERR | _HUP) else None
+        if failure is not None:
             self._end()
             self._socket.close()
-            told(OSError(code, os.strerror(code)))
+            told(failure)
             return
+        self._watched = 0
         self._protocol.connection_made(self)
         self._watch()
         told(None)
@@ -238,9 +257,10 @@ class SocketTransport(asyncio.Transport):
         if self._paused or self._eof_read:
             self._on_hang_up()
             return
+        size = self._watcher.read_size()
         while True:
             try:
-                data = self._socket.recv(READ)
+                data = self._socket.recv(size)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -251,7 +271,7 @@ class SocketTransport(asyncio.Transport):
                 return
             self._protocol.data_received(data)
             # Behind a short read there is nothing now but perhaps its FIN; that saves a turn.
-            if not events & _RDHUP or len(data) == READ or not self.is_reading():
+            if not events & _RDHUP or len(data) == size or not self.is_reading():
                 return
 
     def _read_rest(self) -> None:
@@ -259,7 +279,7 @@ class SocketTransport(asyncio.Transport):
         if self._paused or self._closing:
             return
         try:
-            data = self._socket.recv(READ)
+            data = self._socket.recv(self._watcher.read_size())
         except OSError as error:
             self._lose(error)
             return
@@ -332,9 +352,16 @@ class SocketTransport(asyncio.Transport):
         events = 0 if self._paused or self._eof_read or self._closing else _READING
         if self._pending:
             events |= _OUT
-        if events != self._watched:
-            self._watched = events
+        if events == self._watched or (not events and self._watched == _NOT_YET):
+            return
+        watched, self._watched = self._watched, events
+        if watched != _NOT_YET:
             self._watcher.watch(self._fd, events)
+            return
+        try:
+            self._watcher.add(self._fd, events)
+        except OSError as error:  # the kernel has a limit for this too
+            self._lose(error)
 
     def _lose(self, error: OSError | None) -> None:
         """connection_lost(error) is due. The socket is closed after that, so that its protocol may still ask it."""

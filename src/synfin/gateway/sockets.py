@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from synfin.gateway.dialling import marked
-from synfin.gateway.socket_transport import CONNECTING, OnConnected, SocketTransport
+from synfin.gateway.socket_transport import OnConnected, SocketTransport
 
 READY: Final = 256  # sockets served in a turn; then the device is read again
 
@@ -28,11 +28,19 @@ def can_be_had(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 class Sockets:
-    """All of one gateway. turn: runs what it is given, and carries on what came of it. mark: of each (SO_MARK)."""
+    """All of one gateway. turn: runs what it is given, and carries on what came of it. mark: of each (SO_MARK).
+
+    read_size: how many bytes to read at once.
+    """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, turn: Callable[[Callable[[], None]], None], mark: int = 0
+        self,
+        loop: asyncio.AbstractEventLoop,
+        turn: Callable[[Callable[[], None]], None],
+        read_size: Callable[[], int],
+        mark: int = 0,
     ) -> None:
+        self.read_size = read_size
         self._loop = loop
         self._turn = turn
         self._mark = mark
@@ -56,27 +64,34 @@ class Sockets:
     def connect(
         self, protocol: asyncio.Protocol, address: str, port: int, on_connected: OnConnected
     ) -> SocketTransport:
-        """Begin to connect; `on_connected` is told how that ended, None: it stands. Raises OSError.
+        """Begin to connect. Raises OSError.
 
-        The protocol's connection_made comes before that.
+        While it connects, `on_connected` will be told how that ended, None: it stands. One on this machine may stand at
+        once, or be refused. The protocol's connection_made comes before either is known to the caller.
         """
-        one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        one = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)  # type: ignore[attr-defined,unused-ignore]  # Linux
         try:
-            one.setblocking(False)
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            code = marked(one, self._mark).connect_ex((address, port))
-            if code not in (0, errno.EINPROGRESS):
+            marked(one, self._mark)
+            code = _connect(one, (address, port))
+            if code not in (0, errno.EALREADY):
                 raise OSError(code, os.strerror(code))
-            transport = SocketTransport(self, one, protocol, on_connected)
-            self._epoll.register(one, CONNECTING)
+            transport = SocketTransport(self, one, protocol, on_connected if code else None)
+            self._open[one.fileno()] = transport
+            transport.begin()
         except BaseException:
+            self._open.pop(one.fileno(), None)
             one.close()
             raise
-        self._open[one.fileno()] = transport
         return transport
 
+    def add(self, descriptor: int, events: int) -> None:
+        """Wait for these of a new socket; for an error or a hang-up always."""
+        self._epoll.register(descriptor, events)
+
     def watch(self, descriptor: int, events: int) -> None:
-        """Wait for these from now on; for an error or a hang-up always."""
+        """Wait for these from now on."""
         self._epoll.modify(descriptor, events)
 
     def forget(self, descriptor: int) -> None:
@@ -119,3 +134,12 @@ class Sockets:
                 {"message": "a protocol failed, and its connection is reset", "exception": problem, "transport": one}
             )
             one.abort()
+
+
+def _connect(one: socket.socket, place: tuple[str, int]) -> int:
+    """connect(2): 0: it stands, EALREADY: it connects, else why it does not.
+
+    Over the loopback the answer to a SYN has come before the call that sent it returns, and a second call knows of it.
+    """
+    code = one.connect_ex(place)
+    return one.connect_ex(place) if code == errno.EINPROGRESS else code

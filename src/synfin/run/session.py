@@ -33,6 +33,9 @@ from synfin.tcp.trace import Event
 from synfin.view.capture import AnnotatedCapture
 
 LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
+# One inside host may be told a great deal at once. As many connections as the gateway takes, none of which reads, hold
+# less than the last limit: they keep no other out.
+CONFIG: Final = Config(icmp_ratelimit_us=0, tcp_mem=(96 << 20, 128 << 20, 1536 << 20))
 _SETTLE_SECONDS: Final = 1.0  # for what is closing when the program has ended
 
 
@@ -63,7 +66,7 @@ class Session:
                 name=f"outside of {wanted.name}",
                 trace=self._trace(stack),
                 control=wanted.control,
-                config=Config(icmp_ratelimit_us=0),  # one inside host may be told a great deal at once
+                config=CONFIG,
             )
             await stack.enter_async_context(host)
             resolvers = machine_resolvers()

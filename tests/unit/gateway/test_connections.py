@@ -22,7 +22,7 @@ from synfin.wire.segment import Segment, build
 from synfin.wire.tcp_header import RST, SYN
 from tests.unit.aio.hosts import reset
 from tests.unit.aio.virtual import reported, run, settle
-from tests.unit.gateway.outside import FAR, FAR6, echo, world
+from tests.unit.gateway.outside import FAR, FAR6, World, echo, world
 
 
 @pytest.mark.parametrize("address", [FAR, FAR6])
@@ -314,15 +314,20 @@ def test_while_it_keeps_too_much_for_readers_that_do_not_read_a_gateway_takes_no
     run(main())
 
 
+def forge(scene: World, count: int) -> None:
+    """SYNs of senders that are not there."""
+    for number in range(count):
+        seg = Segment()
+        seg.key = make_key(packed(f"10.9.9.{number}"), packed(FAR), 1000, 80)
+        seg.flags, seg.window, seg.mss = SYN, 1000, 1400
+        scene.gate.receive(build(seg))
+
+
 def test_forged_senders_get_outer_connections_that_end_when_nobody_comes() -> None:
     async def main() -> None:
         async with world(limits=Limits(handshake_seconds=10)) as (scene, gateway):
             await scene.far.start_server(echo, port=80)
-            for number in range(20):
-                seg = Segment()
-                seg.key = make_key(packed(f"10.9.9.{number}"), packed(FAR), 1000, 80)
-                seg.flags, seg.window, seg.mss = SYN, 1000, 1400
-                scene.gate.receive(build(seg))
+            forge(scene, 20)
             await settle(5)
             assert scene.near.stack.census()["connections"] == 20
             await settle(10)
@@ -330,6 +335,24 @@ def test_forged_senders_get_outer_connections_that_end_when_nobody_comes() -> No
             assert gateway.counters.handshakes_lost == 20
             assert not gateway.flows
             assert {flow.outcome for flow in scene.ended} == {"timeout"}
+
+    run(main())
+
+
+def test_forged_senders_make_room_for_who_is_there() -> None:
+    async def main() -> None:
+        async with world(limits=Limits(connections=20)) as (scene, gateway):
+            await scene.far.start_server(echo, port=80)
+            forge(scene, 30)
+            await settle(1.1)
+            assert scene.near.stack.census()["connections"] == 20
+            reader, writer = await asyncio.wait_for(scene.inside.open_connection(FAR, 80), 1)
+            writer.write(b"here")
+            writer.write_eof()
+            assert await asyncio.wait_for(reader.read(), 1) == b"here"
+            writer.close()
+            assert len(gateway.flows) <= 20
+            assert gateway.counters.handshakes_lost == 1
 
     run(main())
 
@@ -432,7 +455,7 @@ def test_a_socket_of_the_kernels_goes_with_the_attempt_inside(stands: bool) -> N
                 await settle(0.1)
                 assert len(outer) == 0
                 assert not gateway.flows
-                assert not gateway._connections.is_full()
+                assert gateway._connections.has_room()
                 assert gateway._connections._dialled == 0
             for one in filling:
                 one.close()

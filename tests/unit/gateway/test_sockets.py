@@ -76,11 +76,27 @@ def place_of(listening: socket.socket) -> tuple[str, int]:
     return address, port
 
 
+@pytest.fixture(autouse=True, params=["at once", "later"])
+def known(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """When it is known how an attempt ended: over the loopback before connect() returns, elsewhere after it."""
+    if request.param == "later":
+
+        def begun(one: socket.socket, place: tuple[str, int]) -> int:
+            assert one.connect_ex(place) == errno.EINPROGRESS
+            return errno.EALREADY
+
+        monkeypatch.setattr(sockets, "_connect", begun)
+    return str(request.param)
+
+
 async def opened(scene: Scene, protocol: Told) -> tuple[SocketTransport, socket.socket]:
     """A connection, and its peer's end of it, which blocks."""
     stands: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
     transport = scene.outer.connect(protocol, *place_of(scene.listening), stands.set_result)
-    assert await asyncio.wait_for(stands, 60) is None
+    if transport.is_connecting():
+        assert await asyncio.wait_for(stands, 60) is None
+    assert not transport.is_connecting()
+    assert protocol.heard == ["made"]
     peer, _ = scene.listening.accept()
     peer.settimeout(60)
     scene.peers.append(peer)
@@ -102,7 +118,7 @@ def on_loopback(body: Body) -> list[dict[str, Any]]:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: reported.append(context))
-        outer = Sockets(loop, lambda work: work())
+        outer = Sockets(loop, lambda work: work(), lambda: 65536)
         with socket.create_server(("127.0.0.1", 0)) as listening:
             scene = Scene(outer, listening)
             try:
@@ -156,19 +172,25 @@ def test_why_it_could_not_connect_is_told_and_nothing_else() -> None:
         listening.close()
         told = Told()
         failed: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
-        outer.connect(told, *place, failed.set_result)
-        problem = await asyncio.wait_for(failed, 60)
+        try:
+            outer.connect(told, *place, failed.set_result)
+        except OSError as refused:
+            problem: OSError | None = refused
+        else:
+            problem = await asyncio.wait_for(failed, 60)
         assert isinstance(problem, ConnectionRefusedError)
         assert (told.heard, len(outer)) == ([], 0)
 
     on_loopback(body)
 
 
-def test_an_attempt_that_is_given_up_is_gone_at_once_and_nobody_hears_of_it() -> None:
+@pytest.mark.parametrize("known", ["later"], indirect=True)
+def test_an_attempt_that_is_given_up_is_gone_at_once_and_nobody_hears_of_it(known: str) -> None:
     async def body(scene: Scene) -> None:
         outer, listening = scene.outer, scene.listening
         told = Told()
         transport = outer.connect(told, *place_of(listening), lambda _: told.heard.append("connected"))
+        assert transport.is_connecting()
         transport.abort()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
