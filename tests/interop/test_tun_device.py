@@ -76,7 +76,18 @@ def give_up_root() -> None:
     mount("-t", "tmpfs", "tmpfs", "/dev/net")
     os.mknod("/dev/net/tun", stat.S_IFCHR, os.makedev(10, 200))
     os.chmod("/dev/net/tun", 0o666)
-    # What lies in root's home is shown again at the same place, above which the way is open.
+    open_the_way()
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: setuid() has taken /proc/self/uid_map away
+    reason = private_network_available()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def open_the_way() -> None:
+    """What lies in root's home of this interpreter is shown again at the same place, above which the way is open."""
     handles = {Path(folder): os.open(folder, os.O_PATH) for folder in (sys.base_prefix, ROOT, sys.prefix)}
     for folder, handle in handles.items():
         closed = [above for above in folder.parents if not above.stat().st_mode & stat.S_IXOTH]
@@ -85,13 +96,6 @@ def give_up_root() -> None:
         if not folder.exists():
             folder.mkdir(parents=True)
             mount("--no-canonicalize", "--bind", f"/proc/{os.getpid()}/fd/{handle}", str(folder))
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-    libc.prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE: setuid() has taken /proc/self/uid_map away
-    reason = private_network_available()
-    if reason is not None:
-        pytest.skip(reason)
 
 
 def mount(*arguments: str) -> None:

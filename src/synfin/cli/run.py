@@ -65,13 +65,10 @@ def run(program: Sequence[str], values: Mapping[str, Any]) -> int:
         return sessions[0].attend
 
     try:
-        status = launch(inside, program, prepare)
+        status = launch(inside, program, prepare, detour.leave if inside.netns == detour.HERE else None)
     except LaunchError as error:
         print(f"synfin run: {error}", file=sys.stderr)
         return error.code
-    finally:
-        if inside.netns == detour.HERE:
-            detour.leave()
     _keep(sessions[0], values["record"])
     with suppress(OSError):  # whoever read stderr may have gone
         _tell(sessions[0], values)

@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 from synfin.links.tun import TunLink
 from synfin.run import keeper, linux
 from synfin.run.namespace import Inside
+from synfin.run.sweeper import Sweeper
 
 # What others may send to it; SIGTSTP and SIGCONT stop and continue this process as any other.
 PASSED_ON: Final = (
@@ -39,16 +40,19 @@ class LaunchError(Exception):
         self.code = code
 
 
-def launch(inside: Inside, argv: Sequence[str], prepare: Callable[[], Attend]) -> int:
+def launch(
+    inside: Inside, argv: Sequence[str], prepare: Callable[[], Attend], undo: Callable[[], None] | None = None
+) -> int:
     """Run a program inside: how it ended, as waitpid() tells.
 
     prepare: called while the inside is made, for what takes time; what it gives serves the device, which is its own,
-    for as long as its context lasts. To be called in the main thread of a process that has no other, and no children.
-    Raises LaunchError.
+    for as long as its context lasts. undo: what is to be done when all is over, though this process be killed before.
+    To be called in the main thread of a process that has no other, and no children. Raises LaunchError.
     """
     wanted = [number for number in PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {*wanted, signal.SIGCHLD})
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # an outer connection that is gone is an error, not the end
+    sweeper = Sweeper(undo) if undo is not None else None
     linux.adopt_orphans()
     signals = linux.signal_descriptor(wanted)
     pid, pipe = keeper.start(inside, argv, mask)
@@ -62,6 +66,8 @@ def launch(inside: Inside, argv: Sequence[str], prepare: Callable[[], Attend]) -
         os.close(signals)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
+        if sweeper is not None:
+            sweeper.close()
         keeper.end_children()  # if the keeper was killed
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
