@@ -108,7 +108,7 @@ NOT_READ: Final[dict[tuple[str, str], str]] = {
         "Timed",
         "ticket",
     ): "tells entries of the timer queue apart, which are compared in their order",
-    ("Listener", "_offers"): "a cache of what is a function of the configuration",
+    ("SynAcks", "_offers"): "a cache of what is a function of the configuration",
     ("Scoreboard", "newly"): _ACK_IN_HAND,
     ("Scoreboard", "largest"): _ACK_IN_HAND,
     ("Scoreboard", "newest"): _ACK_IN_HAND,

@@ -1,18 +1,16 @@
 """LISTEN. RFC 9293 3.10.7.2: the SYN queue of half-open entries, the accept queue of finished ones, and their limits.
 
-State is earned: a SYN gets a packed record (`syn_queue`), a connection begins with the third segment. Whatever happens
-to an entry or to a connection that waits costs the same however many there are.
+State is earned: a SYN gets a packed record (`syn_queue`), a connection begins with the third segment; what is offered
+in between is `syn_ack`'s. Whatever happens to an entry or to a connection that waits costs the same however many wait.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
 
 from mypy_extensions import i64
 
-from synfin.tcp.accurate_ecn import fill_first_option
-from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF, check_receive_buffer, check_tos
+from synfin.tcp.config import COOKIES_ALWAYS, COOKIES_OFF
 from synfin.tcp.connection import Connection
 from synfin.tcp.ecn import (
     ACCURATE,
@@ -24,12 +22,10 @@ from synfin.tcp.ecn import (
     accepted,
     agree_again,
     agree_on_cookie,
-    syn_ack_flags,
 )  # fmt: skip
 from synfin.tcp.environment import Environment
-from synfin.tcp.handshake import fill_syn
-from synfin.tcp.receiver import scaled
 from synfin.tcp.states import CLOSED, LISTEN, SYN_RCVD, TIME_WAIT
+from synfin.tcp.syn_ack import SynAcks
 from synfin.tcp.syn_cookies import (
     OPTION_MASK,
     STEP_US,
@@ -38,21 +34,16 @@ from synfin.tcp.syn_cookies import (
     option_wscale,
     pack_options,
     segment_size,
-    stamp,
 )
-from synfin.tcp.syn_options import Negotiated, Offer, agree, headers_bytes, offer, scale_for
+from synfin.tcp.syn_options import Negotiated, agree
 from synfin.tcp.syn_queue import HalfOpen, SynQueue
 from synfin.tcp.timer import Timed, earlier
-from synfin.tcp.timestamps import echo_tick, rtt_us, ts_clock
+from synfin.tcp.timestamps import echo_tick, rtt_us
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
 from synfin.wire.ip import ECN
-from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add, seq_gt
 from synfin.wire.tcp_header import ACK, FIN, RST, SYN
-
-MAX_WINDOW_FIELD: Final = 65535
-MAX_OFFERS: Final = 64
 
 
 class Listener(Timed):
@@ -70,14 +61,10 @@ class Listener(Timed):
         self.closed: bool = False
         self.serving: bool = True  # False: it only holds its port, and a SYN finds nobody
         self._env: Environment = env
-        self._receive_buffer: i64 = 0  # that each connection begins with; 0: as Config has it, and tuned
-        self._rcv_wscale: i64 = scale_for(env.config.receive_buffer_max) if env.config.window_scale else -1
-        self._tos: i64 = 0
-        self._traffic_class: i64 = 0  # the same for IPv6
+        self._syn_acks: SynAcks = SynAcks(env)
         self._syns: SynQueue = SynQueue(env.config.synack_retries)
         self._accept: OrderedDict[Connection, None] = OrderedDict()  # in order of completion
         self._overflow_at: i64 = -1  # when the SYN queue was last found full; cookies may be out since
-        self._offers: dict[int, Offer] = {}  # by the size of segments; few, and each SYN needs one twice
 
     # ---- the user ----
 
@@ -104,20 +91,11 @@ class Listener(Timed):
 
     def set_receive_buffer(self, size: int) -> None:
         """Connections that begin from now on have this receive buffer (as Connection.set_receive_buffer)."""
-        config = self._env.config
-        check_receive_buffer(size, config)
-        self._receive_buffer = size
-        if config.window_scale:
-            self._rcv_wscale = scale_for(size)
-            self._offers.clear()
+        self._syn_acks.set_receive_buffer(size)
 
     def set_tos(self, tos: int, ipv6: bool) -> None:
         """What answers to SYNs and connections that begin from now on send (as Connection.set_tos), in one family."""
-        check_tos(tos)
-        if ipv6:
-            self._traffic_class = tos & ~ECN
-        else:
-            self._tos = tos & ~ECN
+        self._syn_acks.set_tos(tos, ipv6)
 
     def close(self, now: i64) -> None:
         """No more passive opens; what nobody accepted is reset, half-open entries are forgotten."""
@@ -206,7 +184,7 @@ class Listener(Timed):
         iss: i64 = env.isn(seg.key, now)
         if iss_above >= 0 and not seq_gt(iss, iss_above):
             iss = seq_add(iss_above, 1)
-        agreed = agree(self._offer(seg.key, mtu), seg)
+        agreed = agree(self._syn_acks.offer(seg.key, mtu), seg)
         entry = HalfOpen(now + env.config.rto_initial_us, now, seg.seq, iss, seg.ts_val, agreed)
         self._syns.file(seg.key, entry)
         env.half_open += 1
@@ -214,7 +192,7 @@ class Listener(Timed):
             self._trace(now, seg.key, TIME_WAIT, SYN_RCVD, "SYN of a new incarnation", "6191 2")
         else:
             self._trace(now, seg.key, LISTEN, SYN_RCVD, "SYN", "9293 3.10.7.2")
-        self._send_syn_ack(seg.key, entry, mtu, now)
+        self._syn_acks.send(seg.key, entry, mtu, now)
         self.deadline = earlier(self.deadline, entry.deadline)
 
     def _answer_by_cookie(self, seg: Segment, mtu: i64, full: bool, now: i64) -> None:
@@ -227,7 +205,7 @@ class Listener(Timed):
             env.counters.TCPReqQFullDoCookies += 1
         if env.output.has_no_room():
             return  # no hash for an answer that the link is too slow for
-        agreed = agree(self._offer(key, mtu), seg)
+        agreed = agree(self._syn_acks.offer(key, mtu), seg)
         bits: i64 = 0
         if agreed.timestamps:
             bits = pack_options(agreed.snd_wscale if agreed.scaling else -1, agreed.sack, agreed.ecn != OFF)
@@ -238,7 +216,7 @@ class Listener(Timed):
         env.counters.SyncookiesSent += 1
         self._note(now, key, "SYN cookie: the SYN queue is full" if full else "SYN cookie: always")
         entry = HalfOpen(0, now, seg.seq, iss, seg.ts_val, agreed)
-        self._send_syn_ack(key, entry, mtu, now, bits)
+        self._syn_acks.send(key, entry, mtu, now, bits)
 
     def _cookies_may_be_out(self, now: i64) -> bool:
         """A cookie is valid for two counter steps, so it is looked for only that long after the last overflow."""
@@ -275,11 +253,12 @@ class Listener(Timed):
         timestamps = seg.has_ts and env.config.timestamps
         wscale = option_wscale(bits) if timestamps else -1
         scaling = wscale >= 0
+        rcv_wscale = self._syn_acks.rcv_wscale
         agreed = Negotiated(
             mss,
             scaling,
             wscale if scaling else 0,
-            self._rcv_wscale if scaling and self._rcv_wscale > 0 else 0,
+            rcv_wscale if scaling and rcv_wscale > 0 else 0,
             timestamps,
             timestamps and option_sack(bits),
             agree_on_cookie(accepted(env.config.ecn), timestamps and option_ecn(bits), seg.flags),
@@ -310,11 +289,12 @@ class Listener(Timed):
     ) -> Connection:
         """The handshake is complete: a connection, in the accept queue."""
         connection = Connection(self._env, seg.key, iss, mtu, now)
-        if self._receive_buffer:
-            connection.receiver.offer_first(self._receive_buffer)
-            connection.receiver.hold_buffer(self._receive_buffer)
-        if self._tos_of(seg.key):
-            connection.set_tos(self._tos_of(seg.key))
+        syn_acks = self._syn_acks
+        if syn_acks.receive_buffer:
+            connection.receiver.offer_first(syn_acks.receive_buffer)
+            connection.receiver.hold_buffer(syn_acks.receive_buffer)
+        if syn_acks.tos_of(seg.key):
+            connection.set_tos(syn_acks.tos_of(seg.key))
         connection.open_passive(irs, agreed, ts_recent, seg.window, rtt, syn_lost, now)
         self._env.counters.PassiveOpens += 1
         connection.user = self  # until somebody accepts it
@@ -338,10 +318,10 @@ class Listener(Timed):
             if entry.deadline - now <= patience // 2 and now < entry.sent_at + 2 * patience:
                 entry.answered = True
                 self._wait(seg.key, entry, now)
-            self._send_syn_ack(seg.key, entry, 0, now)
+            self._syn_acks.send(seg.key, entry, 0, now)
             return
         if env.answers.challenge_half_open(seg.key, now):
-            self._acknowledge(seg.key, entry, now)
+            self._syn_acks.acknowledge(seg.key, entry, now)
 
     def _keeps_ecn(self, seg: Segment, entry: HalfOpen, now: i64) -> bool:
         """ECN was agreed on with the SYN that has come again. False: it asks for another mode, and is reset."""
@@ -358,33 +338,17 @@ class Listener(Timed):
             self._wait(seg.key, entry, now)
         return True
 
-    def _acknowledge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
-        """An ACK for what does not fit a half-open entry."""
-        env = self._env
-        out = env.output.blank(reverse_key(key))
-        out.traffic_class = self._tos_of(key)
-        out.seq = seq_add(entry.iss, 1)
-        out.ack = seq_add(entry.irs, 1)
-        out.flags = ACK
-        # Scaled as in any segment but a SYN (RFC 7323 2.3); rounded up, since the right edge never moves left.
-        out.window = scaled(self._window(), entry.agreed.rcv_wscale)
-        if entry.agreed.timestamps:
-            out.has_ts = True
-            out.ts_val = ts_clock(now, env.ts_offset(key))
-            out.ts_ecr = entry.ts_recent
-        env.output.reply(out)
-
     def _on_final_ack(self, seg: Segment, entry: HalfOpen, mtu: i64, now: i64) -> Connection | None:
         """Third segment: it must confirm our number. Then the connection begins, with this segment still to be read."""
         env = self._env
         key = seg.key
         agreed = entry.agreed
         ahead = (seg.seq - entry.irs - 1) & 0xFFFFFFFF
-        if ahead >= self._window():
+        if ahead >= self._syn_acks.window():
             # RFC 9293 3.10.7.4, first. A bare ACK gets none, or an entry and whoever is at odds with it never end.
             self._note(now, key, "outside the window")
             if (seg.payload or seg.flags & FIN) and env.answers.challenge_stranger(now):
-                self._acknowledge(key, entry, now)
+                self._syn_acks.acknowledge(key, entry, now)
             return None
         if agreed.timestamps and seg.has_ts and seq_gt(entry.ts_recent, seg.ts_val):
             env.counters.PAWSEstab += 1
@@ -454,7 +418,7 @@ class Listener(Timed):
         env.counters.TCPTimeouts += 1
         env.counters.RetransSegs += 1
         self._note(now, key, "retransmission: SYN,ACK timeout")
-        self._send_syn_ack(key, entry, 0, now)
+        self._syn_acks.send(key, entry, 0, now)
 
     # ---- helpers ----
 
@@ -467,47 +431,6 @@ class Listener(Timed):
         """How long the ACK of its SYN,ACK may take (RFC 6298 5.5)."""
         config = self._env.config
         return min(config.rto_initial_us << entry.retry, config.rto_max_us)
-
-    def _offer(self, key: bytes, mtu: i64) -> Offer:
-        config = self._env.config
-        mss = int(mtu - headers_bytes(key))
-        found = self._offers.get(mss)
-        if found is None:
-            found = offer(key, mtu, config, accepted(config.ecn))
-            found.wscale = self._rcv_wscale
-            if len(self._offers) >= MAX_OFFERS:
-                self._offers.clear()
-            self._offers[mss] = found
-        return found
-
-    def _window(self) -> i64:
-        buffer = self._receive_buffer if self._receive_buffer else self._env.config.receive_buffer
-        return buffer if buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
-
-    def _tos_of(self, key: bytes) -> i64:
-        return self._tos if len(key) == 12 else self._traffic_class
-
-    def _send_syn_ack(self, key: bytes, entry: HalfOpen, mtu: i64, now: i64, cookie_bits: i64 = -1) -> None:
-        """Second segment: our number, and the confirmation of theirs. cookie_bits: for the timestamp."""
-        env = self._env
-        if env.output.has_no_room():
-            return  # thousands may be due at once, more than the link takes
-        proposal = self._offer(key, mtu if mtu else env.config.mtu)
-        out = env.output.blank(reverse_key(key))
-        out.traffic_class = self._tos_of(key)
-        out.seq = entry.iss
-        out.ack = seq_add(entry.irs, 1)
-        out.flags = SYN | ACK
-        if entry.retry < TRIES_ACCURATE or entry.agreed.ecn & MODE != ACCURATE:  # RFC 9768 3.2.3.2.2, as is the next
-            out.flags |= syn_ack_flags(entry.agreed.ecn)
-        if mtu and entry.agreed.ecn & MODE == ACCURATE:
-            fill_first_option(out)
-        out.window = self._window()
-        ts_val: i64 = ts_clock(now, env.ts_offset(key)) if entry.agreed.timestamps else 0
-        if cookie_bits >= 0 and entry.agreed.timestamps:
-            ts_val = stamp(ts_val, cookie_bits)
-        fill_syn(out, proposal, entry.agreed, ts_val, entry.ts_recent)
-        env.output.reply(out)
 
     def _remove(self, key: bytes) -> None:
         self._syns.drop(key)
