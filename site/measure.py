@@ -31,6 +31,7 @@ TAKEN = (
     "() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     ".reduce((sum, one) => sum + one.encodedBodySize, 0)"
 )
+FORGET = "() => performance.clearMeasures()"
 TIMES = "name => performance.getEntriesByName(name).map(one => one.duration)"
 
 
@@ -105,16 +106,27 @@ def playground(browser: Any, address: str, loads: int) -> None:
         page.set_default_timeout(PATIENCE_MS)
         page.goto(address + f"play/index.html#{to_fragment(of_segments(count))}")
         page.locator("body[data-ready=true]").wait_for()
+        first, *_ = page.evaluate(TIMES, "run")
+        shown, *_ = page.evaluate(TIMES, "draw")
+        page.evaluate(FORGET)
+        page.locator("g.segment[data-segment=s2] .hit").first.click(force=True)
+        for _ in range(loads):  # an edit, compared with the run before, and another that takes it back
+            for fate in ("delay", "pass"):
+                address_now = page.evaluate("location.hash")
+                page.locator(f"#inspector [data-do={fate}]").click()
+                while page.evaluate("location.hash") == address_now:
+                    page.wait_for_timeout(20)
+                page.wait_for_timeout(500)
+        edit, draw = (statistics.median(page.evaluate(TIMES, name)) for name in ("run", "draw"))
         for _ in range(loads):  # another width, and back: the same run is drawn anew
             for width in (1400, 700):
                 page.set_viewport_size({"width": width, "height": 900})
-                page.wait_for_timeout(1500)
+                page.wait_for_timeout(1000)
+        redraw = statistics.median(page.evaluate(TIMES, "redraw"))
         drawn = page.locator("#table tbody tr").count()
-        first, *again = page.evaluate(TIMES, "run")
-        draw = statistics.median(page.evaluate(TIMES, "draw"))
         print(
-            f"{drawn} segments: the run and its drawing take Python {first:.0f} ms, the drawing alone "
-            f"{statistics.median(again):.0f} ms; the page shows it in {draw:.0f} ms"
+            f"{drawn} segments: the first run takes Python {first:.0f} ms and the page {shown:.0f} ms, an edit "
+            f"{edit:.0f} and {draw:.0f} ms; another width is drawn in {redraw:.0f} ms, the page's part of it included"
         )
         page.context.close()
 

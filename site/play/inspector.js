@@ -1,6 +1,6 @@
 /**
  * One segment: its bytes and fields, why it was sent, what it did, and what may be done to it.
- * @import { Fate, Result, Scenario, Segment } from "./types.js"
+ * @import { Details, Fate, Result, Scenario, Segment } from "./types.js"
  */
 import { h, refill } from "./dom.js";
 import { addForgery, fateOf, FORGERIES, setFate, stepsOf } from "./model.js";
@@ -24,9 +24,15 @@ export function showSegment(place, scenario, result, id, { change, choose }) {
         onclick: () => choose(null) })),
     h("p", { text: journey(one) }),
     ...doing(scenario, one, change),
-    h("h3", { text: t("inspector.because") }), because(one, scenario, choose),
-    ...(one.reasons.length ? [h("h3", { text: t("inspector.did") }), h("ul", {}, ...one.reasons.map(reason))] : []),
-    h("h3", { text: t("inspector.fields") }), ...bytesOf(one));
+    h("h3", { text: t("inspector.because") }), because(one, scenario, choose));
+}
+
+/** @param {HTMLElement} place @param {Details | null} found null: none is chosen, or they are not there yet */
+export function showDetails(place, found) {
+  refill(place, ...(found ? [
+    ...(found.reasons.length ? [h("h3", { text: t("inspector.did") }), h("ul", {}, ...found.reasons.map(reason))] : []),
+    h("h3", { text: t("inspector.fields") }), ...bytesOf(found),
+  ] : []));
 }
 
 /** @param {Segment} one */
@@ -102,7 +108,7 @@ function reason(each) {
     `${each.what} `, each.rfc && h("span", { class: "rfc", text: each.rfc }));
 }
 
-/** The fields as a table beside the bytes; a field that is pointed at or focused shows which bytes are its own. @param {Segment} one */
+/** The fields as a table beside the bytes; a field that is pointed at or focused shows which bytes are its own. @param {Details} one */
 function bytesOf(one) {
   const bytes = one.hex.match(/../g) ?? [];
   const shown = bytes.slice(0, 160);

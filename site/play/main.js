@@ -7,7 +7,7 @@ import { light, momentsOf, momentText, showStateDiagram, showStates } from "./cl
 import { dim, markChosen, showDiagram, showTable } from "./diagram.js";
 import { byId, drawing, h } from "./dom.js";
 import { Engine, Stopped } from "./engine.js";
-import { showSegment } from "./inspector.js";
+import { showDetails, showSegment } from "./inspector.js";
 import { showDoings, showNetwork } from "./network.js";
 import { copy, save } from "./saving.js";
 import { showSteps } from "./steps.js";
@@ -21,6 +21,10 @@ let examples = {};
 let scenario = null;
 /** @type {Drawn | null} */
 let drawn = null;
+/** The scenario whose run that is, as text. */
+let drawnText = "";
+/** The segment whose details are shown, as it is called in that run. @type {string | null} */
+let detailed = null;
 /** @type {Scenario[]} */
 const past = [];
 /** The scenario before the last change, with which the run is compared. @type {Scenario | null} */
@@ -49,6 +53,8 @@ const place = {
   changes: byId("changes"),
   table: byId("table"),
   inspector: byId("inspector"),
+  chosen: byId("chosen"),
+  details: byId("details"),
   states: byId("states"),
   stateDiagram: byId("state-diagram"),
   plots: byId("plots"),
@@ -112,15 +118,32 @@ async function perform() {
     else show(wanted, found);
   } catch (error) {
     if (number !== runs) return;
-    if (error instanceof Stopped) say(t("status.stopped"));
-    else complain(t("error.python", { why: String(error) }));
+    if (error instanceof Stopped) {
+      say(t("status.stopped"));
+      showChosen(); // what was asked for meanwhile is not answered any more
+    } else complain(t("error.python", { why: String(error) }));
   } finally {
     clearTimeout(slow);
     if (number === runs) {
       stop.hidden = true;
       running = false;
+      redraw();
     }
   }
+}
+
+/** The same run for another width, if it has another: nothing is computed anew. */
+async function redraw() {
+  if (!drawn || running || Math.abs(width() - drawnFor) < 24) return;
+  const wanted = drawn;
+  drawnFor = width();
+  const begun = performance.now();
+  const answer = await engine.call("redrawn", drawnText, drawnFor).catch(() => null);
+  if (!answer || wanted !== drawn) return;
+  showDiagram(place.diagram, JSON.parse(answer).diagram, drawn.result, choose);
+  markChosen(place.diagram, chosen);
+  dim(place.diagram, drawn.result, moments[moment]);
+  if (place.diagram.offsetHeight) performance.measure("redraw", { start: begun }); // laid out, that is
 }
 
 /** @param {Scenario} wanted */
@@ -133,6 +156,7 @@ function show(wanted, found) {
   const begun = performance.now();
   complain("");
   drawn = found;
+  drawnText = text(wanted);
   const { result } = found;
   if (chosen && !result.segments.some((one) => one.id === chosen)) chosen = null;
   showEditors(wanted, result);
@@ -172,8 +196,21 @@ function choose(id) {
 function showChosen() {
   if (!scenario || !drawn) return;
   markChosen(place.diagram, chosen);
-  showSegment(place.inspector, scenario, drawn.result, chosen, { change, choose });
+  showSegment(place.chosen, scenario, drawn.result, chosen, { change, choose });
   place.inspector.classList.toggle("open", chosen !== null);
+  detail();
+}
+
+/** What a segment consists of is asked for when it is looked at; until then its own of the run before stands there. */
+async function detail() {
+  const [wanted, of] = [chosen, drawn];
+  if (wanted !== detailed) showDetails(place.details, null);
+  detailed = wanted;
+  if (!wanted) return;
+  const answer = await engine.call("opened_segment", drawnText, wanted).catch(() => null);
+  if (!answer || chosen !== wanted || drawn !== of) return;
+  const found = JSON.parse(answer);
+  if (!found.error) showDetails(place.details, found);
 }
 
 function showMoment() {
@@ -279,7 +316,7 @@ function listen() {
     if (location.hash.slice(1) !== drawn?.fragment) fromAddress();
   });
   new ResizeObserver(() => {
-    if (drawnFor && Math.abs(width() - drawnFor) >= 24) perform();
+    if (drawnFor) redraw();
   }).observe(place.diagram);
   const other = /** @type {HTMLAnchorElement} */ (byId("other-language"));
   other.addEventListener("click", () => {

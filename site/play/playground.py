@@ -18,7 +18,6 @@ from synfin.scenario import (
     Result,
     Scenario,
     ScenarioError,
-    as_plain,
     as_test,
     compare,
     from_fragment,
@@ -29,10 +28,12 @@ from synfin.scenario import (
     write_capture,
 )
 from synfin.scenario.examples import EXAMPLES
+from synfin.scenario.export import details, outline
 from synfin.view import figure_svg, svg
 from synfin.view.diagram import connections
 from synfin.view.figure import Figure
 from synfin.view.plots import connection_figure
+from synfin.view.rows import Row
 from synfin.view.timeline import Timelines
 
 FEW = 300  # segments that are drawn one by one; of more, plain data is folded
@@ -75,23 +76,31 @@ def ran(text: str, before: str, width: int) -> str:
 
     def work() -> dict[str, Any]:
         result = _run(text)
-        told = as_plain(result, compare(_run(before), result) if before else None)
-        for one in told["segments"]:
-            one["reasons"] = [_reason(reason) for reason in one["reasons"]]
-            one["fields"] = [(name, _value(name, value), *where) for name, value, *where in one["fields"]]
+        told = outline(result, compare(_run(before), result) if before else None)
         for one in told["states"]:
             one["said"] = _say(one["reason"])
-        rows = connections(
-            result.events,
-            fold=len(result.segments) > FEW,
-            began=result.base_us,
-            refs=lambda event: result.refs.get(event, ()),
-        )
-        return {
-            "result": told,
-            "fragment": to_fragment(result.scenario),
-            "diagram": svg.drawing(rows, width=width, title=result.scenario.title, say=_say),
-        }
+        return {"result": told, "fragment": to_fragment(result.scenario), "diagram": _diagram(text, width)}
+
+    return _answer(work)
+
+
+def redrawn(text: str, width: int) -> str:
+    """The drawing of a run for another width."""
+    return _answer(lambda: {"diagram": _diagram(text, width)})
+
+
+def opened_segment(text: str, identity: str) -> str:
+    """What a segment of a run consists of, and what it did."""
+
+    def work() -> dict[str, Any]:
+        result = _run(text)
+        one = next((one for one in result.segments if one.id == identity), None)
+        if one is None:
+            raise ScenarioError("", "there is no such segment")
+        found = details(result, one)
+        found["reasons"] = [_reason(reason) for reason in found["reasons"]]
+        found["fields"] = [(name, _value(name, value), *where) for name, value, *where in found["fields"]]
+        return found
 
     return _answer(work)
 
@@ -177,6 +186,21 @@ def state_diagram() -> str:
 @lru_cache(maxsize=4)
 def _run(text: str) -> Result:
     return run(from_json(text))
+
+
+@lru_cache(maxsize=2)
+def _rows(text: str) -> list[list[Row]]:
+    result = _run(text)
+    return connections(
+        result.events,
+        fold=len(result.segments) > FEW,
+        began=result.base_us,
+        refs=lambda event: result.refs.get(event, ()),
+    )
+
+
+def _diagram(text: str, width: int) -> str:
+    return svg.drawing(_rows(text), width=width, title=_run(text).scenario.title, say=_say)
 
 
 def _plain(scenario: Scenario) -> Any:

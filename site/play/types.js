@@ -17,8 +17,8 @@
  * @typedef {{who: string, change: string, what: string, rfc: string}} Reason
  * @typedef {{id: string, name: PacketName | null, sender: string, receiver: string, connection: number,
  *   sent_us: number, arrived_us: number[], flags: string, seq: number, ack: number, length: number, fate: string,
- *   because: string[], reasons: Reason[], refused: string, hex: string, fields: [string, string, number, number][],
- *   change?: string}} Segment
+ *   because: string[], refused: string, change?: string}} Segment
+ * @typedef {{reasons: Reason[], hex: string, fields: [string, string, number, number][]}} Details of a segment
  * @typedef {{at_us: number, host: string, connection: number, before: string, after: string, reason: string,
  *   said: string, rfc: string, cause: string}} StateChange
  * @typedef {{step: number, host: string, result: string, began_us: number, ended_us: number, error: string,

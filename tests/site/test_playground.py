@@ -369,9 +369,26 @@ def test_a_segment_opens_to_its_fields_and_bytes_and_why(play: Playground) -> No
     play.choose("s2")
     text = play.page.inner_text("#inspector")
     assert "s1 arrived" in text
-    assert "the handshake is complete" in text
+    play.page.locator("#details", has_text="the handshake is complete").wait_for()
     play.page.locator("#inspector .fields tr", has_text="Acknowledgment number").hover()
     assert play.page.locator("#inspector .bytes .lit").count() == 4
+
+
+def test_another_width_has_its_drawing_and_the_run_stays(play: Playground) -> None:
+    play.open("figure-13")
+    play.choose("s3")
+    digest = play.digest()
+    runs = "performance.getEntriesByName('run').length"
+    before = play.page.evaluate(runs)
+    drawing = play.page.locator("#diagram svg")
+    wide = str(drawing.get_attribute("width"))
+    play.page.set_viewport_size({"width": 400, "height": 800})
+    play.until(lambda: str(drawing.get_attribute("width")) != wide)
+    assert play.page.locator("g.segment.chosen").get_attribute("data-segment") == "s3"
+    play.page.set_viewport_size({"width": 1440, "height": 1000})
+    play.until(lambda: str(drawing.get_attribute("width")) == wide)
+    assert play.digest() == digest
+    assert play.page.evaluate(runs) == before
 
 
 def test_cwnd_and_windows_are_plotted(play: Playground) -> None:

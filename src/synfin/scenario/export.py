@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, BinaryIO
 
 from synfin.scenario.model import VERSION
-from synfin.scenario.result import Comparison, Result
+from synfin.scenario.result import Comparison, Result, SegmentRecord
 from synfin.view.capture import AnnotatedCapture
 from synfin.wire.errors import WireError
 from synfin.wire.ip import IpHeader
@@ -72,24 +72,29 @@ def write_capture(result: Result, file: BinaryIO, samples: bool = False) -> None
 
 
 def as_plain(result: Result, comparison: Comparison | None = None) -> dict[str, Any]:
-    """All of it as JSON types: what `synfin scenario --json` prints and a page shows."""
+    """All of it as JSON types: what `synfin scenario --json` prints."""
+    told = outline(result, comparison)
+    segments = [
+        {**plain, **details(result, one)} for plain, one in zip(told.pop("segments"), result.segments, strict=True)
+    ]
     return {
         "version": VERSION,
         "scenario": {"version": VERSION, **result.scenario.to_plain()},
+        "segments": segments,
+        "samples": [asdict(each) for each in result.samples],
+        **told,
+    }
+
+
+def outline(result: Result, comparison: Comparison | None = None) -> dict[str, Any]:
+    """What a page shows of it as JSON types, without the `details` of segments."""
+    changes = {} if comparison is None else comparison.segments
+    return {
         "stopped": result.stopped,
         "ended_us": result.ended_us,
         "digest": result.digest(),
-        "segments": [
-            {
-                **{key: value for key, value in asdict(one).items() if key != "data"},
-                "hex": one.data.hex(),
-                "fields": fields_of(one.data),
-                **({"change": comparison.segments[one.id]} if comparison is not None else {}),
-            }
-            for one in result.segments
-        ],
+        "segments": [_plain(one, changes.get(one.id)) for one in result.segments],
         "states": [each.to_plain() for each in result.states],
-        "samples": [asdict(each) for each in result.samples],
         "outcomes": [asdict(each) for each in result.outcomes],
         "remarks": [{"at_us": at, "what": what} for at, what in result.remarks],
         **(
@@ -98,6 +103,33 @@ def as_plain(result: Result, comparison: Comparison | None = None) -> dict[str, 
             else {}
         ),
     }
+
+
+def _plain(one: SegmentRecord, change: str | None) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "id": one.id,
+        "name": one.name,
+        "sender": one.sender,
+        "receiver": one.receiver,
+        "connection": one.connection,
+        "sent_us": one.sent_us,
+        "flags": one.flags,
+        "seq": one.seq,
+        "ack": one.ack,
+        "length": one.length,
+        "fate": one.fate,
+        "arrived_us": one.arrived_us,
+        "because": one.because,
+        "refused": one.refused,
+    }
+    if change is not None:
+        plain["change"] = change
+    return plain
+
+
+def details(result: Result, one: SegmentRecord) -> dict[str, Any]:
+    """A segment's bytes and fields, and what it did."""
+    return {"reasons": result.reasons[one.id], "hex": one.data.hex(), "fields": fields_of(one.data)}
 
 
 def fields_of(packet: bytes) -> list[tuple[str, str, int, int]]:

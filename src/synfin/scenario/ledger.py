@@ -5,11 +5,8 @@ A segment is known by its bytes object from the moment it leaves: the same objec
 
 from __future__ import annotations
 
-from collections import deque
-from io import BytesIO
 from typing import Final
 
-from synfin.links.captures import Capture
 from synfin.scenario.forge import Numbers
 from synfin.scenario.model import Forgery, Scenario
 from synfin.scenario.programs import Outcome
@@ -18,8 +15,6 @@ from synfin.sim.rules import SimPacket
 from synfin.tcp.congestion.base import UNLIMITED
 from synfin.tcp.states import CLOSED, LISTEN
 from synfin.tcp.trace import Event, PacketEvent, SampleEvent, TransitionEvent
-from synfin.view.capture import LOST as NEVER_RECEIVED
-from synfin.view.capture import AnnotatedCapture
 from synfin.view.events import is_key
 from synfin.wire.ip import IpHeader
 from synfin.wire.ip import parse_untrusted as parse_ip
@@ -49,6 +44,7 @@ class Ledger:
         self._arriving = ""
         self._now: SegmentRecord | None = None  # that arrives
         self._seen = False  # what arrives has been seen in the trace
+        self._noted = 0  # so many segments' numbers are known: they are looked at when something is forged
         self._isn: dict[bytes, int] = {}
         self._last: dict[bytes, tuple[int, int]] = {}  # by key: SEQ after the last segment, and its ACK
         self._serial = 0
@@ -95,7 +91,6 @@ class Ledger:
         )
         self._keep(record, data)
         self._refs[self._sending] = (*self._refs.get(self._sending, ()), identity)
-        self._note_numbers(packet.data)
 
     def forged(self, identity: str, forgery: Forgery, data: bytes, numbers: Numbers) -> None:
         """A packet is about to arrive that nobody sent."""
@@ -122,17 +117,21 @@ class Ledger:
         self._records[id(data)] = record
         self._alive.append(data)
 
+    def numbers(self, key: bytes) -> Numbers:
+        """What there is to guess of a connection, as far as its segments tell. key: of those that are forged."""
+        for record in self.segments[self._noted :]:
+            if record.fate != FORGED:
+                self._note_numbers(record.data)
+        self._noted = len(self.segments)
+        seq, ack = self._last.get(key, (0, 0))
+        return Numbers(seq, ack, self._isn.get(key, 0), self._isn.get(reverse_key(key), 0))
+
     def _note_numbers(self, data: bytes) -> None:
         seg = _parsed(data)
         if seg.flags & SYN:
             self._isn[seg.key] = seg.seq
         space = len(seg.payload) + (seg.flags & SYN != 0) + (seg.flags & FIN != 0)
         self._last[seg.key] = seq_add(seg.seq, space), seg.ack
-
-    def numbers(self, key: bytes) -> Numbers:
-        """What there is to guess of a connection, as far as its segments tell. key: of those that are forged."""
-        seq, ack = self._last.get(key, (0, 0))
-        return Numbers(seq, ack, self._isn.get(key, 0), self._isn.get(reverse_key(key), 0))
 
     # ---- arrival ----
 
@@ -173,7 +172,6 @@ class Ledger:
             record = self._records[id(data)]
             if not record.fate:
                 record.fate = ARRIVED if record.arrived_us else UNDER_WAY if id(data) in flying else LOST
-        self._explain()
         numbers = _numbered(self._events)
         base = self._base_us
         states: list[StateChange] = []
@@ -212,25 +210,6 @@ class Ledger:
             self._refs,
             base,
         )
-
-    def _explain(self) -> None:
-        """Give each segment what the trace says of it, by the rules by which captures are annotated."""
-        file = BytesIO()
-        with AnnotatedCapture(file, both_ends=True) as capture:
-            for event in self._events:
-                capture(event)
-        file.seek(0)
-        waiting: dict[bytes, deque[SegmentRecord]] = {}
-        for record in self.segments:
-            waiting.setdefault(record.data, deque()).append(record)
-        last: dict[bytes, SegmentRecord] = {}
-        for found in Capture(file):
-            queue = waiting.get(found.packet)
-            if queue and (found.outgoing or queue[0].fate == FORGED):
-                last[found.packet] = queue.popleft()
-            owner = last.get(found.packet)
-            if owner is not None:
-                owner.reasons += [line for line in found.comment.splitlines() if line != NEVER_RECEIVED]
 
 
 def _parsed(data: bytes) -> Segment:

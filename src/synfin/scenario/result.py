@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
+from synfin.scenario.explain import explained
 from synfin.scenario.model import Name, Scenario
 from synfin.scenario.programs import Outcome
 from synfin.tcp.states import NAMES
@@ -28,8 +30,8 @@ TURNS: Final = "turns"
 @dataclass
 class SegmentRecord:
     """A segment on the wire. Times in microseconds; -1: it was not sent. seq, ack: from its connection's first numbers,
-    -1 where these are unknown. because: ids of segments, steps ("step 3") or "timer" that came just before it. reasons:
-    what it did, as the trace says it, with the RFC's section.
+    -1 where these are unknown. because: ids of segments, steps ("step 3") or "timer" that came just before it. What it
+    did, `Result.reasons` tells.
     """
 
     id: str
@@ -46,7 +48,6 @@ class SegmentRecord:
     data: bytes
     arrived_us: list[int] = field(default_factory=list)
     because: tuple[str, ...] = ()
-    reasons: list[str] = field(default_factory=list)
     refused: str = ""  # why its receiver took no notice
 
     def summary(self) -> tuple[int, str, str, str, int, int, int, str]:
@@ -110,6 +111,11 @@ class Result:
     events: list[Event]
     refs: Mapping[PacketEvent, tuple[str, ...]]
     base_us: int  # the events' time at the beginning
+
+    @cached_property
+    def reasons(self) -> Mapping[str, list[str]]:
+        """What each segment did, by its id: as the trace says it, with the RFC's section."""
+        return explained(((one.id, one.data, one.fate == FORGED) for one in self.segments), self.events)
 
     def digest(self) -> str:
         """The same for the same bytes at the same times between the same hosts, and for nothing else."""
