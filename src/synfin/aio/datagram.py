@@ -169,7 +169,7 @@ class DatagramTransport(transports._FlowControlMixin, asyncio.Transport, asyncio
             error = errors.oserror(port.errors.popleft())
             self._context.run(self._call, self._protocol.error_received, error)
         elif port.received:
-            data, address, number = port.received.popleft()
+            data, address, number = port.take()
             if len(address) < len(port.address):
                 address = MAPPED + address
             self._context.run(self._call, self._protocol.datagram_received, data, socket_name(address, number))

@@ -20,6 +20,26 @@ from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_k
 from synfin.wire.udp import HEADER_LEN, Datagram, build, parse_untrusted
 
 QUEUE_LIMIT: Final = 256  # datagrams that wait for the reader of one port
+KEPT: Final = 256  # bytes that one takes beside its text: its objects, and its place in the queue
+
+
+class Waiting:
+    """What waits for the readers of all ports of a stack. limit: bytes, beyond which nothing more is kept."""
+
+    def __init__(self, limit: int) -> None:
+        self.bytes = 0
+        self._limit = limit
+
+    def has_room(self, size: int) -> bool:
+        """A datagram with so much text may be kept, and is counted."""
+        if self.bytes + size + KEPT > self._limit:
+            return False
+        self.bytes += size + KEPT
+        return True
+
+    def taken(self, size: int) -> None:
+        """One was given to its reader, or dropped."""
+        self.bytes -= size + KEPT
 
 
 class DatagramPort:
@@ -28,7 +48,8 @@ class DatagramPort:
     own: the stack's addresses. remote: only datagrams from there are taken, and errors are reported.
 
     flow: the key of the datagrams of a flow, which has its address and port with others; b"": it has them for itself.
-    received: (data, address, port) in order of arrival; errno values of ICMP errors in `errors`.
+    received: (data, address, port) in order of arrival, for take(); errno values of ICMP errors in `errors`.
+    held: what waits in all ports of the stack.
     """
 
     def __init__(
@@ -41,6 +62,7 @@ class DatagramPort:
         counters: Counters,
         ready: deque[DatagramPort],
         mtu: int,
+        held: Waiting,
         flow: bytes = b"",
     ) -> None:
         self.flow = flow
@@ -56,6 +78,7 @@ class DatagramPort:
         self._counters = counters
         self._ready = ready
         self._mtu = mtu
+        self._held = held
 
     def send(self, data: bytes, address: bytes, port: int) -> None:
         """Queue a datagram. Raises OSError(EMSGSIZE) if it is larger than one packet, ENETUNREACH, EINVAL."""
@@ -83,12 +106,18 @@ class DatagramPort:
         if self.remote is not None and self.remote != (sender, port):
             self._counters.NoPorts += 1
             return
-        if len(self.received) >= QUEUE_LIMIT:
+        if len(self.received) >= QUEUE_LIMIT or not self._held.has_room(len(datagram.payload)):
             self._counters.RcvbufErrors += 1
             return
         self._counters.InDatagrams += 1
         self.received.append((datagram.payload, sender, port))
         self._tell()
+
+    def take(self) -> tuple[bytes, bytes, int]:
+        """The oldest of `received`, which is not empty, for its reader."""
+        oldest = self.received.popleft()
+        self._held.taken(len(oldest[0]))
+        return oldest
 
     def on_unreachable(self, code: int) -> None:
         """ICMP says of a datagram of ours that it did not arrive."""
@@ -131,6 +160,7 @@ class Datagrams:
         self._counters = counters
         self._ports = ports
         self._mtu = config.mtu
+        self._waiting = Waiting(config.udp_mem)
 
     def on_packet(self, packet: bytes, ip: IpHeader, checksum_ok: bool) -> int:
         """One that came in. An errno: it arrived nowhere, and its sender is to be told so; 0: he is not."""
@@ -163,7 +193,7 @@ class Datagrams:
             key = datagram.key
             begun = DatagramPort(
                 key_dst(key), int(key_dst_port(key)), (key_src(key), int(key_src_port(key))),
-                self._own, self._output, self._counters, self.ready, self._mtu, key,
+                self._own, self._output, self._counters, self.ready, self._mtu, self._waiting, key,
             )  # fmt: skip
             self._flows[key] = begun
             self.begun.append(begun)
@@ -185,6 +215,10 @@ class Datagrams:
         """How many there are."""
         return len(self._flows)
 
+    def waiting(self) -> int:
+        """Bytes that datagrams take which wait for their readers."""
+        return self._waiting.bytes
+
     def _port(self, local: bytes, number: int) -> DatagramPort | None:
         """Of those that hear what comes to `local`: the one on this address, on its family, on both (RFC 3493 5.3)."""
         for address in (local, bytes(len(local)), bytes(16)):
@@ -203,7 +237,9 @@ class Datagrams:
             check_families(local, remote[0])
         self._reach.check_or_any(local)
         port = self._free_port(local, port, remote)
-        opened = DatagramPort(local, port, remote, self._own, self._output, self._counters, self.ready, self._mtu)
+        opened = DatagramPort(
+            local, port, remote, self._own, self._output, self._counters, self.ready, self._mtu, self._waiting
+        )
         self._open[endpoint(local, port)] = opened
         return opened
 
@@ -226,7 +262,9 @@ class Datagrams:
         return all(endpoint(address, candidate) not in self._open for address in rivals)
 
     def close(self, port: DatagramPort) -> None:
-        """Give a port back."""
+        """Give a port back, with what nobody has read."""
+        while port.received:
+            port.take()
         if port.flow:
             if self._flows.get(port.flow) is port:
                 del self._flows[port.flow]

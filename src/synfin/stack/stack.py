@@ -470,6 +470,7 @@ class Stack:
         return self._connections.census() | {
             "datagram_ports": len(self.datagrams),
             "datagram_flows": self.datagrams.flows(),
+            "datagram_bytes": self.datagrams.waiting(),
             "timers": len(self._timers),
             "active": len(self._env.active),
             "ready": len(self._env.ready),

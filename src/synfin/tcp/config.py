@@ -199,6 +199,9 @@ class Config:
     tcp_mem: tuple[int, int, int] = (96 << 20, 128 << 20, 192 << 20)
     """What all connections of a stack may hold for their users (Linux: tcp_mem): above the second no buffer grows until
     less than the first is held; above the third nothing is kept out of order, and connections are refused."""
+    udp_mem: int = 32 << 20
+    """What all datagrams may take that wait for their readers, with what keeping them costs; more are dropped (Linux:
+    udp_mem)."""
     challenge_ack_limit: int = 1000
     """Challenge ACKs of a stack in a second, on average (RFC 5961 7; Linux: tcp_challenge_ack_limit)."""
     icmp_msgs_per_sec: int = 1000
@@ -246,6 +249,7 @@ class Config:
             "half_open_limit",
             "held_syn_limit",
             "datagram_flow_limit",
+            "udp_mem",
             "time_wait_limit",
             "connection_limit",
             "orphan_limit",
