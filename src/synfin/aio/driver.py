@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from synfin.links.link import Link, Timed
 from synfin.links.tunnel import Arrival, TunnelLink
@@ -49,6 +50,7 @@ class Driver:
         self._serve = serve
         self._on_lost = on_lost
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready: Any = None  # what is about to run on it
         self._seconds = _not_open
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
@@ -77,6 +79,7 @@ class Driver:
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to run on `loop`."""
         self._loop = loop
+        self._ready = getattr(loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
         # asyncio's own loops have no clock but this one; it is read several times for each packet
         plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
         self._seconds = time.monotonic if plain else loop.time
@@ -258,7 +261,7 @@ class Driver:
 
     def _is_alone(self) -> bool:
         """Nothing else is about to run, of which something might be sent."""
-        ready = getattr(self._loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
+        ready = self._ready
         if ready is None or len(ready) > 1:
             return False
         return not ready or ready[0] is self._flush_handle

@@ -58,7 +58,7 @@ async def resolve(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[
         kind, family, proto, flags = wanted
         known = await engine.loop.getaddrinfo(host, port, family=family, type=kind, proto=proto, flags=flags)
         found = list(dict.fromkeys(Where(packed(str(where[0])), int(where[1])) for *_, where in known))
-    if wanted.flags & socket.AI_PASSIVE:
+    if wanted.flags & socket.AI_PASSIVE or not any(is_any(address) for address, _ in found):
         return found
     # Who connects to all addresses means this host, as in a kernel.
     own = {len(address): address for address in _own(engine)}

@@ -38,8 +38,8 @@ _bind, _listen = socket.socket.bind, socket.socket.listen
 _accept, _getsockname, _getsockopt = socket.socket.accept, socket.socket.getsockname, socket.socket.getsockopt
 
 
-def changes() -> tuple[tuple[Any, str, object], ...]:
-    """What is replaced: owner, name and value. Threads that are not of a simulation keep the real thing."""
+def changes() -> tuple[tuple[Any, dict[str, Any]], ...]:
+    """What is replaced: owner, names and values. Threads that are not of a simulation keep the real thing."""
     return _CHANGES
 
 
@@ -117,4 +117,4 @@ def _error(code: int) -> OSError:
     return OSError(code, os.strerror(code))
 
 
-_CHANGES: Final = tuple((socket.socket, by.__name__, by) for by in (bind, listen, accept, getsockname, getsockopt))
+_CHANGES: Final = ((socket.socket, {by.__name__: by for by in (bind, listen, accept, getsockname, getsockopt)}),)

@@ -52,8 +52,9 @@ def _journey() -> Any:
     return travel(0, tick=False)
 
 
-def changes(loop: VirtualLoop) -> Iterator[tuple[Any, str, object]]:
-    """What is replaced by name: owner, name and value. Computing takes no time: clocks of the CPU stand still."""
+def changes(loop: VirtualLoop) -> Iterator[tuple[Any, dict[str, object]]]:
+    """What is replaced by name: owner, names and values. Computing takes no time: clocks of the CPU stand still."""
+    real_gmtime, real_localtime, real_strftime, real_asctime = time.gmtime, time.localtime, time.strftime, time.asctime
 
     def wall() -> float:
         return EPOCH + loop.time() - START
@@ -61,31 +62,36 @@ def changes(loop: VirtualLoop) -> Iterator[tuple[Any, str, object]]:
     def ns(clock: Callable[[], float]) -> Callable[[], int]:
         return lambda: round(clock() * 1_000_000_000)
 
-    clocks = {"time": wall, "monotonic": loop.time, "perf_counter": loop.time}
-    for name in ("process_time", "thread_time"):
-        clocks[name] = float
-    for name, clock in clocks.items():
-        yield time, name, clock
-        yield time, f"{name}_ns", ns(clock)
-
-    for module, name in ((threading, "_time"), (queue, "time")):  # monotonic(), taken by name
-        yield module, name, loop.time
-
-    real_gmtime, real_localtime, real_strftime, real_asctime = time.gmtime, time.localtime, time.strftime, time.asctime
-
     def localtime(seconds: float | None = None, /) -> time.struct_time:
         return real_localtime(wall() if seconds is None else seconds)
-
-    yield time, "localtime", localtime
-    yield time, "gmtime", lambda seconds=None, /: real_gmtime(wall() if seconds is None else seconds)
-    yield time, "ctime", lambda seconds=None, /: real_asctime(localtime(seconds))
-    yield time, "asctime", lambda at=None, /: real_asctime(localtime() if at is None else at)
-    yield time, "strftime", lambda form, at=None, /: real_strftime(form, localtime() if at is None else at)
 
     def clock_gettime(clock: int, /) -> float:
         if clock == time.CLOCK_REALTIME:
             return wall()
         return 0.0 if clock in _STANDING else loop.time()
 
-    yield time, "clock_gettime", clock_gettime
-    yield time, "clock_gettime_ns", lambda clock, /: round(clock_gettime(clock) * 1_000_000_000)
+    loop_ns = ns(loop.time)
+    yield (
+        time,
+        {
+            "time": wall,
+            "time_ns": ns(wall),
+            "monotonic": loop.time,
+            "monotonic_ns": loop_ns,
+            "perf_counter": loop.time,
+            "perf_counter_ns": loop_ns,
+            "process_time": float,
+            "process_time_ns": int,
+            "thread_time": float,
+            "thread_time_ns": int,
+            "localtime": localtime,
+            "gmtime": lambda seconds=None, /: real_gmtime(wall() if seconds is None else seconds),
+            "ctime": lambda seconds=None, /: real_asctime(localtime(seconds)),
+            "asctime": lambda at=None, /: real_asctime(localtime() if at is None else at),
+            "strftime": lambda form, at=None, /: real_strftime(form, localtime() if at is None else at),
+            "clock_gettime": clock_gettime,
+            "clock_gettime_ns": lambda clock, /: round(clock_gettime(clock) * 1_000_000_000),
+        },
+    )
+    yield threading, {"_time": loop.time}  # monotonic(), taken by name
+    yield queue, {"time": loop.time}

@@ -18,23 +18,21 @@ _OF_PROCESSES: Final = (
 )
 
 
-def changes() -> tuple[tuple[Any, str, object], ...]:
-    """What is replaced: owner, name and value. Threads that are not of a simulation keep the real thing."""
+def changes() -> tuple[tuple[Any, dict[str, object]], ...]:
+    """What is replaced: owner, names and values. Threads that are not of a simulation keep the real thing."""
     return _CHANGES
 
 
-def _all_changes() -> Iterator[tuple[Any, str, object]]:
-    for name in _OF_SOCKETS:
-        yield socket.socket, name, _of_a_socket(name)
-    yield socket, "socketpair", _refused("socket.socketpair()", socket.socketpair, _NETWORK)
-    yield subprocess.Popen, "__init__", _refused("subprocess.Popen()", subprocess.Popen.__init__, _PROCESS)
+def _all_changes() -> Iterator[tuple[Any, dict[str, object]]]:
+    yield socket.socket, {name: _of_a_socket(name) for name in _OF_SOCKETS}
+    yield socket, {"socketpair": _refused("socket.socketpair()", socket.socketpair, _NETWORK)}
+    yield subprocess.Popen, {"__init__": _refused("subprocess.Popen()", subprocess.Popen.__init__, _PROCESS)}
     with suppress(ImportError):  # of multiprocessing; Windows has it not
         import _posixsubprocess as forks
 
-        yield forks, "fork_exec", _refused("a new process", forks.fork_exec, _PROCESS)
-    for name in _OF_PROCESSES:
-        if hasattr(os, name):
-            yield os, name, _refused(f"os.{name}()", getattr(os, name), _PROCESS)
+        yield forks, {"fork_exec": _refused("a new process", forks.fork_exec, _PROCESS)}
+    there = [name for name in _OF_PROCESSES if hasattr(os, name)]
+    yield os, {name: _refused(f"os.{name}()", getattr(os, name), _PROCESS) for name in there}
 
 
 _NETWORK: Final = "would reach the real network; in a simulation only asyncio's calls reach its hosts"

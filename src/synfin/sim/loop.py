@@ -62,6 +62,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.call_later = turns.call_later  # type: ignore[method-assign, assignment]
         self.create_future = partial(SimFuture, loop=self)  # type: ignore[method-assign]
         self.on_step: Callable[[asyncio.Task[Any]], None] | None = None
+        self.deaf = False
+        """What goes wrong is told to nobody: the program is over."""
         self._order: Order | None = None
         self.order = order
         self._serial = 0
@@ -143,6 +145,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def on_error(self, handle: Any, error: BaseException) -> None:
         """A callback has failed."""
+        if self.deaf:
+            return
         message = f"Exception in callback {describe_call(handle)}"
         self.call_exception_handler({"message": message, "exception": error, "handle": handle})
 

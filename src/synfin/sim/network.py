@@ -42,8 +42,9 @@ from synfin.tcp.trace import Event, Trace
 KEPT_EVENTS: Final = 20_000
 PATIENCE: Final = "60s"
 SWARM_UNTIL: Final = "60s"
+DELAY: Final = "1ms"
 _PLAIN: Final = Config()
-_UNDECLARED: Final = LinkSettings()
+_UNDECLARED: Final = LinkSettings().changed(delay=DELAY)
 
 
 class Network:
@@ -68,7 +69,7 @@ class Network:
         *,
         shuffle: bool = False,
         keep_events: int = KEPT_EVENTS,
-        delay: str | float = "1ms",
+        delay: str | float = DELAY,
         time_limit: str | float = "1d",
         turn_limit: int = TURNS,
         patience: str | float | None = PATIENCE,
@@ -97,7 +98,8 @@ class Network:
         self._names = Names()
         self._stations: dict[str, Station] = {}
         self._rules = Rulebook(self._on_rule_failure)
-        self._traffic = Traffic(_UNDECLARED.changed(delay=delay), seed, self._rules, keep_faults, whole=True)
+        undeclared = _UNDECLARED if delay == DELAY else _UNDECLARED.changed(delay=delay)
+        self._traffic = Traffic(undeclared, seed, self._rules, keep_faults, whole=True)
         self._main: asyncio.Task[Any] | None = None
         self._broken: BaseException | None = None  # what a rule raised
         self._closed = False
@@ -165,8 +167,10 @@ class Network:
 
     def link(self, a: str, b: str, **settings: Any) -> None:
         """Set both directions between two hosts; see LinkSettings.changed. What is not named stays as it was."""
-        self.one_way(a, b, **settings)
-        self.one_way(b, a, **settings)
+        there, back = self.direction(a, b), self.direction(b, a)
+        before, changed = there.declared, there.declared.changed(**settings)
+        there.set(changed)
+        back.set(changed if back.declared == before else back.declared.changed(**settings))
 
     def one_way(self, sender: str, receiver: str, **settings: Any) -> None:
         """Set one direction."""
@@ -371,7 +375,8 @@ class Network:
             try:
                 self._main = self.loop.create_task(program)
                 result = self.loop.run_until_complete(self._main)
-                self.loop.run_until_complete(self._statements.settle())
+                if self._statements.promised():
+                    self.loop.run_until_complete(self._statements.settle())
             except BaseException as error:
                 if self._broken is not None:
                     raise self._broken from None

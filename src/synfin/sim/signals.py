@@ -54,8 +54,8 @@ def handle(life: Life, number: int, handler: Handler | signal.Handlers) -> Handl
     return before
 
 
-def changes(threads: Threads) -> Iterator[tuple[Any, str, object]]:
-    """What is replaced: owner, name and value. Threads that are not of the simulation keep the real thing."""
+def changes(threads: Threads) -> Iterator[tuple[Any, dict[str, object]]]:
+    """What is replaced: owner, names and values. Threads that are not of the simulation keep the real thing."""
     real_signal, real_getsignal, real_raise = signal.signal, signal.getsignal, signal.raise_signal
     real_kill = os.kill
 
@@ -91,10 +91,8 @@ def changes(threads: Threads) -> Iterator[tuple[Any, str, object]]:
         if number:
             life.signalled(number)
 
-    yield signal, "signal", signal_
-    yield signal, "getsignal", getsignal
-    yield signal, "raise_signal", raise_signal
-    yield os, "kill", kill
+    yield signal, {"signal": signal_, "getsignal": getsignal, "raise_signal": raise_signal}
+    yield os, {"kill": kill}
 
 
 def _as_given(handler: Handler | signal.Handlers) -> Any:

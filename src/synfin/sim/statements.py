@@ -93,6 +93,10 @@ class Statements:
         self._loop.call_at(promise.deadline, _nothing)  # so that there is an event then
         return promise
 
+    def promised(self) -> bool:
+        """Something has yet to come true."""
+        return any(isinstance(statement, Promise) for statement in self._stated)
+
     async def settle(self) -> None:
         """Wait for what has been promised."""
         for statement in tuple(self._stated):

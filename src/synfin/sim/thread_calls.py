@@ -40,8 +40,8 @@ class _Lock:
         return getattr(self._real, name)
 
 
-def changes(threads: Threads) -> Iterator[tuple[Any, str, object]]:
-    """What is to be replaced: owner, name and value."""
+def changes(threads: Threads) -> Iterator[tuple[Any, dict[str, object]]]:
+    """What is to be replaced: owner, names and values."""
     real_sleep = time.sleep
 
     def lock() -> Any:
@@ -55,12 +55,11 @@ def changes(threads: Threads) -> Iterator[tuple[Any, str, object]]:
     def sleep(seconds: float) -> None:
         (threads.sleep if threads.here() else real_sleep)(seconds)
 
-    yield time, "sleep", sleep
-    yield threading, "Lock", lock
-    yield threading, "RLock", rlock
-    yield queue, "SimpleQueue", queue._PySimpleQueue  # type: ignore[attr-defined]
-    yield threading.Condition, "wait", _condition_wait(threads)
-    yield from _thread_methods(threads)
+    yield time, {"sleep": sleep}
+    yield threading, {"Lock": lock, "RLock": rlock}
+    yield queue, {"SimpleQueue": queue._PySimpleQueue}  # type: ignore[attr-defined]
+    yield threading.Condition, {"wait": _condition_wait(threads)}
+    yield threading.Thread, _thread_methods(threads)
 
 
 def _condition_wait(threads: Threads) -> Callable[..., bool]:
@@ -87,7 +86,7 @@ def _condition_wait(threads: Threads) -> Callable[..., bool]:
     return wait
 
 
-def _thread_methods(threads: Threads) -> Iterator[tuple[Any, str, object]]:
+def _thread_methods(threads: Threads) -> dict[str, object]:
     real_start, real_join, real_is_alive = threading.Thread.start, threading.Thread.join, threading.Thread.is_alive
     known: dict[threading.Thread, SimThread] = {}
 
@@ -124,6 +123,4 @@ def _thread_methods(threads: Threads) -> Iterator[tuple[Any, str, object]]:
         made = known.get(thread)
         return real_is_alive(thread) if made is None else not made.done
 
-    yield threading.Thread, "start", start
-    yield threading.Thread, "join", join
-    yield threading.Thread, "is_alive", is_alive
+    return {"start": start, "join": join, "is_alive": is_alive}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _NUMBER: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-zµ/]*)\s*")
@@ -64,12 +65,18 @@ def probability(value: float, what: str) -> float:
     return float(value)
 
 
-def _parse(text: str, units: dict[str, float] | dict[str, int], what: str, example: str) -> float:
+@lru_cache(maxsize=256)
+def _match(text: str) -> tuple[str, str] | None:
+    """A number and its unit. A simulation is made of the same few quantities again and again."""
     match = _NUMBER.fullmatch(text)
-    unit = match.group(2).lower() if match else ""
-    if match is None or unit not in units:
+    return (match.group(1), match.group(2).lower()) if match else None
+
+
+def _parse(text: str, units: dict[str, float] | dict[str, int], what: str, example: str) -> float:
+    match = _match(text)
+    if match is None or match[1] not in units:
         raise ValueError(f"{what} {text!r} is not understood: write it like {example!r} (units: {', '.join(units)})")
-    return float(match.group(1)) * units[unit]
+    return float(match[0]) * units[match[1]]
 
 
 def time_text(us: int) -> str:

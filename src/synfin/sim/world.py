@@ -27,8 +27,19 @@ from synfin.sim.signals import changes as signal_changes
 from synfin.sim.thread_calls import changes as thread_changes
 
 _ABSENT: Final = object()
-_Change = tuple[Any, str, object]
-"""Owner, name and value."""
+# uuid1 takes time and node from the system unless it has no such functions; others count on from the last one made.
+_OF_UUID: Final[dict[str, object]] = {
+    "_generate_time_safe": None,
+    "_UuidCreate": None,
+    "_last_timestamp": None,
+    "_last_timestamp_v6": None,
+    "_last_timestamp_v7": None,
+    "_last_counter_v7": 0,
+    "_node": 0x02_00_00_00_00_01,
+}
+_Random: Final = random.Random
+_Change = tuple[Any, dict[str, object]]
+"""Owner, names and values."""
 
 
 @contextmanager
@@ -38,7 +49,7 @@ def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
     state = random.getstate()
     random.seed(f"random {seed}")
     with wall_clock(loop):
-        undo = _change(_changes(loop, names, random.Random(f"world {seed}").randbytes))
+        undo = _change(_changes(loop, names, _randbytes(f"world {seed}")))
         try:
             yield
         finally:
@@ -47,33 +58,41 @@ def supplied(loop: VirtualLoop, names: Names, seed: int) -> Iterator[None]:
             random.setstate(state)
 
 
+def _randbytes(seed: str) -> Callable[[int], bytes]:
+    """n -> n random bytes, of a generator that is made when the first are wanted: most programs never ask."""
+    made: list[random.Random] = []
+
+    def randbytes(size: int) -> bytes:
+        if not made:
+            made.append(_Random(seed))
+        return made[0].randbytes(size)
+
+    return randbytes
+
+
 def _change(changes: Iterable[_Change]) -> Callable[[], None]:
     """Do it, as far as there is such a thing in this version of Python; call what this returns to undo it.
 
     A module is changed by its dict, all names at once: every test pays for this.
     """
-    of_modules: dict[ModuleType, dict[str, object]] = {}
-    of_classes: list[_Change] = []
-    for owner, name, value in changes:
-        if isinstance(owner, ModuleType):
-            wanted = of_modules.get(owner)
-            if wanted is None:
-                wanted = of_modules[owner] = {}
-            wanted[name] = value
-        elif hasattr(owner, name):
-            of_classes.append((owner, name, vars(owner).get(name, _ABSENT)))
-            setattr(owner, name, value)
     before: list[tuple[dict[str, object], dict[str, object]]] = []
-    for module, wanted in of_modules.items():
-        there = vars(module)
-        saved = {name: there[name] for name in wanted if name in there}
-        there.update(wanted if len(saved) == len(wanted) else {name: wanted[name] for name in saved})
-        before.append((there, saved))
+    of_classes: list[tuple[Any, str, object]] = []
+    for owner, wanted in tuple(changes):  # which look at what there is, and see none of it changed
+        if isinstance(owner, ModuleType):
+            there = vars(owner)
+            saved = {name: there[name] for name in wanted if name in there}
+            there.update(wanted if len(saved) == len(wanted) else {name: wanted[name] for name in saved})
+            before.append((there, saved))
+            continue
+        for name, value in wanted.items():
+            if hasattr(owner, name):
+                of_classes.append((owner, name, vars(owner).get(name, _ABSENT)))
+                setattr(owner, name, value)
 
     def undo() -> None:
         for there, saved in before:
             there.update(saved)
-        for owner, name, value in of_classes:
+        for owner, name, value in reversed(of_classes):
             if value is _ABSENT:
                 delattr(owner, name)
             else:
@@ -93,8 +112,7 @@ def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -
     def gethostbyname(host: str) -> str:
         return str(names.look_up(host, 0, socket.AF_INET)[0][4][0])
 
-    yield socket, "getaddrinfo", names.look_up
-    yield socket, "gethostbyname", gethostbyname
+    yield socket, {"getaddrinfo": names.look_up, "gethostbyname": gethostbyname}
 
 
 def _chance(urandom: Callable[[int], bytes]) -> Iterator[_Change]:
@@ -104,15 +122,8 @@ def _chance(urandom: Callable[[int], bytes]) -> Iterator[_Change]:
         """As Random.seed; what would come from the system comes from the simulation's seed."""
         real_seed(generator, int.from_bytes(urandom(32), "big") if a is None else a, version)
 
-    yield os, "urandom", urandom
-    yield os, "getrandom", lambda size, flags=0: urandom(size)
-    yield random, "_urandom", urandom
-    yield random.Random, "seed", seed
-    yield ssl, "RAND_bytes", lambda num, /: urandom(num)
-    yield ssl, "RAND_pseudo_bytes", lambda num, /: (urandom(num), True)
-
-    # uuid1 takes time and node from the system unless it has no such functions; others count on from the last one made.
-    for name in ("_generate_time_safe", "_UuidCreate", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):
-        yield uuid, name, None
-    yield uuid, "_last_counter_v7", 0
-    yield uuid, "_node", 0x02_00_00_00_00_01
+    yield os, {"urandom": urandom, "getrandom": lambda size, flags=0: urandom(size)}
+    yield random, {"_urandom": urandom}
+    yield random.Random, {"seed": seed}
+    yield ssl, {"RAND_bytes": lambda num, /: urandom(num), "RAND_pseudo_bytes": lambda num, /: (urandom(num), True)}
+    yield uuid, _OF_UUID

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.states import CLOSED, LISTEN
 from synfin.wire.segment import Burst
@@ -24,6 +24,7 @@ CAUSE_TIMER: Final = 2
 MOVES: Final = SYN | FIN | RST
 
 
+@mypyc_attr(acyclic=True)
 class PacketEvent:
     """A packet, or a burst of segments, seen by one host.
 
@@ -39,6 +40,7 @@ class PacketEvent:
         self.burst = burst
 
 
+@mypyc_attr(acyclic=True)
 class TransitionEvent:
     """A connection of one host went from one state (states.*) to another, for this reason, by this section."""
 
@@ -55,6 +57,7 @@ class TransitionEvent:
         self.cause = cause
 
 
+@mypyc_attr(acyclic=True)
 class NoteEvent:
     """Something that a reader of the trace would ask about: a retransmission and what caused it, a segment refused."""
 
@@ -66,6 +69,7 @@ class NoteEvent:
         self.rfc = rfc
 
 
+@mypyc_attr(acyclic=True)
 class SampleEvent:
     """A sender's figures after an ACK or a timer, while something of it was out: what plots over time are drawn from.
 
