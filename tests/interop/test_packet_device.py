@@ -7,6 +7,7 @@ import contextlib
 import errno
 import io
 import os
+import select
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -18,8 +19,11 @@ from synfin.links.captures import Capture
 from synfin.links.link import PacketSink
 from synfin.links.neighbours import TRIES
 from synfin.links.netns import add_pair, configure, enter_private_network
-from synfin.links.packet import LARGE_SLOTS, PacketLink
+from synfin.links.packet import PacketLink
+from synfin.links.packet_sockets import LARGE_SLOTS, SYN_BYTES, SYN_SLOT
 from synfin.links.pcapng import PcapngWriter, PcapTap
+from synfin.stack.flood import LASTS_US
+from synfin.stack.stack import Stack
 from synfin.wire.key import make_key
 from synfin.wire.segment import Burst, Segment, build
 from synfin.wire.tcp_header import ACK, SYN
@@ -305,13 +309,55 @@ def test_a_flood_is_answered_in_batches_and_an_honest_client_gets_through(record
     in_network(lambda: asyncio.run(work()))
 
 
+def test_in_a_flood_what_is_no_syn_finds_room_though_the_syns_find_none_and_afterwards_all_share_one_ring() -> None:
+    def body() -> None:
+        link = PacketLink(MINE, "10.9.0.2/24", gateway="10.9.0.1", verify=False)
+        stack = Stack(["10.9.0.2"], synfin.Config(syn_queue_limit=1), entropy=os.urandom)
+        stack.listen(80)
+        to = link.neighbours.mac + bytes((2, 0, 0, 0, 0, 1)) + b"\x08\x00"
+
+        def hears(packets: list[bytes], now: int) -> None:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as other:
+                other.bind((THEIRS, 0x0800))
+                for packet in packets:
+                    other.send(to + packet)
+            for _ in range(2):  # the first finds out how things stand
+                link.receive(stack, lambda: now, 64)
+
+        hears([_syn(number) for number in range(2)], 0)
+        assert stack.flood.has_begun()
+        link.receive(stack, lambda: 0, 64)
+        handled = stack.counters.InSegs
+        assert handled == 2
+        syns = [_syn(number % 60_000) for number in range(SYN_BYTES // SYN_SLOT + 7)]
+        hears([*syns, _segment(ACK, 60_001)], 1000)
+        assert link.dropped == 7
+        assert stack.counters.SyncookiesFailed == 1
+        assert stack.counters.InSegs > handled + 1
+        while link.receive(stack, lambda: 2000, 64):
+            pass
+        before = stack.counters.InSegs
+        assert before == handled + len(syns) - 7 + 1
+        hears([], LASTS_US + 3000)
+        hears([_syn(60_002), _segment(ACK, 60_003)], LASTS_US + 3000)
+        assert stack.counters.InSegs == before + 2
+        assert select.select([link.fileno(), *link.further_descriptors], [], [], 0)[0] == []
+
+    in_network(body)
+
+
 def _syn(number: int) -> bytes:
+    return _segment(SYN, number)
+
+
+def _segment(flags: int, number: int) -> bytes:
     seg = Segment()
     source = bytes((198, 18)) + number.to_bytes(2, "big")
     seg.key = make_key(source, socket.inet_aton("10.9.0.2"), 1024, 80)
-    seg.flags = SYN
+    seg.flags = flags
     seg.seq = number
-    seg.mss = 1460
+    if flags & SYN:
+        seg.mss = 1460
     return build(seg)
 
 

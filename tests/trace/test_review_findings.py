@@ -189,14 +189,27 @@ def _in_time_wait(stage: Stage, config: Config | None = None) -> tuple[Scene, Ho
     return scene, host, peer
 
 
-def test_a_syn_that_finds_no_room_in_the_listener_does_not_end_time_wait(stage: Stage) -> None:
-    scene, host, peer = _in_time_wait(stage, plain(syn_queue_limit=1))
+def test_a_syn_that_finds_no_room_in_the_stack_does_not_end_time_wait(stage: Stage) -> None:
+    scene, host, peer = _in_time_wait(stage, plain(half_open_limit=1))
     other = scene.another_peer()
     other.sends(SYN, mss=MSS)
     host.emits(SYN | ACK, ack=1, to=other)
     peer.sends(SYN, seq=100_000, mss=MSS)
     host.is_silent()
     host.has(time_wait=1, half_open=1)
+
+
+def test_who_comes_again_in_time_wait_needs_no_room_in_a_queue_that_strangers_have_filled(stage: Stage) -> None:
+    scene, host, peer = _in_time_wait(stage, plain(syn_queue_limit=1))
+    other = scene.another_peer()
+    other.sends(SYN, mss=MSS)
+    host.emits(SYN | ACK, ack=1, to=other)
+    peer.sends(SYN, seq=100_000, mss=MSS)
+    host.emits(SYN | ACK, seq=3, ack=100_001)
+    host.has(time_wait=1, half_open=2)
+    host.counted(SyncookiesSent=0, ListenDrops=0)
+    peer.sends(ACK, seq=100_001, ack=4)
+    host.has(time_wait=0, half_open=1, connections=1)
 
 
 def test_a_nonsense_syn_does_not_end_time_wait(stage: Stage) -> None:

@@ -27,7 +27,7 @@ READ_PACKETS = 64  # of one batch at most: then users and output have their turn
 SEND_BYTES = 1 << 20  # of one turn: then the link is read again
 ASK_SECONDS = 1.0  # that output waits for the first outgoing(): then nobody is there, and it is lost
 ASK_AGAIN_SECONDS = 60.0  # that it waits for the next one: so long a slow tunnel may take for a burst
-CATCH_UP_BATCHES = 64  # before a timer: as many packets as a TunLink's device holds
+CATCH_UP_PACKETS = 64 * READ_PACKETS  # before a timer: as many as a TunLink's device holds
 
 
 class Driver:
@@ -84,7 +84,8 @@ class Driver:
         plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
         self._seconds = time.monotonic if plain else loop.time
         if self._link is not None:
-            loop.add_reader(self._link.fileno(), self._on_readable)
+            for descriptor in _descriptors(self._link):
+                loop.add_reader(descriptor, self._on_readable)
         if self._timed is not None:
             self._arm_timer()
 
@@ -122,7 +123,8 @@ class Driver:
             self._until_ready.set_exception(errors.oserror(errors.NOT_CONNECTED, "the host is closed"))
         if self._link is not None:
             if self._loop is not None and self._link.fileno() >= 0:
-                self._loop.remove_reader(self._link.fileno())
+                for descriptor in _descriptors(self._link):
+                    self._loop.remove_reader(descriptor)
                 self._loop.remove_writer(self._link.fileno())
             self._link.close()
         if self._tunnel is not None:
@@ -396,9 +398,12 @@ class Driver:
         if link is None:
             return True
         try:
-            for _ in range(CATCH_UP_BATCHES):
-                if link.receive(self.stack, self.clock, READ_PACKETS) < READ_PACKETS:
+            left = CATCH_UP_PACKETS
+            while left > 0:
+                count = link.receive(self.stack, self.clock, READ_PACKETS)
+                if count < READ_PACKETS:
                     break
+                left -= count  # in a flood a link may read thousands at once
         except OSError as error:
             self._lose(error)
             return False
@@ -411,6 +416,11 @@ def _nothing() -> None:
 
 def _unheard(error: OSError) -> None:
     """What is told of its link."""
+
+
+def _descriptors(link: Link) -> tuple[int, ...]:
+    """All that are readable when packets wait."""
+    return (link.fileno(), *getattr(link, "further_descriptors", ()))
 
 
 def _not_open() -> float:

@@ -28,7 +28,11 @@ class PacketSink(Protocol):
 
 
 class Link(Protocol):
-    """Carries IP packets. `mtu` in bytes; with `offload` whole bursts cross with partial checksums."""
+    """Carries IP packets. `mtu` in bytes; with `offload` whole bursts cross with partial checksums.
+
+    Where there are more descriptors to poll than fileno()'s, `further_descriptors` has them: readable, as that one is,
+    when packets wait.
+    """
 
     @property
     def mtu(self) -> int:

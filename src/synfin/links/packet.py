@@ -1,12 +1,8 @@
 """A network interface as a link: packets of Ethernet frames, hundreds for one system call, bursts with their offload.
 
-The frames lie in memory shared with the kernel (`packet_ring`), neighbours are found and own addresses defended by
-`neighbours`. Any Ethernet interface will do, one end of a veth pair for one; it takes CAP_NET_RAW, which whoever has
-entered a private network has there.
-
-Two sockets hear the interface. The first has slots for a packet, thousands of them, and takes each frame; of one that
-is too long for a slot (a burst) it takes the beginning, which marks its place. The second has a few large slots for
-those. The kernel gives a frame first to the socket that was bound last, so that a burst is there when its mark is.
+The frames lie in memory shared with the kernel (`packet_ring`, `packet_sockets`), neighbours are found and own
+addresses defended by `neighbours`. Any Ethernet interface will do, one end of a veth pair for one; it takes
+CAP_NET_RAW, which whoever has entered a private network has there.
 
 What fails, and who hears of it: as for TunLink; and an own address that somebody else has raises OSError(EADDRINUSE)
 from receive() while it is verified.
@@ -16,42 +12,25 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Any, Final
 
-from synfin.links import ethernet, packet_filter
+from synfin.links import ethernet
 from synfin.links.link import PacketSink, check_mtu
-from synfin.links.neighbours import NEVER, Interface, Neighbours, unreachable_error
-from synfin.links.packet_interface import HOW_TO_BE_ALLOWED, check_not_the_kernels, look_up, parse_interfaces
-from synfin.links.packet_ring import (
-    CAPTURED,
-    ETHERNET,
-    FRAME,
-    LENGTH,
-    SLOT,
-    BurstRing,
-    PacketSocket,
-    RefusedFrames,
-    check_processor,
-)  # fmt: skip
+from synfin.links.neighbours import NEVER, Neighbours, unreachable_error
+from synfin.links.packet_interface import check_not_the_kernels, look_up, parse_interfaces
+from synfin.links.packet_ring import CAPTURED, ETHERNET, FRAME, LENGTH, ReceiveRing, RefusedFrames, check_processor
+from synfin.links.packet_sockets import PacketSockets
 from synfin.links.vnet import CHECKSUM_KNOWN, complete, counts_by_cwr, framed, partial
 from synfin.stack.flood import LEAST, ROW, Flood
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, finish, split
 
-RECEIVE_BYTES: Final = 16 << 20  # of the ring of frames that come in: 8192 of Ethernet's usual size
-LARGE_SLOT: Final = 68 * 1024  # the largest IP packet, its headers and the slot's
-LARGE_SLOTS: Final = 120
-SEND_BYTES: Final = 2 << 20  # of the ring of frames to be sent
 FLOOD_BATCH: Final = 4096  # frames that are looked at together
 QUEUE_LIMIT: Final = 1024  # frames that wait while the device is full
 WAYS_LIMIT: Final = 4096  # destinations whose next hop is remembered
-_SEND_BUFFER: Final = 4 << 20
-
-_MARK: Final = 128  # bytes of a burst in the small ring
 
 # Words of a slot, from its beginning: what stands there of vnet header and frame (x86-64 is little-endian).
 _FLAGS: Final = (FRAME - 10) // 4
@@ -105,46 +84,10 @@ class PacketLink:
         self._unverified = verify
         self._closed = False
         self._gone = False  # the interface was deleted, and each call says so
-        self._open(interface, interfaces, bypass_queue)
-
-    def _open(self, interface: str, interfaces: list[Interface], bypass_queue: bool) -> None:
-        slot = SLOT
-        while slot < self.mtu + 256:
-            slot *= 2
-        small = slot - FRAME
-        ring = SEND_BYTES // slot
-        own = [one.ip.packed for one in interfaces]
-        try:
-            # Without offload all goes by the ring. With it bursts go by sendmsg(), which a socket with such a ring has
-            # not, and the first socket is the one that is polled.
-            self._small = PacketSocket(RECEIVE_BYTES // slot, 0 if self.offload else ring, slot, slot)
-        except PermissionError as error:
-            raise PermissionError(error.errno, HOW_TO_BE_ALLOWED) from error
-        try:
-            self._large = PacketSocket(LARGE_SLOTS, ring if self.offload else 0, LARGE_SLOT, slot)
-        except BaseException:
-            self._small.close()
-            raise
-        try:
-            self._small.filter(packet_filter.up_to(small, _MARK, own))
-            self._large.filter(packet_filter.longer_than(small, own))
-            index = socket.if_nametoindex(interface)
-            for address in own:
-                if len(address) == 16:
-                    self._small.join(index, ethernet.group_mac(ethernet.solicited_node(address)))
-            for one in (self._small, self._large):  # in this order: see above
-                one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-                if bypass_queue:
-                    one.bypass_queue()
-                one.bind(interface)
-        except BaseException:
-            self._small.close()
-            self._large.close()
-            raise
-        sent = (self._large if self.offload else self._small).sent
-        received, bursts = self._small.received, self._large.received
-        assert sent is not None and received is not None and bursts is not None
-        self._sent, self._received, self._bursts = sent, received, BurstRing(bursts)
+        self._sockets = sockets = PacketSockets(
+            interface, [one.ip.packed for one in interfaces], self.mtu, offload, bypass_queue
+        )
+        self._sent, self._received, self._bursts = sockets.sent, sockets.received, sockets.bursts
 
     @property
     def timed(self) -> PacketLink:
@@ -154,19 +97,23 @@ class PacketLink:
     @property
     def dropped(self) -> int:
         """Packets that found the rings full, so far."""
-        return 0 if self._closed else self._small.count() + self._large.count()
+        return 0 if self._closed else self._sockets.dropped()
 
     def fileno(self) -> int:
         """The descriptor to poll; -1 once closed."""
-        return -1 if self._closed else self._small.fileno()
+        return -1 if self._closed else self._sockets.small.fileno()
+
+    @property
+    def further_descriptors(self) -> tuple[int, ...]:
+        """That of the SYNs in a flood."""
+        return () if self._closed else (self._sockets.syns.fileno(),)
 
     def close(self) -> None:
         """Hear and send no more. What waits is dropped."""
         if not self._closed:
             self._closed = True
             self._queue.clear()
-            self._small.close()
-            self._large.close()
+            self._sockets.close()
 
     # ---- in ----
 
@@ -175,16 +122,32 @@ class PacketLink:
         interface is gone, or somebody else has an address."""
         self._check_there()
         flood = getattr(stack, "flood", None)
-        if flood is not None and flood.has_begun() and flood.goes_on(clock()):
-            done = self._receive_flood(stack, flood, clock())
-            if done:
-                return done
-        frames = self._read(limit)
+        if flood is not None:
+            goes_on = flood.has_begun() and flood.goes_on(clock())
+            if goes_on or self._sockets.syns_are_apart:
+                return self._receive_in_flood(stack, flood, goes_on, clock, limit)
+        frames = self._read(self._received, limit)
         if not frames:
             self._check_alive()
             return 0
         self._deliver(frames, stack, clock())
         return len(frames)
+
+    def _receive_in_flood(
+        self, stack: PacketSink, flood: Flood, goes_on: bool, clock: Callable[[], int], limit: int
+    ) -> int:
+        """Both rings, what is no SYN first. The SYNs are heard apart as long as it goes on."""
+        if goes_on != self._sockets.syns_are_apart:
+            self._sockets.set_syns_apart(goes_on)
+        count = 0
+        for ring in (self._received, self._sockets.received_syns):
+            done = self._receive_flood(ring, stack, flood, clock()) if flood.numpy is not None else 0
+            if not done:
+                frames = self._read(ring, limit)
+                done = len(frames)
+                self._deliver(frames, stack, clock())
+            count += done
+        return count
 
     def _deliver(self, frames: list[tuple[int, bytes, int, int]], stack: PacketSink, now: int) -> None:
         deliver = stack.receive
@@ -194,9 +157,9 @@ class PacketLink:
             else:
                 self._on_message(kind, packet, now)
 
-    def _receive_flood(self, stack: PacketSink, flood: Flood, now: int) -> int:
+    def _receive_flood(self, ring: ReceiveRing, stack: PacketSink, flood: Flood, now: int) -> int:
         """What lies side by side, if it is a batch: SYNs are answered together, all else goes its usual way."""
-        np, ring = flood.numpy, self._received
+        np = flood.numpy
         slots = ring.side_by_side(np, FLOOD_BATCH)
         if len(slots) < LEAST:
             return 0
@@ -211,7 +174,7 @@ class PacketLink:
         frames: list[tuple[int, bytes, int, int]] = []
         for place in np.flatnonzero(~done).tolist():
             ring.at = begin + place * ring.slot
-            frames += self._read(1)
+            frames += self._read(ring, 1)
         words[done, 0] = 0
         ring.at = (begin + len(slots) * ring.slot) % ring.end
         for packets in answers:
@@ -220,9 +183,8 @@ class PacketLink:
         self._deliver(frames, stack, now)
         return len(slots)
 
-    def _read(self, limit: int) -> list[tuple[int, bytes, int, int]]:
+    def _read(self, ring: ReceiveRing, limit: int) -> list[tuple[int, bytes, int, int]]:
         """Up to `limit` frames: what is in them, the packet without Ethernet header, flags and gso_size."""
-        ring = self._received
         words, memory, slot, end = ring.words, ring.memory, ring.slot, ring.end
         frames: list[tuple[int, bytes, int, int]] = []
         at = ring.at
@@ -350,7 +312,7 @@ class PacketLink:
         """A burst by a call of its own, after what is in the ring."""
         if not self._queue and self._flush_ring():
             try:
-                self._small.socket.sendmsg(iovec)
+                self._sockets.small.socket.sendmsg(iovec)
             except BlockingIOError:
                 self._wait(iovec)
             except OSError as error:
@@ -379,7 +341,7 @@ class PacketLink:
                 return False
             else:
                 try:
-                    self._small.socket.sendmsg(iovec)
+                    self._sockets.small.socket.sendmsg(iovec)
                 except BlockingIOError:
                     return False
                 except OSError as error:
@@ -437,8 +399,7 @@ class PacketLink:
 
     def _check_alive(self) -> None:
         """It was readable, and nothing is there: an error is."""
-        number = self._small.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._large.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        number = self._sockets.take_error()
         if number:
             self._lost(OSError(number, os.strerror(number)), 0)
 
@@ -446,5 +407,5 @@ class PacketLink:
         """Packets were refused: count them. Or the interface is gone: say so to whoever called."""
         self.refused += packets
         self.last_error = error
-        self._gone = error.errno in _GONE or not self._small.is_bound()
+        self._gone = error.errno in _GONE or not self._sockets.small.is_bound()
         self._check_there()

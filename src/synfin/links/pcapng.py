@@ -171,6 +171,11 @@ class PcapTap:
         """The link's, where it has one."""
         return getattr(self._link, "timed", None)
 
+    @property
+    def further_descriptors(self) -> tuple[int, ...]:
+        """The link's."""
+        return getattr(self._link, "further_descriptors", ())
+
     def fileno(self) -> int:
         """The link's."""
         return self._link.fileno()

@@ -68,6 +68,7 @@ class Flood:
         strangers: Callable[[bytes, int, int], list[int]],
     ) -> None:
         self.numpy: Any = None  # once it was needed, and is there
+        self._sought = False
         self.batches = 0
         self.answered = 0  # SYNs, in all batches
         self._env = env
@@ -80,16 +81,14 @@ class Flood:
         return self._env.flooded_at >= 0
 
     def goes_on(self, now: int) -> bool:
-        """A listener's queue was full a moment ago, and numpy is there."""
+        """A listener's queue was full a moment ago. `numpy` says whether there is something to be done about it."""
         at = self._env.flooded_at
         if at < 0 or now - at > LASTS_US:
             self._env.flooded_at = -1
             return False
-        if self.numpy is None:
+        if not self._sought:
+            self._sought = True
             self.numpy = find_numpy()
-            if self.numpy is None:
-                self._env.flooded_at = -1
-                return False
         return True
 
     def answer(self, rows: Any, lengths: Any, vouched: Any, now: int) -> tuple[Any, list[Any]]:

@@ -170,7 +170,11 @@ class Listener(Timed):
             env.counters.ListenDrops += 1
             self._note(now, seg.key, "SYN dropped: the accept queue is full")
             return
-        full = len(self._syns) >= env.config.syn_queue_limit or env.half_open >= env.config.half_open_limit
+        full = env.half_open >= env.config.half_open_limit
+        if iss_above < 0 and len(self._syns) >= env.config.syn_queue_limit:
+            # Whoever comes again in TIME-WAIT is real and has a record already, so that he needs no room of strangers
+            # (as in Linux), who could otherwise keep his port closed to him by keeping the queue full.
+            full = True
         if full or env.config.syn_cookies == COOKIES_ALWAYS:
             # A new incarnation's number must be above the old one's, and a cookie's can't be chosen (RFC 9293 MAY-2).
             if env.config.syn_cookies != COOKIES_OFF and iss_above < 0:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from synfin.aio.driver import CATCH_UP_PACKETS
 from synfin.aio.host import Host
+from synfin.links.link import PacketSink
 from synfin.tcp.config import Config
+from synfin.wire.segment import Burst
 from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts
 from tests.unit.aio.virtual import VirtualLoop, run, settle
 
@@ -281,5 +286,46 @@ def test_a_host_on_its_own_address_speaks_with_itself() -> None:
             writer.close()
             await settle()
             assert len(server.data) == 100_000
+
+    run(main())
+
+
+class FloodedLink:
+    """More is there whenever it is read, thousands at a time."""
+
+    mtu, offload = 1500, False
+
+    def __init__(self) -> None:
+        self._pair = socket.socketpair()
+        self.read = 0
+
+    def fileno(self) -> int:
+        return self._pair[0].fileno()
+
+    def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
+        self.read += CATCH_UP_PACKETS
+        return CATCH_UP_PACKETS
+
+    def send(self, bursts: list[Burst]) -> bool:
+        return True
+
+    def flush(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        for one in self._pair:
+            one.close()
+
+
+def test_what_is_read_before_a_timer_has_an_end_in_a_flood_too() -> None:
+    async def main() -> None:
+        link = FloodedLink()
+        async with Host(SERVER, link=link) as host:
+            attempt = asyncio.ensure_future(host.create_connection(Recorder, CLIENT, PORT))
+            await asyncio.sleep(0.999)
+            assert link.read == 0
+            await asyncio.sleep(0.002)
+            assert link.read == CATCH_UP_PACKETS
+            attempt.cancel()
 
     run(main())

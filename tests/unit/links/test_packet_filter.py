@@ -6,6 +6,7 @@ import pytest
 
 from synfin.links import packet_filter
 from synfin.links.ethernet import announcement, question, solicited_node
+from synfin.wire.tcp_header import ACK, CWR, ECE, FIN, PSH, RST, SYN
 
 ME, YOU = bytes.fromhex("02000000000a"), bytes.fromhex("02000000000b")
 OWN4 = [bytes((10, 9, 0, 2)), bytes((10, 9, 0, 3))]
@@ -32,6 +33,8 @@ def run(program: list[packet_filter.Step], frame: bytes, kind: int = 0, vlan: in
             if operand + size > len(frame):
                 return 0
             accumulator = int.from_bytes(frame[operand : operand + size], "big")
+        elif code == 0x54:
+            accumulator &= operand
         else:
             assert code in (0x15, 0x25)
             place += true if (accumulator == operand if code == 0x15 else accumulator > operand) else false
@@ -94,3 +97,58 @@ def test_jumps_fit_their_byte_with_as_many_addresses_as_there_may_be() -> None:
     program = packet_filter.up_to(1000, 128, most)
     assert all(0 <= true < 256 and 0 <= false < 256 for _, true, false, _ in program)
     assert run(program, ipv6(most[-1])) == run(program, ipv4(most[0])) == ALL
+
+
+def segment4(flags: int, *, first: int = 0x45, fragment: bytes = b"\x40\x00", protocol: int = 6) -> bytes:
+    ip = bytes((first, 0, 0, 60, 0, 0)) + fragment + bytes((64, protocol, 0, 0)) + bytes(4) + OWN4[1]
+    return ME + YOU + b"\x08\x00" + ip + bytes(12) + bytes((0xA0, flags)) + bytes(26)
+
+
+def segment6(flags: int, following: int = 6) -> bytes:
+    return ipv6(OWN6[1], following)[:54] + bytes(12) + bytes((0xA0, flags)) + bytes(26)
+
+
+def heard(frame: bytes) -> tuple[int, int]:
+    """By the socket of SYNs, and by the other, while they are apart."""
+    return (
+        run(packet_filter.bare_syns(180, OWN), frame),
+        run(packet_filter.up_to(1000, 128, OWN, 180), frame),
+    )
+
+
+@pytest.mark.parametrize("flags", [SYN, SYN | ECE | CWR, SYN | PSH])
+def test_a_syn_is_heard_by_the_socket_of_syns_alone(flags: int) -> None:
+    for frame in (segment4(flags), segment6(flags), segment4(flags).ljust(180, b"\0")):
+        assert heard(frame) == (ALL, 0)
+        assert run(packet_filter.up_to(1000, 128, OWN), frame) == ALL
+        assert run(packet_filter.nothing(), frame) == 0
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        *(make(flags) for make in (segment4, segment6) for flags in (ACK, SYN | ACK, SYN | RST, SYN | FIN, RST, 0)),
+        segment4(SYN).ljust(181, b"\0"),
+        segment4(SYN, first=0x46),
+        segment4(SYN, fragment=b"\x20\x00"),
+        segment4(SYN, fragment=b"\x00\x01"),
+        segment4(SYN, protocol=17),
+        segment6(SYN, 17),
+        question(YOU, bytes((10, 9, 0, 1)), OWN4[0]),
+        ipv6(solicited_node(OWN6[0]), 58),
+    ],
+)
+def test_everything_else_is_heard_by_the_other(frame: bytes) -> None:
+    assert heard(frame) == (0, ALL)
+
+
+def test_nobody_hears_a_syn_for_others() -> None:
+    frame = segment4(SYN)
+    assert heard(frame[:30] + bytes((10, 9, 0, 9)) + frame[34:]) == (0, 0)
+
+
+def test_with_as_many_addresses_as_there_may_be_all_jumps_are_short_enough() -> None:
+    many = [bytes((10, 9, 1, n)) for n in range(packet_filter.MAX_ADDRESSES)]
+    many += [OWN6[0][:-1] + bytes((n,)) for n in range(packet_filter.MAX_ADDRESSES)]
+    for program in (packet_filter.up_to(1000, 128, many, 180), packet_filter.bare_syns(180, many)):
+        assert all(0 <= jump < 256 for _, true, false, _ in program for jump in (true, false))

@@ -76,7 +76,9 @@ def test_each_batch_prolongs_it() -> None:
 
 def test_without_numpy_there_is_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
-    assert not stack_with(QUEUE + 1).flood.goes_on(NOW)
+    flood = stack_with(QUEUE + 1).flood
+    assert flood.goes_on(NOW)
+    assert flood.numpy is None
 
 
 def test_a_batch_is_told_by_one_note_and_counted() -> None:
