@@ -15,12 +15,12 @@ import asyncio
 import os
 import socket
 import struct
-import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from synfin.links.netns import add_pair, configure, loopback_up
+from synfin.links.netns import add_pair, configure, loopback_up, with_kernel
 from synfin.run import files
 from synfin.run.namespace import enter
 
@@ -105,6 +105,13 @@ async def dns(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
     writer.close()
 
 
+def make_deaf(kernel: Any) -> None:
+    """Two places from which nothing comes back, by ICMP or at all."""
+    kernel.route("add", dst=f"{NOWHERE}/32", type="unreachable")
+    device = kernel.link_lookup(ifname="wan0")[0]
+    kernel.neigh("add", dst=SILENT, lladdr="02:00:00:00:00:99", ifindex=device, state="permanent")
+
+
 def furnish() -> None:
     enter()
     files.own_mounts()
@@ -114,15 +121,12 @@ def furnish() -> None:
     add_pair("wan0", "wan1")
     configure("wan1")
     configure("wan0", [f"{WEB}/24", f"{DNS}/24", f"{WEB6}/64"], routes=["0.0.0.0/0", "::/0"])
-    for words in (
-        f"route add unreachable {NOWHERE}",
-        f"neigh add {SILENT} lladdr 02:00:00:00:00:99 dev wan0",
-    ):
-        subprocess.run(["ip", *words.split()], check=True)
+    with_kernel(make_deaf)
+    with suppress(OSError):  # who starts servers here may have no capability
+        Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
     with suppress(OSError):
         group = os.getegid()
-        with open("/proc/sys/net/ipv4/ping_group_range", "w") as file:
-            file.write(f"{group} {group}")
+        Path("/proc/sys/net/ipv4/ping_group_range").write_text(f"{group} {group}")
 
 
 async def main(command: list[str]) -> int:

@@ -1,16 +1,25 @@
-"""Real programs under `synfin run`, unchanged, in a network that stands for the internet."""
+"""Real programs under `synfin run`, unchanged, in a network that stands for the internet; all by an ordinary user.
+
+Who runs the tests as root becomes one: nothing here has a capability that a user namespace of his own does not give.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from tests.conftest import ROOT
 from tests.interop.internet import NAME, WEB, WEB6
-from tests.interop.test_run import PYTHON, internet, rows, run
+from tests.interop.test_run import PYTHON, SECONDS, internet, rows
+from tests.interop.test_tun_device import NOBODY
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
 
@@ -18,21 +27,53 @@ Programs = Callable[[str], str]
 RUN = f"{PYTHON} -m synfin.cli run"
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """His."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
+        if os.geteuid() == 0:
+            os.chown(made, NOBODY, NOBODY)
+        yield Path(made)
+
+
+def by_a_user(*command: str, home: Path = Path("/nonexistent")) -> subprocess.CompletedProcess[str]:
+    """A command in that network, which he has made too, without synfin."""
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
+    done = subprocess.run(
+        [PYTHON, "-m", "tests.interop.ordinary", PYTHON, "-m", "tests.interop.internet", *command],
+        capture_output=True, text=True, cwd=ROOT, timeout=SECONDS, check=False,
+        env={**environment, "HOME": str(home)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """`synfin run` there, with these words."""
+    return by_a_user(PYTHON, "-m", "synfin.cli", "run", *words, **more)
+
+
 def until_listening(port: int, address: str = WEB) -> str:
     """Shell: wait until somebody listens there."""
     return f"until (exec 3<>/dev/tcp/{address}/{port}) 2>/dev/null; do sleep 0.1; done;"
 
 
-def test_git_clones(require_program: Programs, tmp_path: Path) -> None:
+def test_it_is_an_ordinary_user_who_has_no_capability() -> None:
+    user, *sets = run("--quiet", "--", "sh", "-c", "id -u; grep ^Cap[PE] /proc/$PPID/status").stdout.split()
+    assert int(user) == (NOBODY if os.geteuid() == 0 else os.geteuid())
+    assert sets == ["CapPrm:", "0" * 16, "CapEff:", "0" * 16]
+
+
+def test_git_clones(require_program: Programs, folder: Path) -> None:
     git = require_program("git")
     script = (
-        f"cd {tmp_path}; {git} init -q made; cd made; echo text > file; {git} add file;"
+        f"cd {folder}; {git} init -q made; cd made; echo text > file; {git} add file;"
         f"{git} -c user.name=a -c user.email=a@b commit -q -m one; cd ..;"
-        f"{git} daemon --base-path={tmp_path} --export-all --listen={WEB} --reuseaddr & daemon=$!;"
+        f"{git} daemon --base-path={folder} --export-all --listen={WEB} --reuseaddr & daemon=$!;"
         f"{until_listening(9418)} {RUN} --quiet -- {git} clone -q git://{WEB}/made cloned;"
         "kill $daemon; cat cloned/file"
     )
-    assert internet("bash", "-c", script).stdout == "text\n"
+    assert by_a_user("bash", "-c", script).stdout == "text\n"
 
 
 @pytest.mark.parametrize("way", ["", "-R", "--bidir"])
@@ -43,7 +84,7 @@ def test_iperf3_measures_both_ways(way: str, require_program: Programs) -> None:
         "until ss -Htln sport = :5201 | grep -q .; do sleep 0.1; done;"  # to connect would be its one test
         f"{RUN} --quiet -- {iperf3} -c {WEB} -n 20M -J {way}"
     )
-    said = json.loads(internet("bash", "-c", script).stdout)
+    said = json.loads(by_a_user("bash", "-c", script).stdout)
     assert "error" not in said
     assert said["end"]["sum_received"]["bytes"] > 0
     if way == "--bidir":
@@ -56,16 +97,17 @@ def test_redis_benchmark_gets_its_answers(require_program: Programs) -> None:
         f"{server} --bind {WEB} --protected-mode no --save '' > /dev/null & server=$!; {until_listening(6379)}"
         f"{RUN} --quiet -- {benchmark} -h {WEB} -n 2000 -c 50 -t set,get --csv; kill $server"
     )
-    lines = internet("bash", "-c", script).stdout.splitlines()
+    lines = by_a_user("bash", "-c", script).stdout.splitlines()
     assert [line.split(",")[0] for line in lines[-2:]] == ['"SET"', '"GET"']
 
 
-def test_a_browser_loads_a_page_with_a_hundred_scripts(require_program: Programs, tmp_path: Path) -> None:
+def test_a_browser_loads_a_page_with_a_hundred_scripts(require_program: Programs, folder: Path) -> None:
     chromium = require_program("chromium")
     done = run(
         "--json", "--", "sh", "-c", 'exec "$@" 2>/dev/null', "sh",
-        chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}",
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}",
         "--virtual-time-budget=60000", "--dump-dom", f"http://{NAME}/page",
+        home=folder,
     )  # fmt: skip
     assert "a page" in done.stdout
     loaded = [row for row in rows(done) if row["port"] == 80]
@@ -98,7 +140,7 @@ def nginx_settings(folder: Path, listen: str) -> Path:
     (folder / "index.html").write_text("x" * 1000)
     file = folder / "nginx.conf"
     file.write_text(
-        f"user root; daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; events {{}}"
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log; events {{}}"
         f" http {{ access_log off;"
         f" client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;"
         f" uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e; server {{ {listen} root {folder}; }} }}"
@@ -107,18 +149,18 @@ def nginx_settings(folder: Path, listen: str) -> Path:
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_http2_over_tls_multiplexes_many_requests(version: int, require_program: Programs, tmp_path: Path) -> None:
+def test_http2_over_tls_multiplexes_many_requests(version: int, require_program: Programs, folder: Path) -> None:
     curl, nginx = require_program("curl"), require_program("nginx")
     authority = trustme.CA()
-    trusted, key, chain = tmp_path / "trusted.pem", tmp_path / "key.pem", tmp_path / "chain.pem"
+    trusted, key, chain = folder / "trusted.pem", folder / "key.pem", folder / "chain.pem"
     issued = authority.issue_cert(NAME)
     authority.cert_pem.write_to_path(trusted)
     issued.private_key_pem.write_to_path(key)
     for blob in issued.cert_chain_pems:
         blob.write_to_path(chain, append=True)
-    (tmp_path / "big").write_bytes(bytes(1_000_000))
+    (folder / "big").write_bytes(bytes(1_000_000))
     settings = nginx_settings(
-        tmp_path,
+        folder,
         f"listen {WEB}:443 ssl http2; listen [{WEB6}]:443 ssl http2;"
         f" ssl_certificate {chain}; ssl_certificate_key {key};",
     )
@@ -126,10 +168,10 @@ def test_http2_over_tls_multiplexes_many_requests(version: int, require_program:
     asked = f"{curl} -{version} -sS --http2 --parallel --cacert {trusted}"
     asked += " -w '%{http_version} %{response_code} %{size_download}\\n'"
     script = (
-        f"{nginx} -c {settings} -p {tmp_path} & server=$!; {until_listening(443)}"
+        f"{nginx} -c {settings} -p {folder} & server=$!; {until_listening(443)}"
         f"{RUN} --json -- {asked} " + " ".join([f"-o /dev/null https://{NAME}/big"] * 20) + "; kill $server"
     )
-    done = internet("bash", "-c", script)
+    done = by_a_user("bash", "-c", script)
     assert done.stdout.splitlines() == ["2 200 1000000"] * 20
     loaded = [row for row in rows(done) if row["port"] == 443]
     assert len(loaded) < 20, "a connection for each request is no HTTP/2"
@@ -153,15 +195,15 @@ def test_udp_dns_is_answered_and_a_name_that_is_not_is_said_not_to_be() -> None:
     assert all(row["received"] for row in asked)
 
 
-def test_a_published_server_is_loaded_from_outside(require_program: Programs, tmp_path: Path) -> None:
+def test_a_published_server_is_loaded_from_outside(require_program: Programs, folder: Path) -> None:
     wrk, nginx = require_program("wrk"), require_program("nginx")
-    settings = nginx_settings(tmp_path, "listen 80;")
+    settings = nginx_settings(folder, "listen 80;")
     script = (
-        f"{RUN} --quiet --publish 8080:80 -- {nginx} -c {settings} -p {tmp_path} & run=$!;"
+        f"{RUN} --quiet --publish 8080:80 -- {nginx} -c {settings} -p {folder} & run=$!;"
         "until curl -sS -o /dev/null http://127.0.0.1:8080/ 2>/dev/null; do sleep 0.1; done;"
         f"{wrk} -t1 -c20 -d1 http://127.0.0.1:8080/; kill $run; wait $run"
     )
-    said = internet("bash", "-c", script, check=False).stdout
+    said = by_a_user("bash", "-c", script + "; true").stdout
     assert "requests in" in said
     assert "Socket errors" not in said
     assert "Non-2xx" not in said

@@ -81,6 +81,8 @@ def join(place: str) -> None:
             what += ": run as root, or give the number of a process of yours that is in it"
         elif error.errno == errno.EINVAL:
             what += ": it is no network namespace"
+        elif error.errno in (errno.ENOENT, errno.ESRCH) and place.isdigit():
+            what = f"--netns {place}: there is no process of this number"
         raise OSError(error.errno, what) from error
 
 
