@@ -31,6 +31,7 @@ TAKEN = (
     "() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
     ".reduce((sum, one) => sum + one.encodedBodySize, 0)"
 )
+DRAWN = "() => new Set([...document.querySelectorAll('g.segment')].map(one => one.dataset.segment)).size"
 FORGET = "() => performance.clearMeasures()"
 TIMES = "name => performance.getEntriesByName(name).map(one => one.duration)"
 
@@ -123,7 +124,7 @@ def playground(browser: Any, address: str, loads: int) -> None:
                 page.set_viewport_size({"width": width, "height": 900})
                 page.wait_for_timeout(1000)
         redraw = statistics.median(page.evaluate(TIMES, "redraw"))
-        drawn = page.locator("#table tbody tr").count()
+        drawn = page.evaluate(DRAWN)
         print(
             f"{drawn} segments: the first run takes Python {first:.0f} ms and the page {shown:.0f} ms, an edit "
             f"{edit:.0f} and {draw:.0f} ms; another width is drawn in {redraw:.0f} ms, the page's part of it included"

@@ -65,6 +65,7 @@ const undo = /** @type {HTMLButtonElement} */ (byId("undo"));
 const stop = /** @type {HTMLButtonElement} */ (byId("stop"));
 const choice = /** @type {HTMLSelectElement} */ (byId("example"));
 const plotting = /** @type {HTMLDetailsElement} */ (byId("plotting"));
+const tabling = /** @type {HTMLDetailsElement} */ (byId("tabling"));
 
 /** @param {string} text */
 const say = (text) => {
@@ -161,7 +162,7 @@ function show(wanted, found) {
   if (chosen && !result.segments.some((one) => one.id === chosen)) chosen = null;
   showEditors(wanted, result);
   showDiagram(place.diagram, found.diagram, result, choose);
-  showTable(place.table, result, choose);
+  if (tabling.open) showTable(place.table, result, choose);
   const last = moment < 0 || moment >= moments.length - 1;
   const at = moments[moment];
   moments = momentsOf(result);
@@ -308,6 +309,9 @@ function listen() {
     const [file] = /** @type {HTMLInputElement} */ (event.target).files ?? [];
     if (file && file.size < 1_000_000) await read(await file.text());
     else if (file) complain(t("error.large"));
+  });
+  tabling.addEventListener("toggle", () => {
+    if (tabling.open && drawn) showTable(place.table, drawn.result, choose);
   });
   plotting.addEventListener("toggle", () => {
     if (plotting.open) plot();

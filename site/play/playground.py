@@ -34,6 +34,7 @@ from synfin.view.diagram import connections
 from synfin.view.figure import Figure
 from synfin.view.plots import connection_figure
 from synfin.view.rows import Row
+from synfin.view.text import rfc_text
 from synfin.view.timeline import Timelines
 
 FEW = 300  # segments that are drawn one by one; of more, plain data is folded
@@ -78,7 +79,7 @@ def ran(text: str, before: str, width: int) -> str:
         result = _run(text)
         told = outline(result, compare(_run(before), result) if before else None)
         for one in told["states"]:
-            one["said"] = _say(one["reason"])
+            one["said"], one["rfc"] = _say(one["reason"]), rfc_text(one["rfc"])
         return {"result": told, "fragment": to_fragment(result.scenario), "diagram": _diagram(text, width)}
 
     return _answer(work)

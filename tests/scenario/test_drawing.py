@@ -67,6 +67,15 @@ def test_a_narrow_drawing_keeps_reasons_within_its_width() -> None:
             assert right <= width, text.text
 
 
+def test_a_narrow_drawing_keeps_options_between_its_lifelines() -> None:
+    narrow = ElementTree.fromstring(drawing(rows(run(EXAMPLES["syn-ack-lost"])), width=336))
+    lifelines = [float(line.get("x1", "0")) for line in narrow.iter(f"{SVG}line") if line.get("class") == "life"]
+    room = max(lifelines) - min(lifelines)
+    options = [span.text or "" for span in narrow.iter(f"{SVG}tspan") if span.get("class") == "dim"]
+    assert "<mss 1460," in options[0]
+    assert all(len(text) * 6.7 < room for text in options)
+
+
 def test_times_count_from_the_beginning_of_the_run() -> None:
     result = run(EXAMPLES["figure-11"])
     [found] = rows(result)

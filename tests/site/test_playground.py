@@ -57,11 +57,14 @@ class Playground:
         self.address = address
         self.complaints: list[str] = []
         self.begun = self.loaded = self.ended = 0  # interpreters: the last that each fetches is synfin itself
-        page.on("console", lambda message: self._note(message.type not in ("error", "warning"), message.text))
+        self.pending: set[Any] = set()  # what has been asked for and has not come yet
+        page.on("console", self._hears)
         page.on("pageerror", lambda error: self._note(False, str(error)))
         page.on("request", lambda request: self._note(request.url.startswith((address, "blob:")), request.url))
         page.on("worker", self._begins)
-        page.on("requestfinished", lambda request: self._loads(request.url))
+        page.on("request", self._asks)
+        page.on("requestfinished", self._loads)
+        page.on("requestfailed", self._fails)
 
     def _note(self, fine: bool, text: str) -> None:
         if not fine:
@@ -74,8 +77,18 @@ class Playground:
     def _ends(self) -> None:
         self.ended += 1
 
-    def _loads(self, url: str) -> None:
-        self.loaded += url.endswith("/synfin.zip")
+    def _asks(self, request: Any) -> None:
+        self.pending.add(request)
+
+    def _fails(self, request: Any) -> None:
+        self.pending.discard(request)
+
+    def _loads(self, request: Any) -> None:
+        self.pending.discard(request)
+        self.loaded += request.url.endswith("/synfin.zip")
+
+    def _hears(self, message: Any) -> None:
+        self._note(message.type not in ("error", "warning"), f"{message.text} {message.location['url']}")
 
     def load_one_only(self) -> None:
         """The page with an interpreter, but whatever begins after it can't load."""
@@ -130,7 +143,9 @@ class Playground:
 
     def marks(self) -> dict[str, str]:
         """What changed, by segment, as the table tells it."""
+        self.page.evaluate("document.getElementById('tabling').open = true")
         rows = self.page.locator("#table tbody tr")
+        rows.first.wait_for()
         return {str(row.get_attribute("data-segment")): str(row.get_attribute("class")) for row in rows.all()}
 
     def save(self, button: str) -> Path:
@@ -432,7 +447,8 @@ def test_a_long_run_is_stopped_and_the_next_one_works(play: Playground) -> None:
 def test_it_goes_on_without_a_network(fresh: Playground) -> None:
     play = fresh
     play.load()
-    play.until(lambda: play.begun == play.loaded == 2)  # the one that works, and its spare
+    # The one that works and its spare are there, and what an interpreter fetches beside is too.
+    play.until(lambda: play.begun == play.loaded == 2 and not play.pending)
     play.page.context.set_offline(True)
     play.choose("s2")
     play.do("duplicate")

@@ -7,7 +7,7 @@ No script, no font file, no link; its looks are those of `view.stylesheet`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from typing import Final
@@ -303,10 +303,13 @@ def _broken(text: str, room: int) -> list[str]:
 
 
 def _folded(words: Sequence[Words], room: int) -> list[list[Words]]:
-    """The words in lines of at most `room` characters; optional ones only where they need no line."""
+    """The words in lines of at most `room` characters; optional ones only where they need no line.
+
+    What is longer than a line, as options are, is broken at its own spaces.
+    """
     lines: list[list[Words]] = [[]]
     used = 0
-    for word in words:
+    for word in _pieces(words, room):
         size = columns(word.text) + 1
         if used + size > room and lines[-1]:
             if word.optional:
@@ -316,3 +319,11 @@ def _folded(words: Sequence[Words], room: int) -> list[list[Words]]:
         lines[-1].append(word)
         used += size
     return lines
+
+
+def _pieces(words: Sequence[Words], room: int) -> Iterator[Words]:
+    for word in words:
+        if columns(word.text) <= room:
+            yield word
+        else:
+            yield from (replace(word, text=text) for text in _broken(word.text, room))

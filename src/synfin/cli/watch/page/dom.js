@@ -35,7 +35,7 @@ export function byId(id) {
  */
 export function drawing(text) {
   const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  return document.importNode(parsed, true);
+  return document.adoptNode(parsed);
 }
 
 /**
