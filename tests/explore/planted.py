@@ -25,6 +25,8 @@ import json, sys
 import synfin
 from synfin.explore import STARTS, Bounds, explore
 from synfin.explore.report import failure_text, story
+from synfin.explore.saved import as_scenario
+from synfin.scenario import to_json
 name, losses, duplicates, early, folder = sys.argv[1:]
 assert synfin.__path__[0].startswith(folder) and not synfin.compiled()
 found = explore(STARTS[name].scenario, Bounds(int(losses), int(duplicates), int(early)), max_states=3000)
@@ -35,6 +37,7 @@ print(json.dumps({
     "steps": story(found.scenario, found.bounds, failure.path)[0] if failure else [],
     "text": failure_text(found, failure) if failure else [],
     "states": found.states,
+    "saved": to_json(as_scenario(found, failure)) if failure else "",
 }))
 """
 
@@ -100,7 +103,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "return IGNORE",
         "in-turn",
         "B is in LAST-ACK, and A knows nothing of it",
-        16,
+        22,
         (1, 0, 0),
     ),
     "FIN-WAIT-2 without a reader has no end": Fault(

@@ -92,6 +92,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"version": 1, "hosts": TWO, "fates": [{"packet": ["a", "b", 0, "SYN", 0, 0, 0], "do": "delay"}]},
         r"fates\[0\]\.by_us",
     ),
+    "a second arrival of what is lost": (
+        {"version": 1, "hosts": TWO, "fates": [{"packet": ["a", "b", 0, "SYN", 0, 0, 0], "do": "drop", "again_us": 1}]},
+        r"fates\[0\]\.again_us",
+    ),
     "two fates of a packet": (
         {"version": 1, "hosts": TWO, "fates": [{"packet": ["a", "b", 0, "SYN", 0, 0, 0], "do": "drop"}] * 2},
         "fates: decide 2 times about",
@@ -210,6 +214,7 @@ FATES = objects(
     do=st.sampled_from(["drop", "delay", "duplicate", "corrupt", "mark"]),
     by_us=maybe(TIMES),
     overtake=maybe(st.booleans()),
+    again_us=maybe(TIMES),
 )
 FORGED = objects(
     at_us=TIMES,

@@ -63,6 +63,11 @@ def test_a_delayed_segment_arrives_so_much_later() -> None:
     assert segment(result, "server", "SYN,ACK").arrived_us == [90_000]
 
 
+def test_a_delayed_segment_arrives_again_so_long_after_it_was_sent() -> None:
+    result = run(replace(CONVERSATION, fates=(Fate(packet=SYN_ACK, do="delay", by_us=5_000, again_us=90_000),)))
+    assert segment(result, "server", "SYN,ACK").arrived_us == [25_000, 100_000]
+
+
 def test_a_duplicated_segment_arrives_twice() -> None:
     result = run(replace(CONVERSATION, fates=(Fate(packet=REQUEST, do="duplicate"),)))
     assert segment(result, "client", "FIN,PSH,ACK").arrived_us == [30_000, 30_000]

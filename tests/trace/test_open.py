@@ -308,6 +308,21 @@ def test_what_acknowledges_a_syn_ack_that_went_again_for_a_syn_measures_no_round
     assert (host.status().srtt_us, host.status().rto_us) == (0, 3 * SECOND)
 
 
+@pytest.mark.parametrize("took", [0, 1])
+def test_a_handshake_that_is_over_within_a_tick_of_the_clock_has_a_round_trip_at_the_passive_end_too(
+    stage: Stage, took: int
+) -> None:
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, seq=0, mss=1460)
+    host.emits(SYN | ACK, seq=0, ack=1)
+    scene.tick(took)
+    peer.sends(ACK, seq=1, ack=1)
+    host.accepts()
+    assert (host.status().srtt_us, host.status().rto_us) == (1, 200 * MS)
+
+
 def test_syns_that_come_again_and_again_do_not_keep_a_half_open_entry_for_ever(stage: Stage) -> None:
     scene = stage()
     host, peer = scene.host, scene.peer

@@ -281,6 +281,9 @@ def explore(
     insecure_scheduler: Annotated[
         bool, typer.Option("--insecure-scheduler", help="Use a scheduler without TLS: whoever reaches it is you.")
     ] = False,
+    tls_ca: Annotated[Path | None, typer.Option("--tls-ca-file", metavar="FILE", help="PEM: who is trusted.")] = None,
+    tls_cert: Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="PEM: who we are.")] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="PEM: our key.")] = None,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Write the table there, as JSON.")
     ] = None,
@@ -288,21 +291,31 @@ def explore(
         Path | None,
         typer.Option("--pytest", metavar="FILE", help="Write a test there that walks the way to a failure."),
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Write the way to a failure there, as a scenario to look at."),
+    ] = None,
 ) -> None:
     """Go through every order in which packets, timers and programs of a scenario can follow each other.
 
     In each state any packet under way may arrive, be lost or arrive twice, a program may go on where its scenario names
     a time, the next timer may fire; states that nothing could tell apart are gone through once. In each, laws are
     checked: deadlines, accounts, bytes, the joint state of both ends; and at each end that nothing is left. A failure
-    is shown by a shortest way to it, and makes the exit status 1; 2 is a scenario that can't be read.
+    is shown by a shortest way to it, with a diagram and an address for the playground.
 
-    Example: synfin explore open --losses 2 --duplicates 1 --early-timers 1
+    Examples: synfin explore open --losses 2 --duplicates 1 --early-timers 1
+
+    synfin explore mine.json --workers 0 --save failure.json; synfin scenario failure.json
+
+    The exit status is 0 if all laws hold, 1 if one does not, 2 for what can't be read, written or reached.
     """
-    from synfin.cli.explore import run
+    from synfin.cli.explore import Files, Workers, run
+    from synfin.cli.tls_files import together
 
+    tls = together(tls_ca, tls_cert, tls_key)
     bounds = (losses, duplicates, early_timers)
-    engine = (workers, scheduler, insecure_scheduler)
-    raise typer.Exit(run(scenario, whole_suite, bounds, max_states, engine, record, pytest))
+    cluster = Workers(workers, scheduler, insecure_scheduler, tls)
+    raise typer.Exit(run(scenario, whole_suite, bounds, max_states, cluster, Files(record, pytest, save)))
 
 
 @app.command()

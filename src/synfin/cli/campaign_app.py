@@ -105,10 +105,8 @@ def run(
     """
     from synfin.cli.campaign import Files
     from synfin.cli.campaign import run as run_it
+    from synfin.cli.tls_files import together
 
-    pem = [str(one) for one in (tls_ca, tls_cert, tls_key) if one is not None]
-    if len(pem) not in (0, 3):
-        raise typer.BadParameter("--tls-ca-file, --tls-cert and --tls-key belong together")
     status = run_it(
         tests,
         duration,
@@ -122,7 +120,7 @@ def run(
         workers=workers,
         scheduler=scheduler,
         insecure=insecure,
-        tls=tuple(pem) or None,
+        tls=together(tls_ca, tls_cert, tls_key),
         dashboard=dashboard,
         check_determinism=check_determinism,
         shrink=shrink,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synfin.campaign.engine import Engine, EngineError
 from synfin.campaign.opening import open_engine
@@ -13,11 +15,42 @@ from synfin.campaign.program import Refused
 from synfin.cli.scenario import load
 from synfin.cli.written import why_not
 from synfin.explore.report import HEAD, as_test, failure_text, row, table_line
-from synfin.explore.search import Explored, explore
+from synfin.explore.saved import NotSaved, as_scenario
+from synfin.explore.search import Explored, Failure, explore
 from synfin.explore.starts import STARTS
 from synfin.explore.world import Bounds
 from synfin.scenario.checks import ScenarioError
+from synfin.scenario.codec import MAX_FRAGMENT, to_fragment, to_json
 from synfin.scenario.model import Scenario
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is written where; of failures the last one's."""
+
+    record: Path | None = None
+    pytest: Path | None = None
+    save: Path | None = None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many (0: one for each core; 1: none but this process), or whose: a scheduler's, and how that is reached."""
+
+    count: int = 1
+    scheduler: str | None = None
+    insecure: bool = False
+    tls: tuple[str, str, str] | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """There is an engine."""
+        return self.count != 1 or self.scheduler is not None
+
+    def open(self) -> Engine:
+        """That engine. Raises EngineError."""
+        more: dict[str, Any] = {"insecure": self.insecure, "tls": self.tls, "say": _say}
+        return open_engine(workers=self.count or None, scheduler=self.scheduler, **more)
 
 
 def run(
@@ -25,20 +58,16 @@ def run(
     whole_suite: bool,
     bounds: tuple[int | None, int | None, int | None],
     max_states: int,
-    engine: tuple[int, str | None, bool],
-    record: Path | None,
-    pytest: Path | None,
+    workers: Workers,
+    files: Files,
 ) -> int:
-    """The command; its exit status: 1 for a law that does not hold, 2 for what can't be read.
-
-    engine: how many workers (0: one for each core), or a scheduler and whether without TLS; (1, None, False): none.
-    """
+    """The command; its exit status: 1 for a law that does not hold, 2 for what can't be read."""
     if whole_suite == (name is not None):
         if whole_suite:
             return _wrong("--all explores the suite: no scenario is named besides")
         print("\n".join(_listing()))
         return 0
-    unwritable = why_not(record=record, pytest=pytest)
+    unwritable = why_not(record=files.record, pytest=files.pytest, save=files.save)
     if unwritable:
         return _wrong(unwritable)
     try:
@@ -52,13 +81,8 @@ def run(
         return _wrong(f"{name}: {error}")
     try:
         with ExitStack() as stack:
-            workers, scheduler, insecure = engine
-            opened = None
-            if workers != 1 or scheduler is not None:
-                opened = stack.enter_context(
-                    open_engine(workers=workers or None, scheduler=scheduler, insecure=insecure, say=_say)
-                )
-            return _explore(jobs, max_states, opened, record, pytest)
+            engine = stack.enter_context(workers.open()) if workers.wanted else None
+            return _explore(jobs, max_states, engine, files)
     except (EngineError, Refused, ValueError) as error:
         return _wrong(str(error))
 
@@ -67,8 +91,7 @@ def _explore(
     jobs: list[tuple[str, Scenario, Bounds]],
     max_states: int,
     engine: Engine | None,
-    record: Path | None,
-    pytest: Path | None,
+    files: Files,
 ) -> int:
     print("\n".join(HEAD))
     rows: list[dict[str, object]] = []
@@ -77,12 +100,12 @@ def _explore(
         found = explore(scenario, limits, max_states=max_states, engine=engine)
         rows.append(row(each, found))
         print(table_line(rows[-1]), flush=True)
-        if record is not None:
-            record.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        if files.record is not None:
+            files.record.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         for failure in found.failures:
             status = 1
             print("", *failure_text(found, failure), sep="\n")
-            _save(found, pytest)
+            _save(found, failure, files)
     return status
 
 
@@ -97,9 +120,20 @@ def _job(name: str, bounds: tuple[int | None, int | None, int | None], large: bo
     )
 
 
-def _save(found: Explored, pytest: Path | None) -> None:
-    if pytest is not None:
-        pytest.write_text(as_test(found, found.failures[0]), encoding="utf-8")
+def _save(found: Explored, failure: Failure, files: Files) -> None:
+    """What is to be written of a failure, and where it can be looked at."""
+    if files.pytest is not None:
+        files.pytest.write_text(as_test(found, failure), encoding="utf-8")
+    try:
+        saved = as_scenario(found, failure)
+    except NotSaved as why:
+        _say(f"not saved as a scenario: {why}")
+        return
+    fragment = to_fragment(saved)
+    if len(fragment) <= MAX_FRAGMENT:
+        print("", "In the playground (`synfin site`): play/index.html#" + fragment, sep="\n")
+    if files.save is not None:
+        files.save.write_text(to_json(saved), encoding="utf-8")
 
 
 def _listing() -> list[str]:

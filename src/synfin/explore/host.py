@@ -118,7 +118,7 @@ class ExploredHost:
         self.life: Life | None = None
         self.crashed = False  # once at least
         self.config = host.settings.config()
-        self._forged = scenario.forged
+        self.scenario = scenario
         self._address_of = address_of
         self._trace: Trace | None = None
         self._by_cookie = _may_answer_by_cookie(scenario, host)
@@ -131,17 +131,12 @@ class ExploredHost:
         self._boot()
 
     def _boot(self) -> None:
+        self.life = Life(self._stack(self._trace), _told_to_nobody)
+
+    def _stack(self, trace: Trace | None) -> Stack:
         # The same secrets in each life: what they hide is of no concern here, and a state is not told apart by them.
         entropy = random.Random(self.name).randbytes
-        stack = Stack(
-            [self.address],
-            self.config,
-            entropy=entropy,
-            name=self.name,
-            isn=self.numbers,
-            trace=self._trace,
-        )
-        self.life = Life(stack, _told_to_nobody)
+        return Stack([self.address], self.config, entropy=entropy, name=self.name, isn=self.numbers, trace=trace)
 
     def watch(self, trace: Trace) -> None:
         """Tell all that happens from now on."""
@@ -168,7 +163,11 @@ class ExploredHost:
 
     def forgeries(self) -> list[int]:
         """Those to this host, by their numbers in the scenario, that could arrive now."""
-        return [n for n, each in enumerate(self._forged) if each.to == self.name and self._aimed_at(each) is not None]
+        return [
+            n
+            for n, each in enumerate(self.scenario.forged)
+            if each.to == self.name and self._aimed_at(each) is not None
+        ]
 
     def due(self) -> int | None:
         """When it wants to be called; None: no timer runs."""
@@ -222,7 +221,7 @@ class ExploredHost:
 
     def forge(self, number: int, now: int) -> list[bytes]:
         """The forgery of that number arrives."""
-        forgery = self._forged[number]
+        forgery = self.scenario.forged[number]
         key = self._aimed_at(forgery)
         assert key is not None
         return self.receive(packet_of(forgery, key, self._guessed(key)), now)

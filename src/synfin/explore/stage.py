@@ -30,9 +30,9 @@ class Stage:
         self._impatient = timeouts > min(patience)
         self._hurts = sum(1 << n for n, forgery in enumerate(scenario.forged) if not harmless(forgery))
 
-    def host(self, number: int) -> ExploredHost:
+    def host(self, number: int, kind: type[ExploredHost] = ExploredHost) -> ExploredHost:
         """It, at its beginning."""
-        return ExploredHost(self.scenario, number, self._addresses.__getitem__)
+        return kind(self.scenario, number, self._addresses.__getitem__)
 
     def is_deceived(self, forged: int) -> bool:
         """A forger who knew the exact numbers has spoken: from there on both ends may believe different things.

@@ -264,6 +264,10 @@ STARTS: Final[dict[str, Start]] = {
         _two_segments("Two segments, SACK without timestamps", replace(MODERN, timestamps=False)),
         _NONE,
     ),
+    "losses-stamps": Start(
+        _two_segments("Two segments, timestamps without SACK", replace(MODERN, sack=False)),
+        _NONE,
+    ),
     "window": Start(
         _between(
             "A window that closes, and opens again",

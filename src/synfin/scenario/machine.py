@@ -24,6 +24,16 @@ _HOSTS: Final = ("crash", "restart")
 Opened = Callable[[str, Connection], None]
 
 
+def label_of(seed: int, number: int) -> str:
+    """Of the host of that number, the first is 1, in a scenario of that seed."""
+    return f"scenario {seed} {number}"
+
+
+def entropy_of(label: str, life: int) -> Callable[[int], bytes]:
+    """What is random to a host in that life, the first is 1."""
+    return random.Random(f"{label} {life}").randbytes
+
+
 class Machine:
     """address: its own; steps: what its programs do, with their outcomes; address_of: where a host is.
 
@@ -68,7 +78,7 @@ class Machine:
 
     def _boot(self) -> None:
         self._lives += 1
-        entropy = random.Random(f"{self._label} {self._lives}").randbytes
+        entropy = entropy_of(self._label, self._lives)
         stack = Stack([self.address], self._config, entropy=entropy, name=self.name, trace=self._record)
         self.life = Life(stack, lambda connection: self._opened(self.name, connection))
 

@@ -193,18 +193,21 @@ def _flags(value: Any) -> str:
 @dataclass(frozen=True, kw_only=True)
 class Fate(Part):
     """What becomes of the packet of that name. by_us: how much later it is, if it is delayed; overtake: what was sent
-    after it need not wait for it.
+    after it need not wait for it; again_us: it arrives once more, so long after it was sent (0: it does not).
     """
 
     packet: Name = part(packet_name)
     do: str = part(word(DROP, DELAY, DUPLICATE, CORRUPT, MARK))
     by_us: int = part(_TIME, default=0)
     overtake: bool = part(flag, default=True)
+    again_us: int = part(_TIME, default=0)
 
     def check_whole(self) -> None:
         """Raise ScenarioError for a delay of nothing, or by something that is no delay."""
         if (self.do == DELAY) != (self.by_us > 0):
             raise ScenarioError("by_us", "says by how much a packet is delayed, and nothing of another fate")
+        if self.again_us and self.do != DELAY:
+            raise ScenarioError("again_us", "says when a delayed packet arrives again, and nothing of another fate")
 
 
 # What a forged number counts from: what the receiver of the packet expects there, the first number of that side, or 0.

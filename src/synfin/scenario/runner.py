@@ -12,7 +12,7 @@ from typing import Final
 from synfin.links.tunnel import Arrival
 from synfin.scenario.forge import Numbers, packet_of
 from synfin.scenario.ledger import Ledger
-from synfin.scenario.machine import Machine
+from synfin.scenario.machine import Machine, label_of
 from synfin.scenario.model import DELAY, Fate, Forgery, Name, Scenario
 from synfin.scenario.programs import Outcome
 from synfin.scenario.result import REST, SEGMENTS, TIME, TURNS, Result
@@ -65,7 +65,7 @@ class _Run:
             self._machines[host.name] = Machine(
                 host,
                 addresses[host.name],
-                f"scenario {scenario.seed} {number}",
+                label_of(scenario.seed, number),
                 steps,
                 BASE_US,
                 addresses.__getitem__,
@@ -159,6 +159,8 @@ class _Run:
             self._decided.add(fate.packet)
             if fate.do == DELAY:
                 verdict = Delay(fate.by_us / 1_000_000, fate.overtake)
+                if fate.again_us:
+                    self._traffic.inject(self._stations[packet.receiver], data, self.now_us + fate.again_us)
             elif fate.do in (CORRUPT, MARK):
                 data = corrupted(data) if fate.do == CORRUPT else marked(data)
                 verdict = Change(data)

@@ -377,8 +377,10 @@ class Listener(Timed):
         if entry.retry >= TRIES_ACCURATE and agreed.ecn & MODE == ACCURATE:
             agreed.ecn |= NO_ECT  # RFC 9768 3.1.5: a SYN,ACK without ECN went out
         again = entry.retry > 0 or entry.answered
-        rtt = 0 if again else now - entry.sent_at
-        if rtt == 0 and agreed.timestamps and seg.has_ts:
+        rtt: i64 = 0
+        if not again:
+            rtt = now - entry.sent_at if now > entry.sent_at else 1
+        elif agreed.timestamps and seg.has_ts:
             # Which SYN,ACK this answers, only its timestamp tells (RFC 7323 4.1); without it the timer stays at 3 s.
             rtt = rtt_us(echo_tick(seg.ts_ecr, env.ts_offset(key), now), now)
         return self._begin(seg, entry.iss, entry.irs, agreed, entry.ts_recent, rtt, again, mtu, now)
