@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from synfin.campaign.engine import Alone, Batch, Engine, EngineError
 from synfin.campaign.program import HUNG, Json, Limits, Lost, Program
-from synfin.explore import STARTS, Bounds, check_path, explore, runners
+from synfin.explore import STARTS, Bounds, check_path, explore, report, runners
 from synfin.explore.packets import absolute, relative
 from synfin.explore.parts import Replay, reached_from_plain, reached_to_plain
 from synfin.explore.search import walk
@@ -25,6 +26,23 @@ def test_the_laws_hold_in_every_state_and_at_every_end(name: str) -> None:
     found = explore(start.scenario, start.small)
     assert not found.failures, found.failures
     assert found.whole and found.ends
+
+
+RECORDED = json.loads((Path(__file__).parent / "explored.json").read_text())
+
+
+def test_what_is_recorded_is_the_suite_gone_through_wholly_by_its_large_bounds() -> None:
+    assert [row["name"] for row in RECORDED] == list(STARTS)
+    for row in RECORDED:
+        bounds = Bounds(row["losses"], row["duplicates"], row["early_timers"])
+        assert (bounds, row["whole"]) == (STARTS[row["name"]].large, True)
+
+
+@pytest.mark.parametrize("name", ["nobody", "cookie-plain"])
+def test_what_is_recorded_is_what_a_search_finds(name: str) -> None:
+    [row] = [row for row in RECORDED if row["name"] == name]
+    found = report.row(name, explore(STARTS[name].scenario, STARTS[name].large))
+    assert {**found, "seconds": 0} == {**row, "seconds": 0}
 
 
 def in_every_order(scenario: Scenario, bounds: Bounds) -> tuple[set[bytes], int]:

@@ -17,6 +17,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -421,10 +422,11 @@ def test_a_full_disk_ends_a_campaign_and_the_next_goes_on(tmp_path: Path) -> Non
 # ---- the cluster ----
 
 
-def test_nobody_else_reaches_a_local_cluster(tmp_path: Path, dask: None) -> None:
-    """All its ports are on loopback, and whoever has not its keys is refused; without a dashboard none speaks HTTP."""
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """The process of a campaign with a local cluster that goes on once nobody looks any more."""
     project = Project(
-        tmp_path,
+        folder,
         """
 import time
 def test_it(network, synfin_seed):
@@ -437,21 +439,70 @@ def test_it(network, synfin_seed):
     begun = project.begin("--seeds", "3", "--workers", "1")
     try:
         until = time.monotonic() + 300
-        while not (tmp_path / "running").exists():
+        while not (folder / "running").exists():
             assert time.monotonic() < until
             time.sleep(0.05)
-        ports = listening(begun.pid)
-        assert ports
-        assert {host for host, _ in ports} == {"127.0.0.1"}
-        intruder = [sys.executable, "-c", INTRUDER, *(str(port) for _, port in ports)]
-        said = subprocess.run(intruder, capture_output=True, text=True, timeout=200, check=False)
-        assert said.stdout.split() == ["refused"] * len(ports), said
-        assert not readable_by_others(begun.pid)
+        yield begun.pid
     finally:
-        (tmp_path / "go").touch()
+        (folder / "go").touch()
         out, _ = begun.communicate(timeout=300)
     assert begun.returncode == 0, out
 
+
+def test_nobody_else_reaches_a_local_cluster(tmp_path: Path, dask: None) -> None:
+    """All its ports are on loopback, and whoever has not its keys is refused; without a dashboard none speaks HTTP."""
+    with held(tmp_path) as campaign:
+        ports = listening(campaign)
+        assert ports
+        assert {host for host, _ in ports} == {"127.0.0.1"}
+        assert asked(INTRUDER, *(str(port) for _, port in ports)) == ["refused"] * len(ports)
+        assert not readable_by_others(campaign)
+
+
+def test_another_user_of_the_machine_reaches_no_port_file_or_process_of_a_local_cluster(
+    tmp_path: Path, dask: None
+) -> None:
+    need(os.geteuid() == 0, "only root can become another user")
+    with held(tmp_path) as campaign:
+        ports = [str(port) for _, port in listening(campaign)]
+        assert asked(ANOTHER + INTRUDER, *ports) == ["refused"] * len(ports)
+        places = [*map(str, cluster_folders()), *shown_of(campaign)]
+        assert asked(READER, *places) == ["read"] * len(places), "root does"
+        assert asked(ANOTHER + READER, *places) == ["refused"] * len(places)
+
+
+def asked(program: str, *arguments: str) -> list[str]:
+    """What a program finds out of each argument."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=200, check=True
+    )
+    return done.stdout.split()
+
+
+# Python itself may be where another user can't read it: all of Dask that is needed is there before we are another one.
+ANOTHER = """
+import os
+from distributed import Client, Security
+from distributed.comm import connect, listen, tcp
+Security.temporary()
+try:
+    Client("tls://127.0.0.1:1", security=Security.temporary(), timeout=1)
+except OSError:
+    pass
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+"""
+
+READER = """
+import os, sys
+for place in sys.argv[1:]:
+    try:
+        os.listdir(place) if os.path.isdir(place) else open(place, "rb").read(1)
+        print("read")
+    except OSError:
+        print("refused")
+"""
 
 INTRUDER = """
 import logging, socket, ssl, sys, warnings
@@ -494,13 +545,26 @@ def listening(process: int) -> set[tuple[str, int]]:
     }
 
 
+def cluster_folders() -> list[Path]:
+    folders = [folder for folder in Path(tempfile.gettempdir()).glob("synfin-campaign-*") if folder.is_dir()]
+    assert folders
+    return folders
+
+
+def shown_of(process: int) -> list[str]:
+    """Where the kernel shows what processes were begun with, and have open."""
+    import psutil
+
+    family = [psutil.Process(process), *psutil.Process(process).children(recursive=True)]
+    return [f"/proc/{one.pid}/{what}" for one in family for what in ("environ", "fd")]
+
+
 def readable_by_others(process: int) -> list[str]:
     """What a key could be read from: folders of a cluster that are not its owner's alone, and words of commands."""
     import psutil
 
     family = [psutil.Process(process), *psutil.Process(process).children(recursive=True)]
-    folders = [folder for folder in Path(tempfile.gettempdir()).glob("synfin-campaign-*") if folder.is_dir()]
-    assert folders
+    folders = cluster_folders()
     return [
         *(str(folder) for folder in folders if stat.S_IMODE(folder.stat().st_mode) != 0o700),
         *(word for one in family for word in one.cmdline() if "PRIVATE KEY" in word),
@@ -604,3 +668,27 @@ def test_it(network, synfin_seed):
     assert begun.returncode == 0, out
     assert "the engine has gone; what it had not answered is run again" in out
     assert project.verdicts() == passed(range(400))
+
+
+def test_a_cluster_of_the_documents_explores_every_order_and_finds_what_one_process_does(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    import psutil
+
+    cluster.begin()
+    over = cluster.arguments("synfin", "campaign", "tests/test_shop.py", "--seeds", "100000")
+    found: list[dict[str, object]] = []
+    for options in ([], over):
+        record = tmp_path / f"{len(found)}.json"
+        command = [sys.executable, "-m", "synfin", "explore", "full-queue", "--losses", "1", "--duplicates", "1"]
+        done = subprocess.run(
+            [*command, "--early-timers", "0", "--record", str(record), *options],
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done
+        [row] = json.loads(record.read_text())
+        found.append({name: value for name, value in row.items() if name != "seconds"})
+    assert found[0] == found[1]
+    for worker in cluster.processes[1:]:
+        children = psutil.Process(worker.pid).children(recursive=True)
+        assert any("synfin.campaign.child" in each.cmdline() for each in children), "it had a part in it"

@@ -16,8 +16,8 @@ class RunByDefault(TyperGroup):
     """Whoever names no command means `run`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """With `run` before the first word that is no command."""
-        if args and args[0] not in self.commands:
+        """With `run` before the first word that is no command, and asks for no help."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -27,7 +27,19 @@ app = typer.Typer(
     cls=RunByDefault,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run tests with very many seeds, and tell what fails. Try: synfin campaign --help",
+    subcommand_metavar="[run] TEST... | COMMAND",
+    help="""Run tests with very many seeds, and tell what fails.
+
+    A campaign runs tests of the fixture `network` on all cores, or on a cluster; groups what fails, and makes it small.
+    What was tried is in a ledger, .synfin/ledger.sqlite in the project's root: the same command again goes on where it
+    ended, by Ctrl-C or otherwise, and runs no seed twice for the same code.
+
+    Examples: synfin campaign tests/test_shop.py --seeds 100000
+
+    synfin campaign tests --for 8h --junit campaign.xml; synfin campaign show
+
+    Whoever names no command means `run`, whose options `synfin campaign run --help` tells.
+    """,
 )
 
 TheLedger = Annotated[
@@ -91,13 +103,12 @@ def run(
     report: TheReport = None,
     junit: TheJunit = None,
 ) -> None:
-    """Run tests of the fixture `network` with very many seeds, group what fails, and make it small.
+    """Run tests with very many seeds, group what fails, and make it small.
 
-    It runs on all cores, or on a cluster. What was tried is in a ledger, .synfin/ledger.sqlite in the project's root:
-    the same command again goes on where it ended, by Ctrl-C or otherwise, and runs no seed twice for the same code.
-    `synfin campaign ls` lists the campaigns, `show` tells what one has found, `report` writes its report again.
+    It runs the tests of the fixture `network`, on all cores or on a cluster. What was tried is in a ledger: the same
+    command again goes on where it ended.
 
-    Example: synfin campaign tests/test_shop.py --seeds 100000
+    Example: synfin campaign run tests/test_shop.py --seeds 100000
 
     The exit status is 0 if nothing failed, 1 if something did or is flaky, 2 if it can't begin, 3 if
     nothing failed but some hung, 4 if it was stopped before its end (a full disk, a cluster that has gone), 130 by

@@ -17,7 +17,9 @@ _NONE: Final = Bounds(0, 0, 0)
 _ONE: Final = Bounds(1, 0, 0)
 _ONE_TWICE: Final = Bounds(1, 1, 0)
 _ONE_EACH: Final = Bounds(1, 1, 1)
-_MOST: Final = Bounds(2, 1, 1)
+_TWO_TWICE: Final = Bounds(2, 1, 0)
+_TWO: Final = Bounds(2, 1, 1)
+_MANY: Final = Bounds(3, 2, 1)
 
 # Retries are few, so that who talks to nobody ends soon; a search tells no pace, so nothing is paced.
 PLAIN: Final = Settings(
@@ -45,8 +47,8 @@ class Start:
     """A scenario with its bounds."""
 
     scenario: Scenario
-    small: Bounds
-    large: Bounds = _ONE_TWICE
+    small: Bounds = _ONE_TWICE
+    large: Bounds = _TWO
 
 
 def steps(host: str, *what: dict[str, Any] | str, program: int = 0) -> tuple[Step, ...]:
@@ -80,7 +82,7 @@ _BOTH: Final = (
     steps("A", _OPEN, _BYTE, _any_time("shutdown"), "read", "close"),
     steps("B", "listen", "accept", _BYTE, _any_time("shutdown"), "read", "close"),
 )
-_TWO: Final = {"do": "write", "bytes": 1000}
+_KILOBYTE: Final = {"do": "write", "bytes": 1000}
 
 
 def _attacked(title: str, flags: str, **more: Any) -> Scenario:
@@ -96,7 +98,7 @@ def _attacked(title: str, flags: str, **more: Any) -> Scenario:
 def _two_segments(title: str, settings: Settings) -> Scenario:
     return _between(
         title,
-        steps("A", _OPEN, _TWO, "close"),
+        steps("A", _OPEN, _KILOBYTE, "close"),
         _SERVER,
         a=replace(settings, mtu=576, nodelay=True),
         b=replace(settings, mtu=576),
@@ -107,14 +109,9 @@ STARTS: Final[dict[str, Start]] = {
     # how it begins
     "open": Start(_between("Active open, a byte, close", _CLIENT, _SERVER), _ONE),
     "modern": Start(
-        _between("The same with SACK and timestamps", _CLIENT, _SERVER, a=MODERN, b=MODERN),
-        _ONE,
+        _between("The same with SACK and timestamps", _CLIENT, _SERVER, a=MODERN, b=MODERN), _ONE_TWICE, _ONE_EACH
     ),
-    "one-sided": Start(
-        _between("The same, with SACK and timestamps at one end", _CLIENT, _SERVER, a=MODERN),
-        _NONE,
-        _ONE_EACH,
-    ),
+    "one-sided": Start(_between("The same, with SACK and timestamps at one end", _CLIENT, _SERVER, a=MODERN)),
     "simultaneous": Start(
         _between(
             "Simultaneous open, a byte one way, both close",
@@ -126,8 +123,7 @@ STARTS: Final[dict[str, Start]] = {
                 "read",
                 "close",
             ),
-        ),
-        _NONE,
+        )
     ),
     "cookie": Start(
         _between(
@@ -137,8 +133,8 @@ STARTS: Final[dict[str, Start]] = {
             a=MODERN,
             b=replace(MODERN, syn_cookies="always"),
         ),
-        _ONE,
-        _MOST,
+        _TWO,
+        _MANY,
     ),
     "cookie-plain": Start(
         _between(
@@ -147,8 +143,8 @@ STARTS: Final[dict[str, Start]] = {
             _ANSWER,
             b=replace(PLAIN, syn_cookies="always"),
         ),
-        _ONE,
-        _MOST,
+        _TWO,
+        _MANY,
     ),
     "full-queue": Start(
         _between(
@@ -158,8 +154,8 @@ STARTS: Final[dict[str, Start]] = {
             steps("B", "listen", "accept", "read", "close", "accept", "read", "close"),
             b=replace(PLAIN, syn_queue_limit=1),
         ),
-        _NONE,
-        _ONE,
+        _ONE_TWICE,
+        _TWO_TWICE,
     ),
     "full-backlog": Start(
         _between(
@@ -179,32 +175,21 @@ STARTS: Final[dict[str, Start]] = {
             a=replace(PLAIN, syn_retries=1),
             b=replace(PLAIN, synack_retries=1),
         ),
-        _NONE,
         _ONE,
+        _TWO_TWICE,
     ),
-    "nobody": Start(_between("Nobody listens", steps("A", _OPEN)), _ONE, _MOST),
+    "nobody": Start(_between("Nobody listens", steps("A", _OPEN)), _TWO, _MANY),
     # how it ends
-    "in-turn": Start(
-        _between("A byte each way, closed one after the other", _ASK, _ANSWER),
-        _ONE,
-        Bounds(3, 2, 1),
-    ),
-    "at-once": Start(
-        _between("A byte each way, and both close when they like", *_BOTH),
-        _NONE,
-    ),
-    "abort": Start(
-        _between("The writer aborts", steps("A", _OPEN, _BYTE, _any_time("abort")), _SERVER),
-        _NONE,
-    ),
+    "in-turn": Start(_between("A byte each way, closed one after the other", _ASK, _ANSWER), _TWO, _MANY),
+    "at-once": Start(_between("A byte each way, and both close when they like", *_BOTH), _ONE, _TWO_TWICE),
+    "abort": Start(_between("The writer aborts", steps("A", _OPEN, _BYTE, _any_time("abort")), _SERVER), _ONE_EACH),
     "abort-back": Start(
         _between(
             "The reader aborts",
             steps("A", _OPEN, _BYTE, "shutdown", "read", "close"),
             steps("B", "listen", "accept", _any_time("abort")),
         ),
-        _ONE,
-        _MOST,
+        _TWO,
     ),
     "unread": Start(
         _between(
@@ -212,8 +197,7 @@ STARTS: Final[dict[str, Start]] = {
             steps("A", _OPEN, _BYTE, "read", "close"),
             steps("B", "listen", "accept", _any_time("close")),
         ),
-        _ONE,
-        _MOST,
+        _ONE_EACH,
     ),
     "server-crash": Start(
         _between(
@@ -221,8 +205,8 @@ STARTS: Final[dict[str, Start]] = {
             steps("A", _OPEN, _BYTE, _any_time(_BYTE), "shutdown", "read", "close"),
             steps("B", "listen", "accept", "read", "crash", "restart", "listen"),
         ),
-        _NONE,
-        _ONE,
+        _ONE_TWICE,
+        _ONE_EACH,
     ),
     "client-crash": Start(
         _between(
@@ -230,16 +214,15 @@ STARTS: Final[dict[str, Start]] = {
             steps("A", _OPEN, _BYTE, "crash", "restart", _OPEN, _BYTE, "close"),
             steps("B", "listen", "accept", "read", "close", "accept", "read", "close"),
         ),
-        _NONE,
-        _ONE,
+        _ONE_TWICE,
+        _TWO_TWICE,
     ),
     "time-wait": Start(
         _between(
             "The same ports again, which the server has in TIME-WAIT",
             steps("A", _OPEN, "read", "close", _any_time(_OPEN), _BYTE, "close"),
             steps("B", "listen", "accept", "close", "accept", "read", "close"),
-        ),
-        _NONE,
+        )
     ),
     "time-wait-modern": Start(
         _between(
@@ -248,26 +231,13 @@ STARTS: Final[dict[str, Start]] = {
             steps("B", "listen", "accept", "close", "accept", "read", "close"),
             a=MODERN,
             b=MODERN,
-        ),
-        _NONE,
+        )
     ),
     # what is in the way
-    "losses": Start(
-        _two_segments("Two segments, neither SACK nor timestamps", PLAIN),
-        _ONE,
-    ),
-    "losses-modern": Start(
-        _two_segments("Two segments, SACK and timestamps", MODERN),
-        _ONE,
-    ),
-    "losses-sack": Start(
-        _two_segments("Two segments, SACK without timestamps", replace(MODERN, timestamps=False)),
-        _NONE,
-    ),
-    "losses-stamps": Start(
-        _two_segments("Two segments, timestamps without SACK", replace(MODERN, sack=False)),
-        _NONE,
-    ),
+    "losses": Start(_two_segments("Two segments, neither SACK nor timestamps", PLAIN)),
+    "losses-modern": Start(_two_segments("Two segments, SACK and timestamps", MODERN)),
+    "losses-sack": Start(_two_segments("Two segments, SACK without timestamps", replace(MODERN, timestamps=False))),
+    "losses-stamps": Start(_two_segments("Two segments, timestamps without SACK", replace(MODERN, sack=False))),
     "window": Start(
         _between(
             "A window that closes, and opens again",
@@ -276,6 +246,7 @@ STARTS: Final[dict[str, Start]] = {
             a=replace(PLAIN, mtu=1500, nodelay=True),
             b=replace(PLAIN, receive_buffer=2048),
         ),
+        _NONE,
         _NONE,
     ),
     # what is forged
@@ -288,17 +259,15 @@ STARTS: Final[dict[str, Start]] = {
             seq_from=ZERO,
             seq=5000,
         ),
-        _NONE,
+        _ONE,
+        _TWO_TWICE,
     ),
-    "rst-exact": Start(_attacked("A forged RST with the number that is expected", "RST"), _NONE),
-    "rst-inside": Start(_attacked("A forged RST in the window", "RST", seq=1000), _NONE),
-    "rst-outside": Start(_attacked("A forged RST outside the window", "RST", seq=1 << 24), _NONE),
-    "syn-inside": Start(_attacked("A forged SYN in the window", "SYN", seq=1000), _NONE),
-    "syn-outside": Start(_attacked("A forged SYN outside the window", "SYN", seq=1 << 24), _NONE),
-    "text-inside": Start(
-        _attacked("Forged text with the number that is expected", "ACK", length=1),
-        _NONE,
-    ),
-    "text-outside": Start(_attacked("Forged text outside the window", "ACK", length=1, seq=1 << 24), _NONE),
-    "ack-too-new": Start(_attacked("A forged ACK of what was never sent", "ACK", ack=1000), _NONE),
+    "rst-exact": Start(_attacked("A forged RST with the number that is expected", "RST"), _ONE, _TWO_TWICE),
+    "rst-inside": Start(_attacked("A forged RST in the window", "RST", seq=1000), _ONE_TWICE, _TWO_TWICE),
+    "rst-outside": Start(_attacked("A forged RST outside the window", "RST", seq=1 << 24), _ONE, _TWO_TWICE),
+    "syn-inside": Start(_attacked("A forged SYN in the window", "SYN", seq=1000), _ONE, _TWO_TWICE),
+    "syn-outside": Start(_attacked("A forged SYN outside the window", "SYN", seq=1 << 24), _ONE, _TWO_TWICE),
+    "text-inside": Start(_attacked("Forged text with the number that is expected", "ACK", length=1), _ONE, _TWO_TWICE),
+    "text-outside": Start(_attacked("Forged text outside the window", "ACK", length=1, seq=1 << 24), _ONE, _TWO_TWICE),
+    "ack-too-new": Start(_attacked("A forged ACK of what was never sent", "ACK", ack=1000), _ONE, _TWO_TWICE),
 }
