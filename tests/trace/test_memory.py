@@ -32,6 +32,7 @@ def opens(scene: Scene, **options: object) -> tuple[Peer, Connection]:
     peer.sends(SYN, mss=MSS, **options)  # type: ignore[arg-type]
     answer = scene.next_packet()
     assert answer is not None and answer.flags == SYN | ACK
+    scene.tick(SECOND // 2)
     peer.sends(ACK)
     connection = scene.host.accepts()
     drain(scene)

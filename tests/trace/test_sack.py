@@ -233,6 +233,7 @@ def test_congestion_control_learns_what_was_in_flight_and_what_arrived_of_it(sta
     host.listens()
     peer.sends(SYN, mss=1000, sack_ok=True)
     host.emits(SYN | ACK, ack=1)
+    scene.tick(RTT)
     peer.sends(ACK)
     host.accepts()
     host.writes(4000)
