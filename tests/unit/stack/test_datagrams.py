@@ -101,7 +101,7 @@ def test_an_empty_datagram_costs_no_more_than_it_is_charged() -> None:
     assert held <= QUEUE_LIMIT * KEPT
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1 << 31, 1.5, "1"])
-def test_a_limit_that_makes_no_sense_is_refused(limit: Any) -> None:
-    with pytest.raises((TypeError, ValueError), match="udp_mem"):
+@pytest.mark.parametrize("limit", [0, -1, 1 << 31])
+def test_a_limit_that_makes_no_sense_is_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match="udp_mem"):
         Config(udp_mem=limit)
