@@ -336,7 +336,7 @@ def test_after_ten_minutes_a_connection_finds_that_the_path_has_become_better(te
     carry(place, end, 100_000)
     assert packet_size(end) <= 1400
     place.link.advance(21 * SECOND)
-    carry(place, end, 100_000)
+    carry(place, end, 400_000)  # as many round trips as a probe and its answer need
     assert packet_size(end) == 1500
     later, _ = place.open_pair()
     assert packet_size(later) == 1500
