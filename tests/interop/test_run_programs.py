@@ -18,7 +18,7 @@ import trustme
 
 from tests.conftest import ROOT
 from tests.interop.internet import NAME, WEB, WEB6
-from tests.interop.test_run import PYTHON, SECONDS, internet, rows
+from tests.interop.test_run import PYTHON, SECONDS, rows
 from tests.interop.test_tun_device import NOBODY
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("require_tun")]
@@ -62,6 +62,12 @@ def test_it_is_an_ordinary_user_who_has_no_capability() -> None:
     user, *sets = run("--quiet", "--", "sh", "-c", "id -u; grep ^Cap[PE] /proc/$PPID/status").stdout.split()
     assert int(user) == (NOBODY if os.geteuid() == 0 else os.geteuid())
     assert sets == ["CapPrm:", "0" * 16, "CapEff:", "0" * 16]
+
+
+@pytest.mark.parametrize(("version", "address"), [(4, WEB), (6, WEB6)])
+def test_curl_gets_a_page_by_its_name(version: int, address: str, require_program: Programs) -> None:
+    words = ("-sS", f"-{version}", "-w", "%{http_code} %{remote_ip}", "-o", "/dev/null", f"http://{NAME}/")
+    assert run("--quiet", "--", require_program("curl"), *words).stdout == f"200 {address}"
 
 
 def test_git_clones(require_program: Programs, folder: Path) -> None:
@@ -209,7 +215,7 @@ def test_a_published_server_is_loaded_from_outside(require_program: Programs, fo
     assert "Non-2xx" not in said
 
 
-def test_the_outer_network_may_go_and_come_back(tmp_path: Path) -> None:
+def test_the_outer_network_may_go_and_come_back(folder: Path) -> None:
     """A connection that is open lives through it, as the kernel's own."""
     program = (
         "import socket, sys\n"
@@ -224,5 +230,5 @@ def test_the_outer_network_may_go_and_come_back(tmp_path: Path) -> None:
         "read -r line <&5; echo $line; ip link set lo down; echo go >&4; sleep 0.5; ip link set lo up;"
         "read -r line <&5; echo $line; wait $run"
     )
-    done = internet("bash", "-c", script, str(tmp_path), program)
+    done = by_a_user("bash", "-c", script, str(folder), program)
     assert done.stdout.split() == ["b'before\\n'", "b'meanwhile\\n'"]
