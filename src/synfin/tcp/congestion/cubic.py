@@ -41,7 +41,7 @@ class Cubic(Validated):
     name = "cubic"
 
     def __init__(self, mss: int) -> None:
-        super().__init__(mss)
+        super().__init__(mss, BETA_CUBIC)
         self._cwnd_prior: i64 = 0  # cwnd when ssthresh was set last; 0: never
         self._w_max: float = 0.0  # cwnd before the last reduction, or less (fast convergence); 0: no matter
         self._k: float = 0.0  # seconds from the stage's beginning until cwnd is W_max again
@@ -150,12 +150,6 @@ class Cubic(Validated):
         self._remember()
         self._reduce(self.answerable(in_flight), BETA_CUBIC)
         self.cwnd = self.ssthresh
-
-    def on_recovered(self, now: int) -> None:
-        """RFC 7661 4.4.1: of a window that was not in use, what was lost comes off as well."""
-        reduced = self.answered(now, BETA_CUBIC)
-        if 0 < reduced < self.ssthresh:
-            self.ssthresh = self.cwnd = reduced
 
     def on_rto(self, now: int, in_flight: int, first: bool) -> None:
         """4.8: cwnd as RFC 5681 has it; the first stage after it begins with W_max at its own window."""

@@ -19,7 +19,7 @@ class NewReno(Validated):
     name = "newreno"
 
     def __init__(self, mss: int) -> None:
-        super().__init__(mss)
+        super().__init__(mss, BETA_LOSS)
         self._credit: i64 = 0  # bytes acknowledged towards the next MSS of growth, in congestion avoidance
         self._prior_cwnd: i64 = 0  # before the last reduction for a loss; 0: nothing to take back
         self._prior_ssthresh: i64 = 0
@@ -73,12 +73,6 @@ class NewReno(Validated):
         self._remember()
         self._reduce(self.answerable(in_flight), BETA_LOSS)
         self.cwnd = self.ssthresh
-
-    def on_recovered(self, now: int) -> None:
-        """RFC 7661 4.4.1: of a window that was not in use, what was lost comes off as well."""
-        reduced = self.answered(now, BETA_LOSS)
-        if 0 < reduced < self.ssthresh:
-            self.ssthresh = self.cwnd = reduced
 
     def on_rto(self, now: int, in_flight: int, first: bool) -> None:
         """RFC 5681 3.1: ssthresh falls once for the same data, cwnd to the loss window of one segment."""

@@ -19,10 +19,11 @@ PERIOD_US: Final = 1_000_000  # pipeACK Sampling Period (4.2), or three round tr
 
 
 class Validated(CongestionControl):
-    """What controls by cwnd have in common. They call note_use(), answerable() and answered()."""
+    """What controls by cwnd have in common. They call note_use() and answerable(); beta: what a loss leaves of cwnd."""
 
-    def __init__(self, mss: int) -> None:
+    def __init__(self, mss: int, beta: float) -> None:
         super().__init__(mss)
+        self._beta: float = beta
         self.validated: bool = True
         self._validated_at: i64 = 0  # when it last was
         self._pipe_ack: i64 = 0  # pipeACK of the half period that goes on, and of the one before
@@ -102,15 +103,18 @@ class Validated(CongestionControl):
             return self._answered
         return in_flight
 
-    def answered(self, now: i64, beta: float) -> i64:
-        """A recovery is over: where cwnd is to be, by what was in use less what was lost (4.4.1). 0: where it is."""
+    def on_recovered(self, now: int) -> None:
+        """4.4.1: of a window that was not in use, what was lost comes off as well."""
         answered = self._answered
         lost = self._lost - self._lost_before
         self.exit(now)
         if answered == 0:
-            return 0
-        reduced = i64(float(answered - lost) * beta)
-        return reduced if reduced > 2 * self.mss else 2 * self.mss
+            return
+        reduced = i64(float(answered - lost) * self._beta)
+        if reduced < 2 * self.mss:
+            reduced = 2 * self.mss
+        if reduced < self.ssthresh:
+            self.ssthresh = self.cwnd = reduced
 
     def exit(self, now: i64) -> None:
         """Congestion was answered: pipeACK is undefined, and cwnd counts as validated until that is known again."""
