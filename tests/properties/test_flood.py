@@ -93,10 +93,10 @@ def test_a_batch_is_answered_as_its_packets_would_be_one_by_one(seed: int, syn_c
         alone.receive(packet, NOW + 1000)
     expected = Counter(finish(burst) for burst in alone.poll(NOW + 1000, 1 << 30))
 
-    together.flood.goes_on(NOW + 1000)
-    together.flood.numpy = np
+    together.flood().goes_on(NOW + 1000)
+    together.flood().numpy = np
     lengths = np.array([len(packet) for packet in packets])
-    done, answers = together.flood.answer(rows_of(packets), lengths, np.zeros(len(packets), bool), NOW + 1000)
+    done, answers = together.flood().answer(rows_of(packets), lengths, np.zeros(len(packets), bool), NOW + 1000)
     for place in np.flatnonzero(~done):
         together.receive(packets[place], NOW + 1000)
     got = Counter(finish(burst) for burst in together.poll(NOW + 1000, 1 << 30))

@@ -19,7 +19,7 @@ def head(stack: Stack) -> dict[str, Any]:
     counters = stack.counters
     return {
         "census": stack.census(),
-        "flood": {"batches": stack.flood.batches, "answered": stack.flood.answered},
+        "flood": {"batches": stack.flood().batches, "answered": stack.flood().answered},
         "counters": {name: int(getattr(counters, name)) for name in _TOLD},
     }
 

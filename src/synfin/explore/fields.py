@@ -87,7 +87,6 @@ READ_AS: Final[dict[tuple[str, str], str]] = {
 NOT_READ: Final[dict[tuple[str, str], str]] = {
     ("Stack", "name"): _CONSTANT,
     ("Stack", "addresses"): _CONSTANT,
-    ("Stack", "flood"): "made when it is asked for: `_flood` has it",
     ("Stack", "_team"): "nobody else has the addresses of a host that is searched",
     ("Connections", "_own"): _CONSTANT,
     (

@@ -82,7 +82,7 @@ class Run:
 
     def _side_by_side(self, packets: list[bytes]) -> None:
         """As a link does whose packets lie so: together while a flood goes on, and what is left over one by one."""
-        np, flood, now = self._np, self.world.server.flood, self.world.now
+        np, flood, now = self._np, self.world.server.flood(), self.world.now
         if not flood.goes_on(now):
             self._one_by_one(packets)
             return
@@ -168,7 +168,7 @@ def run(settings: Settings) -> Finding:
     if np is None:
         finding.say("  in batches       not tried: numpy is not installed")
     else:
-        flood = runs["in batches"].world.server.flood
+        flood = runs["in batches"].world.server.flood()
         finding.say(f"  {'':16} {flood.answered} of the SYNs were answered in {flood.batches} batches")
     finding.say("")
     bare, saved = finding.data["without cookies"], finding.data["with cookies"]
@@ -184,7 +184,7 @@ def run(settings: Settings) -> Finding:
             batched["succeeded"] == batched["clients"] > 0,
         )
         if settings["cookies"] and settings["rate"] // 10 * 10 >= LEAST:
-            answered = runs["in batches"].world.server.flood.answered
+            answered = runs["in batches"].world.server.flood().answered
             finding.expect("most of the flood is answered in batches", answered * 2 > count)
     finding.expect("the queue never holds more than its limit", saved["most_half_open"] <= settings["queue"])
     finding.expect(

@@ -121,7 +121,8 @@ class PacketLink:
         """Give up to `limit` packets to the stack, stamped alike. How many frames there were. OSError once the
         interface is gone, or somebody else has an address."""
         self._check_there()
-        flood = getattr(stack, "flood", None)
+        answers = getattr(stack, "flood", None)
+        flood = answers() if answers is not None else None
         if flood is not None:
             goes_on = flood.has_begun() and flood.goes_on(clock())
             if goes_on or self._sockets.syns_are_apart:

@@ -214,8 +214,11 @@ class _Recorder:
     def __init__(self, tap: PcapTap, stack: PacketSink) -> None:
         self._tap = tap
         self._stack = stack
-        flood = getattr(stack, "flood", None)
-        self.flood = None if flood is None else _RecordedFlood(tap, flood)
+
+    def flood(self) -> _RecordedFlood | None:
+        """The stack's, recorded; None where it has none."""
+        answers = getattr(self._stack, "flood", None)
+        return None if answers is None else _RecordedFlood(self._tap, answers())
 
     def receive(self, packet: bytes, now: int, checksum_ok: bool, gso_size: int, start: int = 0, /) -> None:
         plain = packet[start:]

@@ -143,9 +143,8 @@ class Stack:
         if self._env.tracer is not None and self._env.tracer.is_idle():
             self._env.tracer = None
 
-    @property
     def flood(self) -> Flood:
-        """Answers SYNs in batches, for links that offer them so; others never make it."""
+        """Answers SYNs in batches, for links that offer them so: made when the first of them asks."""
         if self._flood is None:
             self._flood = Flood(self._env, self.addresses, self.receive, self._connections.strangers)
         return self._flood

@@ -450,8 +450,8 @@ def test_a_syn_of_a_new_incarnation_is_asked_about_and_numbered_above_the_old_on
 
 def test_a_flood_is_not_answered_in_batches_where_each_syn_is_asked_about() -> None:
     keys = b"".join(syn(source_port=port).key for port in range(1000, 1100))
-    assert len(gateway().flood._strangers(keys, 12, 0)) == 100
-    assert gateway(always(REFUSE)).flood._strangers(keys, 12, 0) == []
+    assert len(gateway().flood()._strangers(keys, 12, 0)) == 100
+    assert gateway(always(REFUSE)).flood()._strangers(keys, 12, 0) == []
 
 
 def test_a_held_syn_whose_place_a_connection_has_taken_meanwhile_begins_none() -> None:

@@ -53,37 +53,37 @@ def answer(stack: Stack, packets: list[bytes], now: int = NOW) -> tuple[list[boo
     for row, packet in zip(rows, packets, strict=True):
         row[: len(packet)] = np.frombuffer(packet, np.uint8)
     lengths = np.array([len(packet) for packet in packets])
-    done, answers = stack.flood.answer(rows, lengths, np.zeros(len(packets), bool), now)
+    done, answers = stack.flood().answer(rows, lengths, np.zeros(len(packets), bool), now)
     return done.tolist(), answers
 
 
 def test_a_flood_begins_with_the_first_syn_that_finds_the_queue_full_and_ends_by_itself() -> None:
-    assert not stack_with(QUEUE).flood.goes_on(NOW)
+    assert not stack_with(QUEUE).flood().goes_on(NOW)
     stack = stack_with(QUEUE + 1)
-    assert stack.flood.has_begun()
-    assert stack.flood.goes_on(NOW)
-    assert stack.flood.goes_on(NOW + LASTS_US)
-    assert not stack.flood.goes_on(NOW + LASTS_US + 1)
-    assert not stack.flood.has_begun()
+    assert stack.flood().has_begun()
+    assert stack.flood().goes_on(NOW)
+    assert stack.flood().goes_on(NOW + LASTS_US)
+    assert not stack.flood().goes_on(NOW + LASTS_US + 1)
+    assert not stack.flood().has_begun()
 
 
 def test_each_batch_prolongs_it() -> None:
     stack = stack_with(QUEUE + 1)
-    assert stack.flood.goes_on(NOW + LASTS_US)
+    assert stack.flood().goes_on(NOW + LASTS_US)
     answer(stack, [syn(100 + number) for number in range(LEAST)], NOW + LASTS_US)
-    assert stack.flood.goes_on(NOW + 2 * LASTS_US)
+    assert stack.flood().goes_on(NOW + 2 * LASTS_US)
 
 
 def test_without_numpy_there_is_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy", None)
-    flood = stack_with(QUEUE + 1).flood
+    flood = stack_with(QUEUE + 1).flood()
     assert flood.goes_on(NOW)
     assert flood.numpy is None
 
 
 def test_a_batch_is_told_by_one_note_and_counted() -> None:
     stack = stack_with(QUEUE + 1)
-    assert stack.flood.goes_on(NOW)
+    assert stack.flood().goes_on(NOW)
     events: list[Event] = []
     stack.set_trace(events.append)
     done, answers = answer(stack, [syn(100 + number) for number in range(50)])
@@ -91,14 +91,14 @@ def test_a_batch_is_told_by_one_note_and_counted() -> None:
     notes = [event.what for event in events if isinstance(event, NoteEvent)]
     assert notes == ["SYN cookie: the SYN queue is full", "SYN cookies: 49 SYNs more of a flood, answered together"]
     assert sum(isinstance(event, PacketEvent) for event in events) == 1
-    assert (stack.flood.batches, stack.flood.answered) == (1, 49)
+    assert (stack.flood().batches, stack.flood().answered) == (1, 49)
     assert stack.counters.SyncookiesSent == stack.counters.TCPReqQFullDoCookies == 51
     assert stack.counters.InSegs == stack.counters.InReceives == QUEUE + 51
 
 
 def test_few_syns_and_broken_ones_are_no_batch() -> None:
     stack = stack_with(QUEUE + 1)
-    assert stack.flood.goes_on(NOW)
+    assert stack.flood().goes_on(NOW)
     broken = [syn(number)[:-1] + b"\xff" for number in range(50)]
     few = [syn(number) for number in range(LEAST - 1)]
     assert answer(stack, few + broken) == ([False] * (LEAST + 49), [])
@@ -106,14 +106,14 @@ def test_few_syns_and_broken_ones_are_no_batch() -> None:
 
 def test_whoever_waits_in_the_queue_is_no_stranger() -> None:
     stack = stack_with(QUEUE + 1)
-    assert stack.flood.goes_on(NOW)
+    assert stack.flood().goes_on(NOW)
     done, _ = answer(stack, [syn(number) for number in range(60)])
     assert done == [False] * QUEUE + [True] * (60 - QUEUE)
 
 
 def test_a_cookie_of_a_batch_makes_a_connection() -> None:
     stack = stack_with(QUEUE + 1)
-    assert stack.flood.goes_on(NOW)
+    assert stack.flood().goes_on(NOW)
     _, (packets,) = answer(stack, [syn(100 + number) for number in range(50)])
     reply = packets[20].tobytes()
     seg = Segment()

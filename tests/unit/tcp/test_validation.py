@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from synfin.tcp.congestion.base import FAST, NONE, UNLIMITED, AckSample
@@ -34,7 +36,7 @@ def acks(
     made.on_ack(sample)
 
 
-def used(kind: type[Validated], segments: int = 100) -> Validated:
+def used(kind: Callable[[int], Validated], segments: int = 100) -> Validated:
     """A window of so many segments, all of which were delivered in the last round trip."""
     made = kind(MSS)
     made.start(MSS, 10)
@@ -46,7 +48,7 @@ def used(kind: type[Validated], segments: int = 100) -> Validated:
 
 
 @CONTROLS
-def test_a_pause_of_minutes_leaves_the_window(kind: type[Validated], beta: float) -> None:
+def test_a_pause_of_minutes_leaves_the_window(kind: Callable[[int], Validated], beta: float) -> None:
     # RFC 7661 4.4
     made = used(kind)
     made.on_idle(START + KEPT_US - 1, 10)
@@ -54,7 +56,9 @@ def test_a_pause_of_minutes_leaves_the_window(kind: type[Validated], beta: float
 
 
 @CONTROLS
-def test_each_five_minutes_of_a_pause_halve_it_down_to_the_initial_window(kind: type[Validated], beta: float) -> None:
+def test_each_five_minutes_of_a_pause_halve_it_down_to_the_initial_window(
+    kind: Callable[[int], Validated], beta: float
+) -> None:
     # RFC 7661 4.4.3
     made = used(kind)
     made.on_idle(START + KEPT_US, 10)
@@ -66,7 +70,9 @@ def test_each_five_minutes_of_a_pause_halve_it_down_to_the_initial_window(kind: 
 
 
 @CONTROLS
-def test_a_writer_that_needs_little_of_it_keeps_it_as_long_and_no_longer(kind: type[Validated], beta: float) -> None:
+def test_a_writer_that_needs_little_of_it_keeps_it_as_long_and_no_longer(
+    kind: Callable[[int], Validated], beta: float
+) -> None:
     made = used(kind)
     for now in range(START, START + KEPT_US, SECOND):
         acks(made, now, 10)
@@ -76,7 +82,7 @@ def test_a_writer_that_needs_little_of_it_keeps_it_as_long_and_no_longer(kind: t
 
 
 @CONTROLS
-def test_half_of_it_in_a_round_trip_proves_it_anew(kind: type[Validated], beta: float) -> None:
+def test_half_of_it_in_a_round_trip_proves_it_anew(kind: Callable[[int], Validated], beta: float) -> None:
     # RFC 7661 4.3
     made = used(kind)
     made.ssthresh = made.cwnd
@@ -88,7 +94,7 @@ def test_half_of_it_in_a_round_trip_proves_it_anew(kind: type[Validated], beta: 
 @CONTROLS
 @pytest.mark.parametrize("in_flight", [10, 40])
 def test_a_loss_is_answered_by_what_was_in_use_and_by_what_was_lost(
-    kind: type[Validated], beta: float, in_flight: int
+    kind: Callable[[int], Validated], beta: float, in_flight: int
 ) -> None:
     # RFC 7661 4.4.1
     made = used(kind)
@@ -103,7 +109,7 @@ def test_a_loss_is_answered_by_what_was_in_use_and_by_what_was_lost(
 
 
 @CONTROLS
-def test_however_much_was_lost_two_segments_stay(kind: type[Validated], beta: float) -> None:
+def test_however_much_was_lost_two_segments_stay(kind: Callable[[int], Validated], beta: float) -> None:
     made = used(kind)
     acks(made, START + 2 * SECOND, 10)
     made.on_loss(START + 2 * SECOND, 10 * MSS)
@@ -113,7 +119,7 @@ def test_however_much_was_lost_two_segments_stay(kind: type[Validated], beta: fl
 
 
 @CONTROLS
-def test_a_window_that_is_used_is_reduced_as_ever(kind: type[Validated], beta: float) -> None:
+def test_a_window_that_is_used_is_reduced_as_ever(kind: Callable[[int], Validated], beta: float) -> None:
     made = used(kind)
     made.on_loss(START, 60 * MSS)
     acks(made, START, 1, lost=8 * MSS, recovery=FAST)
@@ -122,7 +128,7 @@ def test_a_window_that_is_used_is_reduced_as_ever(kind: type[Validated], beta: f
 
 
 @CONTROLS
-def test_what_one_recovery_lost_is_not_held_against_the_next(kind: type[Validated], beta: float) -> None:
+def test_what_one_recovery_lost_is_not_held_against_the_next(kind: Callable[[int], Validated], beta: float) -> None:
     made = used(kind)
     acks(made, START + 2 * SECOND, 30)
     made.on_loss(START + 2 * SECOND, 30 * MSS)
@@ -137,7 +143,7 @@ def test_what_one_recovery_lost_is_not_held_against_the_next(kind: type[Validate
 
 
 @CONTROLS
-def test_who_is_held_back_by_cwnd_alone_uses_it(kind: type[Validated], beta: float) -> None:
+def test_who_is_held_back_by_cwnd_alone_uses_it(kind: Callable[[int], Validated], beta: float) -> None:
     made = kind(MSS)
     made.start(MSS, 10)
     made.ssthresh = UNLIMITED
@@ -149,7 +155,7 @@ def test_who_is_held_back_by_cwnd_alone_uses_it(kind: type[Validated], beta: flo
 
 @CONTROLS
 @pytest.mark.parametrize("answer", ["timeout", "mark"])
-def test_a_timeout_and_a_mark_end_it_as_well(kind: type[Validated], beta: float, answer: str) -> None:
+def test_a_timeout_and_a_mark_end_it_as_well(kind: Callable[[int], Validated], beta: float, answer: str) -> None:
     made = used(kind)
     acks(made, START + 2 * SECOND, 10)
     assert not made.validated
