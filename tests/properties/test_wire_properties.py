@@ -3,7 +3,8 @@
 from contextlib import suppress
 from itertools import pairwise
 
-from hypothesis import example, given, settings
+import pytest
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from synfin.wire import icmp, ip, segment
@@ -115,6 +116,35 @@ def test_what_stands_before_a_packet_does_not_matter(s: Segment, before: bytes, 
     segment.parse_untrusted(before + packet, header, into, checksum_ok, 0)
     assert (header.header_len, header.total_len) == (20 if len(s.key) == 12 else 40, len(packet))
     assert into == parse(packet)
+
+
+@given(segments(), st.integers(0, 3))
+def test_text_apart_from_its_headers_is_read_as_if_it_stood_behind_them(s: Segment, gso_size: int) -> None:
+    size = len(s.payload)
+    packet = build(s)
+    headers, text = packet[: len(packet) - size], packet[len(packet) - size :]
+    header, whole, apart = IpHeader(), Segment(), Segment()
+    ip.parse_untrusted(packet, header)
+    segment.parse_untrusted(packet, header, whole, True, gso_size)
+    ip.parse_untrusted(headers, header, 0, size)
+    segment.parse_untrusted(headers, header, apart, True, gso_size, text)
+    assert apart == whole
+
+
+@given(segments(), st.integers(0, 200), st.booleans())
+def test_what_lies_apart_must_be_all_text_and_vouched_for(s: Segment, cut: int, checksum_ok: bool) -> None:
+    packet = build(s)
+    at = max(len(packet) - cut, 0)
+    here, apart = packet[:at], packet[at:]
+    assume(apart and (len(apart) != len(s.payload) or not checksum_ok))
+
+    def read() -> None:
+        header = IpHeader()
+        ip.parse_untrusted(here, header, 0, len(apart))
+        segment.parse_untrusted(here, header, Segment(), checksum_ok, 0, apart)
+
+    with pytest.raises(WireError):
+        read()
 
 
 @given(segments())

@@ -98,6 +98,14 @@ def test_a_checksum_that_nobody_has_made_is_made_for_who_looks_at_the_packet() -
         parse_checked(packet.data)
 
 
+def test_who_looks_at_what_arrives_sees_it_whole_though_its_text_lay_apart_from_its_headers() -> None:
+    for _, _, outgoing, packet, _ in upload()[1]:
+        if not outgoing:
+            header = IpHeader()
+            ip_layer.parse_untrusted(packet, header)
+            assert header.total_len == len(packet)
+
+
 def test_a_packet_that_chance_corrupts_fails_its_checksum() -> None:
     network, _ = upload(None, Network(3), corrupt=0.05)
     stacks = [host.host.stack for host in network.hosts.values()]

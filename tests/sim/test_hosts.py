@@ -70,6 +70,22 @@ async def test_an_address_that_no_host_has_answers_nothing(network: Network) -> 
         await network.host("client").start(call())
 
 
+async def test_an_address_that_answered_nothing_answers_once_a_host_has_it(network: Network) -> None:
+    client, last = network.host("client"), "10.77.0.9"
+
+    async def reach() -> str:
+        try:
+            async with asyncio.timeout(10):
+                await asyncio.open_connection(last, 7)
+        except OSError as error:  # TimeoutError is one
+            return type(error).__name__
+        return "reached"
+
+    assert await client.start(reach()) == "TimeoutError"
+    network.host("late", address=last)
+    assert await client.start(reach()) == "ConnectionRefusedError"
+
+
 async def test_a_delivery_runs_no_callback_of_the_receiver_in_the_senders_context(network: Network) -> None:
     seen: list[tuple[str, str]] = []
     server, client = two(network)

@@ -13,10 +13,12 @@ pass and own addresses are reached. Only the first way needs a loop with add_rea
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
+from mypy_extensions import i64
+
+from synfin.aio.beat import Beat, beat_of
 from synfin.links.link import Link, Timed
 from synfin.links.tunnel import Arrival, TunnelLink
 from synfin.stack.stack import Stack
@@ -45,17 +47,16 @@ class Driver:
         self.closed = False
         self._link = None if isinstance(link, TunnelLink) else link
         self._tunnel = link if isinstance(link, TunnelLink) else None
-        self._timed: Timed | None = getattr(link, "timed", None)
+        self._timed: Timed | None = None if self._link is None else getattr(link, "timed", None)
         self._trusted = not verify_checksums
         self._serve = serve
         self._on_lost = on_lost
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ready: Any = None  # what is about to run on it
-        self._seconds = _not_open
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0
+        self._beat: Beat = Beat()  # the loop's
+        self._timer: Any = None
+        self._timer_at: i64 = 0
         self._serve_scheduled = False
-        self._flush_handle: asyncio.Handle | None = None
+        self._flush_handle: Any = None
         self._users_turn = False  # tasks woken by serving have not run yet; the flush is scheduled behind them
         self._serving = False
         self._at_once = 1  # packets of the next batch: to find that there is no other costs a read, and an exception
@@ -70,6 +71,8 @@ class Driver:
         # one object each for all transports that keep them
         self.serve_soon = self.schedule_serve
         self.flush_soon = self.schedule_flush
+        self._run_call: Any = self._run
+        self._timer_call: Any = self._on_timer
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
@@ -79,10 +82,7 @@ class Driver:
     def open(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to run on `loop`."""
         self._loop = loop
-        self._ready = getattr(loop, "_ready", None)  # asyncio's own loops have it; on others the long way is taken
-        # asyncio's own loops have no clock but this one; it is read several times for each packet
-        plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
-        self._seconds = time.monotonic if plain else loop.time
+        self._beat = beat_of(loop)
         if self._link is not None:
             for descriptor in _descriptors(self._link):
                 loop.add_reader(descriptor, self._on_readable)
@@ -109,7 +109,7 @@ class Driver:
     def stop(self) -> None:
         """Run no more, tell nobody, send nothing. Whom it called is let go, so that no circle outlives it."""
         self.closed = True
-        self._serve = self.serve_soon = self.flush_soon = _nothing
+        self._serve = self.serve_soon = self.flush_soon = self._run_call = self._timer_call = _nothing
         self._on_lost = _unheard
         if self._timer is not None:
             self._timer.cancel()
@@ -130,9 +130,9 @@ class Driver:
         if self._tunnel is not None:
             self._tunnel.close()
 
-    def clock(self) -> int:
+    def clock(self) -> i64:
         """The loop's time in microseconds; RuntimeError before it was opened."""
-        return int(self._seconds() * 1_000_000)
+        return self._beat.clock()
 
     def after_each_run(self, call: Callable[[], None] | None) -> None:
         """Have `call` called whenever the stack has been polled; None: no more."""
@@ -152,7 +152,7 @@ class Driver:
         now = self.clock()
         stack, trusted = self.stack, self._trusted
         for one in arrivals:
-            stack.receive(one.packet, now, trusted or one.vouched, one.gso_size)
+            stack.receive(one.packet, now, trusted or one.vouched, one.gso_size, 0, one.text)
         self._serve_and_flush()
 
     def turn(self, work: Callable[[], None]) -> None:
@@ -165,7 +165,7 @@ class Driver:
             work()
         finally:
             self._serving = False
-            if self._is_alone():
+            if self._beat.is_alone(self._flush_handle):
                 self._run()
             else:
                 self.schedule_flush()
@@ -233,7 +233,7 @@ class Driver:
         if self._serving:
             return  # sending follows serving anyway
         if self._flush_handle is None and self._loop is not None and not self.closed:
-            self._flush_handle = self._loop.call_soon(self._run)
+            self._flush_handle = self._beat.soon(self._run_call)
 
     def _serve_and_flush(self) -> None:
         """Serve the users, and send: now, if that has woken no task, else after the tasks.
@@ -241,6 +241,9 @@ class Driver:
         Not while tasks woken before have not run: their flush, which is on its way, serves the users after it.
         """
         if self._users_turn or self.closed:
+            return
+        if not self.stack.has_events():
+            self._flush_when_users_have_run()
             return
         self._serving = True
         try:
@@ -250,23 +253,15 @@ class Driver:
             self._flush_when_users_have_run()
 
     def _flush_when_users_have_run(self) -> None:
-        if self._is_alone():
+        if self._beat.is_alone(self._flush_handle):
             self._run()
             return
-        assert self._loop is not None
         self._users_turn = True
         if self._flush_handle is not None:
             self._flush_handle.cancel()  # it may stand before the tasks
-        self._flush_handle = self._loop.call_soon(self._run)
+        self._flush_handle = self._beat.soon(self._run_call)
         if self.stack.has_events():
             self.schedule_serve()
-
-    def _is_alone(self) -> bool:
-        """Nothing else is about to run, of which something might be sent."""
-        ready = self._ready
-        if ready is None or len(ready) > 1:
-            return False
-        return not ready or ready[0] is self._flush_handle
 
     def _on_serve(self) -> None:
         self._serve_scheduled = False
@@ -363,9 +358,8 @@ class Driver:
             if self._timer_at <= deadline:
                 return
             self._timer.cancel()
-        assert self._loop is not None
         self._timer_at = deadline
-        self._timer = self._loop.call_at(deadline / 1_000_000, self._on_timer)
+        self._timer = self._beat.at(deadline, self._timer_call)
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -421,7 +415,3 @@ def _unheard(error: OSError) -> None:
 def _descriptors(link: Link) -> tuple[int, ...]:
     """All that are readable when packets wait."""
     return (link.fileno(), *getattr(link, "further_descriptors", ()))
-
-
-def _not_open() -> float:
-    raise RuntimeError("the host is not open: use `async with Host(...)`")

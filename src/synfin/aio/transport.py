@@ -22,7 +22,7 @@ from synfin.aio.users import User
 from synfin.tcp import errors
 from synfin.tcp.connection import Connection
 from synfin.tcp.tcb import NOT_WANTED
-from synfin.tcp.turn import WRITABLE
+from synfin.tcp.turn import EOF, FAILED, READABLE, WRITABLE
 from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port
 
 NO_EXTRA: Final[dict[str, Any]] = {}  # of all transports: get_extra_info() answers by itself
@@ -281,34 +281,39 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
         if not self._begun or self._ended:
             return False
         connection = self._connection
+        pending = connection.pending()
         told = False
         if self._reading and not self._paused and not self._closing:
-            if connection.receiver.ready_bytes:
+            if pending & READABLE:
                 told = True
                 self._give_text(connection)
-            elif not self._eof_told and self._is_at_end():
+                pending = connection.pending()
+            elif not self._eof_told and self._is_at_end(pending):
                 told = True
                 self._tell_end()
-        if connection.error:
+                pending = connection.pending()
+        if pending & FAILED:
             if not told and not self._error_waits():
                 self._force_close(errors.oserror(connection.error))
         elif events & WRITABLE:
             self._on_writable()
         if self._face is not None:
             self._face.refresh()
-        return told and self._has_more()
+        if not told or (not pending and self._face is None):
+            return False
+        return self._has_more(pending)
 
-    def _has_more(self) -> bool:
+    def _has_more(self, pending: int) -> bool:
         """To be received, or an error after what was."""
-        if self._connection.error:
+        if pending & FAILED:
             return not self._ended
         if self._paused or self._closing:
             return False
-        return self._connection.receiver.ready_bytes > 0 or (self._is_at_end() and not self._eof_told)
+        return pending & READABLE > 0 or (self._is_at_end(pending) and not self._eof_told)
 
-    def _is_at_end(self) -> bool:
+    def _is_at_end(self, pending: int) -> bool:
         """After what is ready nothing more is received."""
-        return self._connection.receiver.fin_reached or (self._face is not None and self._face.reading_over)
+        return pending & EOF > 0 or (self._face is not None and self._face.reading_over)
 
     def _error_waits(self) -> bool:
         """Nobody reads or is held back in writing: as a socket's, the error is found by who does either next."""

@@ -18,13 +18,19 @@ class Arrival:
     """A packet that comes out of a tunnel.
 
     gso_size: bytes of text in a segment if it is a burst of many, else 0. vouched: it is TCP's, and nobody has filled
-    in its checksum: the field holds the sum of the pseudo header, as in a Burst.
+    in its checksum: the field holds the sum of the pseudo header, as in a Burst. text: what was never joined to the
+    headers, which are all of `packet` then; only of what is vouched for.
     """
 
-    def __init__(self, packet: bytes, gso_size: i64 = 0, vouched: bool = False) -> None:
+    def __init__(self, packet: bytes, gso_size: i64 = 0, vouched: bool = False, text: bytes = b"") -> None:
         self.packet: bytes = packet
         self.gso_size: i64 = gso_size
         self.vouched: bool = vouched
+        self.text: bytes = text
+
+    def whole(self) -> bytes:
+        """The packet in one piece."""
+        return self.packet + self.text if self.text else self.packet
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

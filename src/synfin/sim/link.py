@@ -107,7 +107,7 @@ class Direction:
         self.sent = 0
         self.lost = 0
         self.queue_drops = 0
-        self._random = random.Random(seed)
+        self._chance: Callable[[], float] = random.Random(seed).random
         self._bad = False  # the state of Gilbert-Elliott's model
         self._free_at = 0  # when the last bit of what was sent has left
         self._last_arrival = 0
@@ -153,7 +153,7 @@ class Direction:
     def draw(self) -> tuple[str, int]:
         """What chance does to the next packet, and microseconds of extra delay, which only one that passes has."""
         settings = self.settings
-        chance = self._random.random
+        chance = self._chance
         if settings.burst_enter:
             self._bad = chance() >= settings.burst_leave if self._bad else chance() < settings.burst_enter
             if self._bad and chance() < settings.burst_loss:

@@ -52,7 +52,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     _asyncgens: Any
 
     def __init__(self, order: Order | None = None) -> None:
-        self.turns = turns = Turns(self)
+        self.turns = self.beat = turns = Turns(self)
         super().__init__()
         self._ready = turns.ready
         # What is called most goes to the turns at once, and not through a method here.
@@ -60,6 +60,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.call_soon = turns.call_soon  # type: ignore[method-assign, assignment]
         self.call_at = turns.call_at  # type: ignore[method-assign, assignment]
         self.call_later = turns.call_later  # type: ignore[method-assign, assignment]
+        self.get_debug = turns.get_debug  # type: ignore[method-assign]
         self.create_future = partial(SimFuture, loop=self)  # type: ignore[method-assign]
         self.on_step: Callable[[asyncio.Task[Any]], None] | None = None
         self.deaf = False
@@ -127,7 +128,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     def set_debug(self, enabled: bool) -> None:
         """As asyncio's."""
         super().set_debug(enabled)
-        self.turns.careful = enabled
+        self.turns.debug = self.turns.careful = enabled
 
     def check_call(self, callback: Any, method: str) -> None:
         """Raises what asyncio does for a callback that can't be scheduled."""

@@ -11,6 +11,8 @@ from math import inf
 from typing import Any, Final
 from zlib import crc32
 
+from mypy_extensions import i64
+
 from synfin.links.tunnel import Arrival
 from synfin.sim.link import (
     CORRUPTED,
@@ -28,8 +30,10 @@ from synfin.sim.link import (
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
 from synfin.sim.turns import START, Outside, Turns
 from synfin.wire import icmp
+from synfin.wire.endian import read_u32
 from synfin.wire.ip import PROTO_TCP, marked
-from synfin.wire.segment import Burst, finish, split, unsummed
+from synfin.wire.pieces import joined
+from synfin.wire.segment import Burst, finish, split
 from synfin.wire.tcp_header import SYN
 
 NOTHING: Final = (PASSED, 0)
@@ -44,10 +48,14 @@ class Station:
         self.name = name
         self.deliver: Callable[[list[Arrival]], object]
         self.routes: dict[bytes, Route] = {}  # by address, as far as they were asked for
+        self.last_asked: i64 = -1  # an IPv4 address, as a number, whose route is the last one asked for
+        self.last_route: Route = self, None
 
     def close(self) -> None:
         """Nothing leaves or arrives any more."""
         self.routes.clear()
+        self.last_asked = -1
+        self.last_route = self, None
         self.deliver = bool  # nowhere
 
 
@@ -123,7 +131,7 @@ class Traffic(Outside):
 
     def under_way(self) -> list[bytes]:
         """The packets that have left and not arrived."""
-        return [arrival.packet for _, _, _, arrival in self._in_flight]
+        return [arrival.whole() for _, _, _, arrival in self._in_flight]
 
     # ---- departure ----
 
@@ -132,8 +140,7 @@ class Traffic(Outside):
         for burst in bursts:
             head = burst.head
             self.digest = crc32(head, (self.digest + now) & 0xFFFFFFFF)
-            address = head[16:20] if head[0] < 0x60 else head[24:40]
-            receiver, direction = sender.routes.get(address) or self._route(sender, address)
+            receiver, direction = self._way(sender, head)
             if direction is not None:
                 self.carry_over(sender, receiver, direction, burst, now)
 
@@ -216,9 +223,12 @@ class Traffic(Outside):
             self._fly(receiver, direction, packet_sent, kind, extra, overtake, now)
 
     def _as_one(self, burst: Burst, kind: str) -> Arrival:
-        """What leaves as one packet, or as a burst of which nothing happens to any; `kind` is what happens to it."""
-        if self._whole and kind != CORRUPTED:
-            return Arrival(unsummed(burst), burst.gso_size, burst.csum_start > 0)
+        """What leaves as one packet, or as a burst of which nothing happens to any; `kind` is what happens to it.
+
+        Nobody joins the text to its headers if nobody looks at the packet on its way.
+        """
+        if self._whole and kind != CORRUPTED and burst.csum_start:
+            return Arrival(burst.head, burst.gso_size, True, joined(burst.pieces))
         return Arrival(finish(burst), burst.gso_size)
 
     def _fly(
@@ -230,11 +240,11 @@ class Traffic(Outside):
             self._tell(direction, LOST, 0, False)
             return
         if kind == CORRUPTED:
-            packet = Arrival(corrupted(packet.packet))
+            packet = Arrival(corrupted(packet.whole()))
         elif kind == MARKED or direction.is_congested(now):
-            packet = Arrival(marked(packet.packet), 0, packet.vouched)
+            packet = Arrival(marked(packet.packet), 0, packet.vouched, packet.text)
         for _ in TWICE if kind == DUPLICATED else ONCE:
-            arrives = direction.arrival(len(packet.packet), now, extra, overtake)
+            arrives = direction.arrival(len(packet.packet) + len(packet.text), now, extra, overtake)
             if arrives < 0:
                 direction.lost += 1
                 self._tell(direction, QUEUE_FULL, 0, False)
@@ -250,6 +260,21 @@ class Traffic(Outside):
         """It arrives then."""
         self._serial += 1
         heappush(self._in_flight, (arrives, self._serial, receiver, packet))
+
+    def _way(self, sender: Station, head: bytes) -> Route:
+        """Where a packet with this header goes, and over what."""
+        if head[0] >= 0x60:
+            address = head[24:40]
+            return sender.routes.get(address) or self._route(sender, address)
+        asked = read_u32(head, 16)
+        if asked != sender.last_asked:
+            address = head[16:20]
+            route = sender.routes.get(address) or self._route(sender, address)
+            if route[1] is None:
+                return route
+            sender.last_asked = asked
+            sender.last_route = route
+        return sender.last_route
 
     def _route(self, sender: Station, address: bytes) -> Route:
         """Who has the address, and what leads there; nothing for an address that nobody has: its packets vanish."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from mypy_extensions import i64, mypyc_attr
 
+from synfin.aio.beat import Beat
 from synfin.sim.handles import SimHandle, SimTimer, Timers
 
 START: Final = 1_000_000.0  # time() at the beginning; far from 0, so that nobody takes 0 for a time
@@ -60,7 +61,7 @@ class _Closed:
         raise RuntimeError("Event loop is closed")
 
 
-class Turns:
+class Turns(Beat):
     """owner: the loop."""
 
     def __init__(self, owner: Owner) -> None:
@@ -77,6 +78,7 @@ class Turns:
         self.timers: Timers = Timers()
         self.stopping: bool = False
         """This turn is the last."""
+        self.debug: bool = False
         self.careful: bool = False
         """The loop is to be asked about each call before it is scheduled: it is closed, or in debug mode."""
         self.threads: list[Any] = []  # those that wait for something: they are looked after at each turn
@@ -131,7 +133,32 @@ class Turns:
         """Nothing but what comes from outside can happen before `when`."""
         return not self.ready and self.timers.first() >= when and self.witness is None
 
+    # ---- what a driver asks ----
+
+    def clock(self) -> i64:
+        """Microseconds of time()."""
+        return i64(self.now * 1000000.0)
+
+    def soon(self, call: Any) -> Any:
+        """As call_soon."""
+        return self.call_soon(call)
+
+    def at(self, deadline: i64, call: Any) -> Any:
+        """As call_at."""
+        return self.call_at(float(deadline) / 1000000.0, call)
+
+    def is_alone(self, handle: Any) -> bool:
+        """Nothing is ready, or nothing but this."""
+        ready = self.ready
+        if len(ready) > 1:
+            return False
+        return not ready or ready[0] is handle
+
     # ---- what is to run ----
+
+    def get_debug(self) -> bool:
+        """As asyncio's: each future asks."""
+        return self.debug
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> SimHandle:
         """As asyncio's."""

@@ -151,17 +151,19 @@ class Stack:
 
     # ---- packets ----
 
-    def receive(self, packet: bytes, now: i64, checksum_ok: bool = False, gso_size: i64 = 0, start: i64 = 0) -> None:
+    def receive(
+        self, packet: bytes, now: i64, checksum_ok: bool = False, gso_size: i64 = 0, start: i64 = 0, text: bytes = b""
+    ) -> None:
         """One IP packet of up to 64 KiB, that came in at `now`. Hostile until checked; never raises for what it says.
 
         checksum_ok: the device vouches for it. gso_size: payload bytes per segment of a burst, 0 for one segment.
-        start: of the packet, behind what the device has put before it.
+        start: of the packet, behind what the device has put before it. text: of TCP, where `packet` has headers only.
         """
         counters = self.counters
         counters.InReceives += 1
         ip = self._ip
         try:
-            ip_layer.parse_untrusted(packet, ip, start)
+            ip_layer.parse_untrusted(packet, ip, start, len(text))
         except FragmentError:
             counters.ReasmFails += 1
             return
@@ -176,7 +178,7 @@ class Stack:
             return
         seg = self._seg
         try:
-            parse_untrusted(packet, ip, seg, checksum_ok, gso_size)
+            parse_untrusted(packet, ip, seg, checksum_ok, gso_size, text)
         except ChecksumError:
             counters.InCsumErrors += 1
             counters.InErrs += 1
@@ -188,7 +190,7 @@ class Stack:
         tracer = self._env.tracer
         if tracer is not None and (tracer.attentive or seg.flags & MOVES) and tracer.hears(seg.key, seg.flags):
             csum_start = ip.header_len if checksum_ok else 0
-            burst = Burst(packet[start:], [], 0, seg.gso_size, csum_start)
+            burst = Burst(packet[start:] + text, [], 0, seg.gso_size, csum_start)
             tracer.packet(now, False, seg.key, seg.flags, burst)
         connection = self._connections.by_key.get(seg.key)
         if connection is None or connection.state == CLOSED or connection.state == TIME_WAIT:

@@ -41,4 +41,6 @@ class Prr:
     def on_sent(self, size: i64) -> None:
         """Bytes went out."""
         self._out += size
-        self.allowance = self.allowance - size if self.allowance > size else 0
+        self.allowance -= size
+        if self.allowance < 0:
+            self.allowance = 0

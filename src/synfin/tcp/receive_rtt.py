@@ -79,4 +79,8 @@ class ReceiveRtt:
         self._set(self.us + (sample - self.us) // 8)
 
     def _set(self, rtt: i64) -> None:
-        self.us = MIN_RTT_US if rtt < MIN_RTT_US else (MAX_RTT_US if rtt > MAX_RTT_US else rtt)
+        self.us = rtt
+        if rtt < MIN_RTT_US:
+            self.us = MIN_RTT_US
+        elif rtt > MAX_RTT_US:
+            self.us = MAX_RTT_US

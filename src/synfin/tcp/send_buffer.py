@@ -79,8 +79,11 @@ class SendBuffer:
 
         Parts of a large piece are views of it: copying them was two fifths of all work when sending with offload.
         """
-        index: i64 = bisect_right(self._starts, offset, lo=self._head) - 1
-        skip: i64 = offset - self._starts[index]
+        starts = self._starts
+        index = self._head
+        if index + 1 < len(starts) and starts[index + 1] <= offset:  # else it begins in the first piece, as most do
+            index = bisect_right(starts, offset, lo=index + 1) - 1
+        skip: i64 = offset - starts[index]
         left = length
         while left > 0 and limit > 0:
             piece = self._pieces[index]

@@ -39,7 +39,9 @@ def sendable(
     """
     if length >= available:
         return length - length % mss if wait_for_mss else length
-    whole = length // mss * mss if length > 0 else 0
+    whole: i64 = 0
+    if length > 0:
+        whole = length // mss * mss
     # Silly-window avoidance: less than a segment goes only if it is half of all the peer ever offered.
     if whole == 0 and length == window and length > 0 and (length * 2 >= max_wnd or override):
         return length

@@ -186,7 +186,9 @@ class SendState:
             waiting = self.unsent() - self.asked.notsent_lowat
             if waiting > excess:
                 excess = waiting
-        return excess if excess > 0 else 0
+        if excess < 0:
+            return 0
+        return excess
 
     def mss_max(self) -> i64:
         """What no segment is to exceed, options included; 0: no limit."""
@@ -198,7 +200,9 @@ class SendState:
         if self.snd_una == self.snd_nxt:
             return 0
         flight = self.losses.flight
-        return 0 if flight is None else flight.board.excess(self.snd_nxt - self.snd_una)
+        if flight is None:
+            return 0
+        return flight.board.excess(self.snd_nxt - self.snd_una)
 
     def drop_excess(self) -> None:
         """Forget what exceeds the connection's share and was never sent."""
@@ -337,7 +341,9 @@ class SendState:
         self._stalled = 0
         self._progress_at = now
         # RFC 6298 5.2 and 5.3: all acknowledged, stop; some, start again.
-        self.rto_deadline = now + self.rto.rto if ack < self.snd_nxt else 0
+        self.rto_deadline = 0
+        if ack < self.snd_nxt:
+            self.rto_deadline = now + self.rto.rto
         if self.losses.flight is not None:
             self._arm_tail(self.losses.flight, now)
         return ACKED | FIN_ACKED if self.fin_offset >= 0 and ack > self.fin_offset else ACKED
@@ -347,7 +353,9 @@ class SendState:
     def pacing_rate(self) -> float:
         """Bytes a second, whether the path is long enough to be paced or not; 0.0: unknown."""
         flight = self.losses.flight
-        in_flight: i64 = flight.board.in_flight if flight is not None else 0
+        in_flight: i64 = 0
+        if flight is not None:
+            in_flight = flight.board.in_flight
         return rate_of(self.losses.congestion(), in_flight, self.rto.srtt, self.asked.max_pacing_rate)
 
     def _arm_tail(self, flight: Flight, now: i64) -> None:

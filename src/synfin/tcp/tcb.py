@@ -70,8 +70,8 @@ class Tcb(Turn):
 
     # ---- what the user may ask ----
 
-    def remind(self) -> None:
-        """Tell the user once more, at the next turn, of what is ready: it can take it now."""
+    def pending(self) -> i64:
+        """What its user could take or hear of now: READABLE, EOF, FAILED, GONE."""
         event: i64 = 0
         if self.receiver.ready_bytes:
             event |= READABLE
@@ -81,6 +81,11 @@ class Tcb(Turn):
             event |= FAILED
         if self.state == CLOSED or self.state == TIME_WAIT:
             event |= GONE
+        return event
+
+    def remind(self) -> None:
+        """Tell the user once more, at the next turn, of what is ready: it can take it now."""
+        event = self.pending()
         if event:
             self.tell(event)
 

@@ -54,13 +54,17 @@ class Timestamps:
 
     def echo_tick(self, ts_ecr: i64, now: i64) -> i64:
         """When the segment that `ts_ecr` echoes was sent, in ticks of `now` (RFC 7323 4.1); -1: it can't be ours."""
-        return -1 if ts_ecr == self.stamped else echo_tick(ts_ecr, self.offset, now)
+        if ts_ecr == self.stamped:
+            return -1
+        return echo_tick(ts_ecr, self.offset, now)
 
 
 def echo_tick(ts_ecr: i64, offset: i64, now: i64) -> i64:
     """When a segment with the timestamp `ts_ecr` was sent by a clock of that offset, in ticks of `now`; -1: never."""
     ticks = (ts_clock(now, offset) - ts_ecr) & MASK
-    return -1 if ticks >= HALF or ticks > now // TICK_US else now // TICK_US - ticks
+    if ticks >= HALF or ticks > now // TICK_US:
+        return -1
+    return now // TICK_US - ticks
 
 
 def rtt_us(echo_tick: i64, now: i64) -> i64:
@@ -68,9 +72,13 @@ def rtt_us(echo_tick: i64, now: i64) -> i64:
     if echo_tick < 0:
         return -1
     ticks = now // TICK_US - echo_tick
-    return (ticks if ticks > 0 else 1) * TICK_US
+    if ticks <= 0:
+        return TICK_US
+    return ticks * TICK_US
 
 
 def sent_by(echo_tick: i64) -> i64:
     """The last microsecond of that tick; -1: unknown."""
-    return -1 if echo_tick < 0 else (echo_tick + 1) * TICK_US - 1
+    if echo_tick < 0:
+        return -1
+    return (echo_tick + 1) * TICK_US - 1

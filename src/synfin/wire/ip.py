@@ -47,8 +47,8 @@ class IpHeader:
         self.dont_fragment: bool = True  # IPv6: always
 
 
-def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0) -> None:
-    """Read the IP header at `start` of `packet` into `into`, every field of it.
+def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0, apart: i64 = 0) -> None:
+    """Read the IP header at `start` of `packet` into `into`, every field of it. apart: bytes that lie elsewhere.
 
     Bytes beyond the length that the header states are link padding and are ignored. Raises FragmentError,
     ChecksumError (IPv4 header) or WireError.
@@ -61,9 +61,9 @@ def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0) -> None:
     if version == 4:
         header_len = (word >> 54) & 0x3C
         total_len = (word >> 32) & 0xFFFF
-        if header_len < 20 or header_len > total_len or total_len > size:
+        if header_len < 20 or header_len > total_len or total_len > size + apart:
             raise WireError("IPv4 lengths do not fit the packet")
-        if span_sum(packet, start, start + header_len) != 0xFFFF:
+        if header_len > size or span_sum(packet, start, start + header_len) != 0xFFFF:
             raise ChecksumError("IPv4 header checksum")
         if word & 0x3FFF != 0:  # RFC 791 3.1: more fragments, or an offset
             raise FragmentError("IPv4 fragment")
@@ -77,7 +77,7 @@ def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0) -> None:
         into.dont_fragment = word & 0x4000 != 0
     elif version == 6:
         total_len = 40 + ((word >> 16) & 0xFFFF)
-        if total_len > size:
+        if size < 40 or total_len > size + apart:
             raise WireError("IPv6 payload length does not fit the packet")
         into.version = 6
         into.start = start
@@ -87,10 +87,12 @@ def parse_untrusted(packet: bytes, into: IpHeader, start: i64 = 0) -> None:
         into.ttl = word & 0xFF
         into.traffic_class = (word >> 52) & 0xFF
         into.dont_fragment = True
-        if into.protocol != PROTO_TCP:
+        if into.protocol != PROTO_TCP and not apart:
             skip_extensions(packet, into)
     else:
         raise WireError("neither IPv4 nor IPv6")
+    if apart and into.protocol != PROTO_TCP:
+        raise WireError("text apart from what is not TCP")
 
 
 def marked(packet: bytes) -> bytes:

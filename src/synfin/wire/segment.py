@@ -184,15 +184,19 @@ class Burst:
         self.ace: bool = ace  # CWR is part of a counter, so that all segments carry it (RFC 9768 3.3.4)
 
 
-def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: bool, gso_size: i64) -> None:
+def parse_untrusted(
+    packet: bytes, ip: IpHeader, into: Segment, checksum_ok: bool, gso_size: i64, text: bytes = b""
+) -> None:
     """Read the TCP segment that `ip` found in `packet` into `into`, every field of it.
 
     `checksum_ok`: the device vouches for the checksum. `gso_size`: as the device reports it; kept only if the payload
-    is longer. Raises ChecksumError or WireError, and leaves `into` undefined then.
+    is longer. `text`: the payload, where `packet` ends with the headers and the checksum is vouched for. Raises
+    ChecksumError or WireError, and leaves `into` undefined then.
     """
     begin = ip.start
     start = begin + ip.header_len
-    end = begin + ip.total_len
+    apart: i64 = len(text)
+    end = begin + ip.total_len - apart  # of what lies here
     if end - start < HEADER_LEN:
         raise WireError("too short for a TCP header")
     control = read_i64_be(packet, start + 12)
@@ -250,7 +254,12 @@ def parse_untrusted(packet: bytes, ip: IpHeader, into: Segment, checksum_ok: boo
             tcp_options.parse_untrusted(packet, start + 20, data, flags & SYN != 0, into)
     elif header_len != HEADER_LEN:
         tcp_options.parse_untrusted(packet, start + 20, data, flags & SYN != 0, into)
-    if data == end:
+    if apart:
+        if data != end or not checksum_ok:
+            raise WireError("text apart from what are not its headers")
+        into.payload = text
+        into.gso_size = gso_size if 0 < gso_size < apart else 0
+    elif data == end:
         into.payload = b""
         into.gso_size = 0
     else:
@@ -355,11 +364,6 @@ def finish(burst: Burst) -> bytes:
     if len(burst.pieces) == 1:
         return w.getvalue() + burst.pieces[0]
     return b"".join([w.getvalue(), *burst.pieces])
-
-
-def unsummed(burst: Burst) -> bytes:
-    """The same with the checksum left out: with a `csum_start` its field keeps the sum of the pseudo header."""
-    return b"".join([burst.head, *burst.pieces]) if burst.pieces else burst.head
 
 
 def split(burst: Burst) -> list[bytes]:

@@ -1,7 +1,7 @@
 import pytest
 
 from synfin.wire import ip as ip_layer
-from synfin.wire.checksum import ones_sum, pseudo_sum
+from synfin.wire.checksum import complement, ones_sum, pseudo_sum
 from synfin.wire.endian import read_u16
 from synfin.wire.errors import ChecksumError, WireError
 from synfin.wire.ip import IpHeader, build_ipv6
@@ -55,6 +55,19 @@ def test_a_known_segment_has_the_bytes_a_kernel_writes() -> None:
     assert packet[:20].hex() == "4500002800004000" + "40063cce" + "7f0000017f000001"
     assert packet[20:36].hex() == "c0001f90" + "01020304" + "00000000" + "5002ffff"
     assert ones_sum(packet[12:20] + bytes([0, 6, 0, 20]) + packet[20:]) == 0xFFFF
+
+
+@pytest.mark.parametrize("key", [KEY4, KEY6])
+def test_what_lies_apart_from_an_ip_header_is_of_tcp(key: bytes) -> None:
+    packet = bytearray(build(segment(key, b"text")))
+    packet[9 if len(key) == 12 else 6] = 17
+    if len(key) == 12:
+        packet[10:12] = b"\0\0"
+        check: int = complement(ones_sum(bytes(packet[:20])))
+        packet[10:12] = check.to_bytes(2, "big")
+    ip_layer.parse_untrusted(bytes(packet), IpHeader())
+    with pytest.raises(WireError, match="not TCP"):
+        ip_layer.parse_untrusted(bytes(packet[:-4]), IpHeader(), 0, 4)
 
 
 @pytest.mark.parametrize("key", [KEY4, KEY6])

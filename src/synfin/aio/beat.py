@@ -1,0 +1,71 @@
+"""What a driver asks of its loop at every packet: the time, a turn, a timer, and whether anybody else is about to run.
+
+A loop that is compiled itself brings a class of its own, as `beat`, and nothing of this passes the interpreter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from mypy_extensions import i64, mypyc_attr
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Beat:
+    """Of a driver that is not open: there is no time, and nobody runs."""
+
+    def clock(self) -> i64:
+        """Microseconds."""
+        raise RuntimeError("the host is not open: use `async with Host(...)`")
+
+    def soon(self, call: Any) -> Any:
+        """Have it called at the next turn; its handle."""
+        raise NotImplementedError
+
+    def at(self, deadline: i64, call: Any) -> Any:
+        """Have it called then; its handle."""
+        raise NotImplementedError
+
+    def is_alone(self, handle: Any) -> bool:
+        """Nothing is about to run, or nothing but this."""
+        raise NotImplementedError
+
+
+class LoopBeat(Beat):
+    """Of any loop of asyncio's kind."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ready: Any = getattr(loop, "_ready", None)  # asyncio's own loops have it; others never seem alone
+        # asyncio's own loops have no clock but this one; it is read several times for each packet
+        plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+        self._seconds: Any = time.monotonic if plain else loop.time
+        self._call_soon: Any = loop.call_soon
+        self._call_at: Any = loop.call_at
+
+    def clock(self) -> i64:
+        """Microseconds."""
+        seconds: float = self._seconds()
+        return int(seconds * 1_000_000)
+
+    def soon(self, call: Any) -> Any:
+        """Have it called at the next turn; its handle."""
+        return self._call_soon(call)
+
+    def at(self, deadline: i64, call: Any) -> Any:
+        """Have it called then; its handle."""
+        return self._call_at(deadline / 1_000_000, call)
+
+    def is_alone(self, handle: Any) -> bool:
+        """Nothing is about to run, or nothing but this."""
+        ready = self._ready
+        if ready is None or len(ready) > 1:
+            return False
+        return not ready or ready[0] is handle
+
+
+def beat_of(loop: asyncio.AbstractEventLoop) -> Beat:
+    """The loop's own, or one for any."""
+    own = getattr(loop, "beat", None)
+    return own if isinstance(own, Beat) else LoopBeat(loop)
