@@ -175,8 +175,8 @@ OPEN                          | EADDRINUSE |             | 9293 3.10.1
 SEND                          |
 RECEIVE                       |
 CLOSE of our direction        |
-CLOSE                         | -          | CLOSED      | 9293 3.10.4
-ABORT                         | -          | CLOSED      | 9293 3.10.5
+CLOSE                         | RST,ACK    | CLOSED      | 9293 3.10.5
+ABORT                         | RST,ACK    | CLOSED      | 9293 3.10.5
 STATUS                        | -          |             | 9293 3.10.6
 timer: retransmission         | SYN,ACK    |             | 6298 5.4
 timer: no answer at all       | -          | LISTEN      | 9293 3.8.3
@@ -573,6 +573,8 @@ Where synfin departs from the letter of RFC 9293, on purpose:
 - A port that listens is not opened actively (RFC 9293 3.10.1 lets LISTEN become SYN-SENT), and no port is opened to
   itself on the own address: EADDRINUSE. Otherwise a client could become its own server.
 - CLOSE in SYN-RCVD waits for the end of the handshake and then goes to FIN-WAIT-1; its FIN could not be sent before.
+- CLOSE of a listener is ABORT to what is half open there, and so is the end of a host: no user has it yet. Linux says
+  nothing and answers the third segment by RST, which nobody does for a host that has ended, nor when that was lost.
 - LAST-ACK and FIN-WAIT-1 begin with CLOSE, also while bytes queued before it still have to go out; as Linux does.
 - CLOSE with input unread, or after SO_LINGER with no time, sends what the windows let out of what was written, then RST
   at SND.NXT; the rest is dropped, as by a kernel, which had sent the first part at the write.

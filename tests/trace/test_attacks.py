@@ -122,6 +122,21 @@ def test_a_flood_from_real_sources_ends_at_the_accept_queue(stage: Stage) -> Non
     host.counted(ListenOverflows=100, ListenDrops=100)
 
 
+def test_of_a_full_syn_queue_a_closing_listener_resets_what_there_is_room_for_the_youngest_first(stage: Stage) -> None:
+    scene = stage(plain(syn_queue_limit=QUEUE, outbox_limit=QUEUE - 3, syn_cookies=COOKIES_OFF))
+    host = scene.host
+    listener = host.listens()
+    peers = [scene.another_peer() for _ in range(QUEUE)]
+    for peer in peers:
+        peer.sends(SYN, mss=1460)
+        host.emits(SYN | ACK, to=peer)
+    scene.stack.close_listener(listener, scene.now)
+    for peer in reversed(peers[3:]):
+        host.emits(RST | ACK, seq=1, ack=1, to=peer)
+    host.counted(OutRsts=QUEUE - 3, OutDiscards=3, AttemptFails=QUEUE)
+    host.has_forgotten_all()
+
+
 def test_slow_handshakes_are_bounded_over_all_listeners_of_a_stack(stage: Stage) -> None:
     scene = stage(plain(syn_queue_limit=QUEUE, half_open_limit=30, syn_cookies=COOKIES_OFF))
     host = scene.host
@@ -133,10 +148,12 @@ def test_slow_handshakes_are_bounded_over_all_listeners_of_a_stack(stage: Stage)
     host.counted(TCPReqQFullDrop=2 * QUEUE * 3 - 30)
     for listener in listeners:
         scene.stack.close_listener(listener, scene.now)
+    assert len(scene.stack.poll(scene.now, 1 << 20)) == 30  # each is told
     host.has(half_open=0)
     host.listens(port=83)
     assert flood(scene, 2 * QUEUE, 83) == QUEUE  # what ended was given back
     scene.stack.close_listener(host.listener, scene.now)
+    assert len(scene.stack.poll(scene.now, 1 << 20)) == QUEUE
 
 
 def test_a_full_accept_queue_answers_the_third_segment_by_rst_when_asked_to(stage: Stage) -> None:

@@ -715,7 +715,8 @@ def test_connections_are_accepted_in_order_of_completion(stage: Stage) -> None:
     host.has_nothing_to_accept()
 
 
-def test_closing_a_listener_resets_the_unaccepted_and_forgets_the_half_open(stage: Stage) -> None:
+def test_closing_a_listener_resets_the_unaccepted_and_the_half_open(stage: Stage) -> None:
+    # RFC 9293 3.10.5: whose third segment was lost, or is on its way, takes himself for connected
     scene = stage()
     host, peer = scene.host, scene.peer
     half = scene.another_peer()
@@ -728,9 +729,35 @@ def test_closing_a_listener_resets_the_unaccepted_and_forgets_the_half_open(stag
     host.emits(SYN | ACK, to=half)
     scene.stack.close_listener(listener, scene.now)
     host.emits(RST | ACK, seq=1, ack=11)
+    host.emits(RST | ACK, seq=1, ack=1, to=half, win=0)
+    host.counted(OutRsts=2, AttemptFails=1)
     half.sends(ACK, seq=1, ack=1)
     host.emits(RST, seq=1, to=half)
     host.has_forgotten_all()
+
+
+def test_a_host_that_ends_resets_what_is_half_open_with_the_timestamp_that_was_agreed_on(stage: Stage) -> None:
+    scene = stage(plain(timestamps=True))
+    host, peer = scene.host, scene.peer
+    host.listens()
+    peer.sends(SYN, mss=1000, ts=(7, 0))
+    tick = host.emits(SYN | ACK).ts_val
+    scene.stack.abort_all(scene.now)
+    host.emits(RST | ACK, seq=1, ack=1, ts=(tick, 7))
+    host.has_forgotten_all()
+
+
+def test_the_owner_of_a_listener_is_told_what_of_his_half_open_entries_became_nothing(stage: Stage) -> None:
+    scene = stage()
+    host, peer = scene.host, scene.peer
+    lost: list[bytes] = []
+    scene.stack.tell_of_lost(lost.append)
+    host.listens()
+    peer.sends(SYN, mss=1000)
+    host.emits(SYN | ACK)
+    scene.stack.close_listener(host.listener, scene.now)
+    host.emits(RST | ACK)
+    assert lost == [peer.key]
 
 
 def test_an_accepted_connection_outlives_its_listener(stage: Stage) -> None:

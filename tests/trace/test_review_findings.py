@@ -314,6 +314,7 @@ def test_closing_a_listener_traces_the_end_of_its_half_open_entries(stage: Stage
     peer.sends(SYN, mss=MSS)
     host.emits(SYN | ACK, ack=1)
     scene.stack.close_listener(host.listener, scene.now)
+    host.emits(RST | ACK, seq=1, ack=1)
     assert scene.transitions[-1] == (SYN_RCVD, CLOSED)
 
 

@@ -134,6 +134,10 @@ class Driver:
         """The loop's time in microseconds; RuntimeError before it was opened."""
         return self._beat.clock()
 
+    def is_full(self) -> bool:
+        """The link has taken what was to go out, but not sent it yet."""
+        return self._writing
+
     def after_each_run(self, call: Callable[[], None] | None) -> None:
         """Have `call` called whenever the stack has been polled; None: no more."""
         self._after_run = call

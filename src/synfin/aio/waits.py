@@ -38,7 +38,8 @@ async def outgoing(driver: Driver) -> list[bytes]:
 
 
 async def deliver_rest(engine: Engine, grace: float) -> None:
-    """Until no connection whose user is gone has anything left to send or to be acknowledged; `grace` seconds."""
+    """Until no connection whose user is gone has anything left to send or to be acknowledged, and the link has sent it
+    all, what tells others of the end too; `grace` seconds."""
     done: asyncio.Future[None] = engine.loop.create_future()
     left = engine.stack.connections()
 
@@ -48,7 +49,7 @@ async def deliver_rest(engine: Engine, grace: float) -> None:
             left.pop()
         if not left and not done.done():
             left.extend(connection for connection in engine.stack.connections() if not connection.sender.idle())
-            if not left:
+            if not left and not engine.driver.is_full():
                 done.set_result(None)
 
     engine.driver.after_each_run(check)

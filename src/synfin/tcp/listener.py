@@ -98,15 +98,24 @@ class Listener(Timed):
         self._syn_acks.set_tos(tos, ipv6)
 
     def close(self, now: i64) -> None:
-        """No more passive opens; what nobody accepted is reset, half-open entries are forgotten."""
+        """No more passive opens; what nobody accepted is reset, and so is what is half open."""
         self.closed = True
         while self._accept:
             connection, _ = self._accept.popitem(last=False)
             connection.abort(now)
-        for key in self._syns.clear():
-            self._env.half_open -= 1
-            self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.4", CAUSE_USER)
-        self.deadline = 0
+        for key in reversed(self._syns.keys()):  # if there is no room for all: who has waited long may be nobody
+            self._abandon(key, now)
+
+    def _abandon(self, key: bytes, now: i64) -> None:
+        """ABORT in SYN-RCVD (RFC 9293 3.10.5). Whoever has our SYN,ACK takes himself for connected: where his ACK of it
+        was lost, or comes when the host has ended, no RST answers it, and nothing else would ever tell him."""
+        entry = self._syns.get(key)
+        if entry is None:
+            return
+        self._syn_acks.reset(key, entry, now)
+        self._remove(key)
+        self._failed(key)
+        self._trace(now, key, SYN_RCVD, CLOSED, "CLOSE of the listener", "9293 3.10.5", CAUSE_USER)
 
     def holds(self, key: bytes) -> bool:
         """The SYN queue has an entry under `key`."""

@@ -1,7 +1,8 @@
 """The only place where a segment is built. Everything a host sends passes through here, in order.
 
 Replies (ACK, RST, SYN,ACK, echo) answer what came in and are bounded: when the link does not take them they are
-dropped, as in any full queue. Data is pulled (`Stack.poll`) and needs no bound.
+dropped, as in any full queue. Data is pulled (`Stack.poll`) and needs no bound, nor does the RST that ends a
+connection: it is the only one, and nothing else tells the peer when this host is gone.
 """
 
 from __future__ import annotations
@@ -43,9 +44,17 @@ class Output:
         """Queue a segment without text; False: no room, dropped and counted."""
         if self.has_no_room():
             return False
+        self._queue(seg)
+        return True
+
+    def last(self, seg: Segment) -> None:
+        """Queue the RST with which a connection ends, room or not."""
+        self._queue(seg)
+        self._counters.OutRsts += 1
+
+    def _queue(self, seg: Segment) -> None:
         self.packets.append(Burst(build_head(seg, 0), [], 0, 0, 20 if len(seg.key) == 12 else 40))
         self._counters.OutSegs += 1
-        return True
 
     def data(self, seg: Segment, pieces: list[Piece], length: i64, gso_size: i64, ace: bool = False) -> None:
         """Queue a segment, or a burst of them, with text. ace: see Burst."""

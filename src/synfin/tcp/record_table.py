@@ -62,9 +62,13 @@ class RecordTable:
         self._queues[queue] = None
         return b""
 
+    def keys(self) -> list[bytes]:
+        """Of all records, in the order in which they were filed."""
+        return list(self._records)
+
     def clear(self) -> list[bytes]:
         """Forget all records; their keys."""
-        keys = list(self._records)
+        keys = self.keys()
         self._records = {}
         for queue in range(len(self._queues)):
             self._queues[queue] = None

@@ -22,8 +22,9 @@ from synfin.tcp.syn_queue import HalfOpen
 from synfin.tcp.timestamps import ts_clock
 from synfin.wire.ip import ECN
 from synfin.wire.key import reverse_key
+from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add
-from synfin.wire.tcp_header import ACK, SYN
+from synfin.wire.tcp_header import ACK, RST, SYN
 
 MAX_WINDOW_FIELD: Final = 65535
 MAX_OFFERS: Final = 64
@@ -107,16 +108,25 @@ class SynAcks:
 
     def acknowledge(self, key: bytes, entry: HalfOpen, now: i64) -> None:
         """An ACK for what does not fit a half-open entry."""
-        env = self._env
-        out = env.output.blank(reverse_key(key))
+        out = self._after_syn(key, entry, ACK, now)
+        # Scaled as in any segment but a SYN (RFC 7323 2.3); rounded up, since the right edge never moves left.
+        out.window = scaled(self.window(), entry.agreed.rcv_wscale)
+        self._env.output.reply(out)
+
+    def reset(self, key: bytes, entry: HalfOpen, now: i64) -> None:
+        """RST at SND.NXT for a half-open entry (RFC 9293 3.10.5), if there is room: thousands may end at once."""
+        if self._env.output.reply(self._after_syn(key, entry, RST | ACK, now)):
+            self._env.counters.OutRsts += 1
+
+    def _after_syn(self, key: bytes, entry: HalfOpen, flags: i64, now: i64) -> Segment:
+        """A segment behind our SYN,ACK."""
+        out = self._env.output.blank(reverse_key(key))
         out.traffic_class = self.tos_of(key)
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)
-        out.flags = ACK
-        # Scaled as in any segment but a SYN (RFC 7323 2.3); rounded up, since the right edge never moves left.
-        out.window = scaled(self.window(), entry.agreed.rcv_wscale)
+        out.flags = flags
         if entry.agreed.timestamps:
             out.has_ts = True
-            out.ts_val = ts_clock(now, env.ts_offset(key))
+            out.ts_val = ts_clock(now, self._env.ts_offset(key))
             out.ts_ecr = entry.ts_recent
-        env.output.reply(out)
+        return out

@@ -122,9 +122,9 @@ class SynQueue:
                         earliest = due
         return earliest
 
-    def clear(self) -> list[bytes]:
-        """Forget all entries; their keys."""
-        return self._entries.clear()
+    def keys(self) -> list[bytes]:
+        """Of all entries, in the order in which their SYN,ACK was last due."""
+        return self._entries.keys()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._entries

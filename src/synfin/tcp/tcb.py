@@ -354,12 +354,11 @@ class Tcb(Turn):
         self.env.output.reply(seg)
 
     def _send_reset(self, now: i64) -> None:
-        """RST at SND.NXT (RFC 9293 3.10.5)."""
-        self.env.counters.OutRsts += 1
+        """RST at SND.NXT (RFC 9293 3.10.5), with which this connection ends."""
         seg = self._blank(self.sender.snd_nxt, RST | ACK, now)
         seg.flags = RST | ACK  # no news of marks
         seg.window = 0
-        self.env.output.reply(seg)
+        self.env.output.last(seg)
 
     def _is_awaited(self) -> bool:
         """The peer could be waiting for us, so that the end has to be told by RST (RFC 9293 3.10.5).

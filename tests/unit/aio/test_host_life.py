@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from synfin.aio.driver import CATCH_UP_PACKETS
 from synfin.aio.host import Host
 from synfin.links.link import PacketSink
 from synfin.tcp.config import Config
-from synfin.wire.segment import Burst
+from synfin.wire.key import make_key
+from synfin.wire.segment import Burst, Segment, build
+from synfin.wire.tcp_header import ACK, RST, SYN
 from tests.unit.aio.hosts import CLIENT, PORT, SERVER, Recorder, assert_nothing_left, hosts
 from tests.unit.aio.virtual import VirtualLoop, run, settle
 
@@ -60,6 +63,57 @@ def test_connections_in_their_users_hands_are_reset_when_the_host_ends() -> None
             transport.write(b"ignored")
             transport.close()
             transport.abort()
+
+    run(main())
+
+
+@pytest.mark.parametrize("ending", [Host.close, Host.aclose], ids=["close", "aclose"])
+def test_a_client_whose_third_segment_meets_the_end_of_the_host_is_reset(ending: Callable[[Host], Any]) -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            pair.wire.delay = 0.01
+            client = Recorder()
+            await pair.server.create_server(Recorder, port=PORT)
+            await pair.client.create_connection(lambda: client, SERVER, PORT)
+            assert pair.server.stack.census()["half_open"] == 1
+            waiting = ending(pair.server)
+            if waiting is not None:
+                await waiting
+            assert_nothing_left(pair.server, "timers")
+            await settle()
+            assert isinstance(client.lost, ConnectionResetError)
+
+    run(main())
+
+
+def test_a_client_whose_third_segment_was_lost_is_reset_when_the_server_listens_no_more() -> None:
+    async def main() -> None:
+        async with hosts() as pair:
+            client = Recorder()
+            server = await pair.server.create_server(Recorder, port=PORT)
+            connecting = pair.client.create_connection(lambda: client, SERVER, PORT)
+            pair.wire.drop = lambda sender, packet: sender is pair.client and bool(packet[33] & ACK)
+            await connecting
+            await asyncio.sleep(0.1)
+            server.close()
+            await settle()
+            assert isinstance(client.lost, ConnectionResetError)
+
+    run(main())
+
+
+def test_each_of_thousands_of_peers_is_told_when_the_host_ends() -> None:
+    async def main() -> None:
+        config = Config(outbox_limit=16, syn_queue_limit=16)
+        async with hosts(server=config) as pair:
+            clients = [Recorder() for _ in range(50)]
+            await pair.server.create_server(Recorder, port=PORT)
+            for each in clients:
+                await pair.client.create_connection(lambda each=each: each, SERVER, PORT)  # type: ignore[misc]
+            await settle()
+            await pair.server.aclose()
+            await settle()
+            assert all(isinstance(each.lost, ConnectionResetError) for each in clients)
 
     run(main())
 
@@ -286,6 +340,67 @@ def test_a_host_on_its_own_address_speaks_with_itself() -> None:
             writer.close()
             await settle()
             assert len(server.data) == 100_000
+
+    run(main())
+
+
+class SlowLink:
+    """Has something to read, and sends later what it is given."""
+
+    mtu, offload = 1500, False
+
+    def __init__(self, *packets: bytes) -> None:
+        self._packets = list(packets)
+        self._pair = socket.socketpair()
+        self._pair[1].send(bytes(1))  # readable, until receive() has been called
+        self._pair[0].setblocking(False)
+        self.waiting: list[Burst] = []
+        self.sent: list[Burst] = []
+        self._turns = 0
+
+    def fileno(self) -> int:
+        return self._pair[0].fileno()
+
+    def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
+        count = len(self._packets)
+        if count:
+            self._pair[0].recv(1)
+        while self._packets:
+            stack.receive(self._packets.pop(0), clock(), True, 0)
+        return count
+
+    def send(self, bursts: list[Burst]) -> bool:
+        self.waiting += bursts
+        self._turns = 5
+        return False
+
+    def flush(self) -> bool:
+        self._turns -= 1
+        if self._turns:
+            return False
+        self.sent += self.waiting
+        self.waiting.clear()
+        return True
+
+    def close(self) -> None:
+        for one in self._pair:
+            one.close()
+
+
+def test_what_tells_others_of_the_end_has_left_the_link_before_it_is_closed() -> None:
+    syn = Segment()
+    syn.key = make_key(ip_address(CLIENT).packed, ip_address(SERVER).packed, 1000, PORT)
+    syn.flags = SYN
+
+    async def main() -> None:
+        link = SlowLink(build(syn))
+        host = Host(SERVER, link=link)
+        host.open()
+        await host.create_server(Recorder, port=PORT)
+        await settle()
+        assert host.stack.census()["half_open"] == 1
+        await host.aclose()
+        assert link.sent[-1].head[33] == RST | ACK and not link.waiting
 
     run(main())
 
