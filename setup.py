@@ -30,6 +30,7 @@ CARRIERS = (
     "links/memory",
     "links/tunnel",
     "links/vnet",
+    "aio/attention",
     "aio/beat",
     "aio/driver",
     "aio/engine",

@@ -49,8 +49,7 @@ EMBEDDED = {  # two Hosts in one process: mtu, by outgoing() or a packet a turn,
 TUN = "tun"
 PACKET = "packet"  # a packet socket on one end of a veth pair; load.c has the kernel's TCP at the other
 RUN = "run"  # load.c is what `synfin run` runs, and serves outside as well
-THREAD = "thread"  # a TUN device with a thread of the kernel's
-LINKS = (TUN, PACKET, RUN, THREAD)
+LINKS = (TUN, PACKET, RUN)
 
 IN_SYNFIN = (PROTOCOL, STREAMS)  # measured anew in each mode
 
@@ -75,9 +74,6 @@ BENCHMARKS = (
     Benchmark("bulk_send_offload", "Gbit/s", "bulk_send", (KERNEL, *CARRIERS)),
     Benchmark("bulk_receive_plain", "Gbit/s", "bulk_receive", (*KERNELS, *PEERS), offload=False),
     Benchmark("bulk_send_plain", "Gbit/s", "bulk_send", (*KERNELS, *PEERS), offload=False),
-    Benchmark("bulk_receive_thread", "Gbit/s", "bulk_receive", (KERNEL_PLAIN,), offload=False, link=THREAD),
-    Benchmark("bulk_send_thread", "Gbit/s", "bulk_send", (KERNEL_PLAIN,), offload=False, link=THREAD),
-    Benchmark("ping_pong_thread", "µs", "ping_pong", (KERNEL, ASYNCIO), offload=False, link=THREAD),
     Benchmark("bulk_receive_packet_offload", "Gbit/s", "bulk_receive", (KERNEL, GVISOR), link=PACKET),
     Benchmark("bulk_send_packet_offload", "Gbit/s", "bulk_send", (KERNEL, GVISOR), link=PACKET),
     Benchmark("bulk_receive_packet", "Gbit/s", "bulk_receive", (*KERNELS, GVISOR), offload=False, link=PACKET),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench.flooded import check_tables, route_back, syn_flood
 from bench.networks import MTU, OUR_ADDRESS, PEER_ADDRESS, crossed, veth_pair
-from bench.plan import KERNEL_PLAIN, PACKET, STREAMS, THREAD
+from bench.plan import KERNEL_PLAIN, PACKET, STREAMS
 from bench.setting import Setting, finish
 from bench.users import USERS, Idle, Sink, Source
 from bench.watched import control_path, slowdown
@@ -184,12 +184,9 @@ def tun_link(setting: Setting) -> Link:
     from synfin.links import netns
     from synfin.links.tun import TunLink
 
-    thread = setting.link == THREAD
-    link = TunLink("bench%d", mtu=MTU, offload=setting.offload, thread=thread)
+    link = TunLink("bench%d", mtu=MTU, offload=setting.offload)
     if link.offload != setting.offload:
         raise RuntimeError("this kernel's TUN device grants no offload")
-    if link.thread != thread:
-        raise RuntimeError("this kernel's TUN devices can't have a thread")
     netns.configure(link.name, [f"{PEER_ADDRESS}/24"])
     return link
 

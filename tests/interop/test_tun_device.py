@@ -182,19 +182,26 @@ def threads_of_kernel(interface: str) -> int:
     return count
 
 
-def test_a_thread_of_the_kernel_receives_what_is_written_where_it_may_and_else_the_writer_does(apart: Apart) -> None:
+def test_a_thread_of_the_kernel_receives_what_is_written_while_that_is_much(apart: Apart) -> None:
     @apart
     def _() -> None:
-        link = TunLink("thread0", 1500, offload=False, thread=True)
+        link = TunLink("thread0", 1500, offload=False)
         need(link.thread, "this kernel's TUN devices can't have a thread")
+        thread = link.thread
+        assert thread is not None
         configure("thread0", HOSTS)
         shown = Path("/proc/2/comm").exists() and Path("/proc/2/comm").read_text() == "kthreadd\n"
-        assert threads_of_kernel("thread0") == shown
+        assert (thread.on, threads_of_kernel("thread0")) == (False, 0)
         peer = exchange(link, 4, 1500)
         assert (link.refused, link.overflowed, peer.gso_sizes) == (0, 0, {0})
+        for on in (True, False, True):
+            thread._turn(on)  # as at 400 Mbit/s and more, and at a quarter of it
+            assert (thread.on, threads_of_kernel("thread0")) == (on, on and shown)
+            exchange(link, 4, 1500)
+        assert (link.refused, link.overflowed) == (0, 0)
         link.close()
-        plain = TunLink("thread0", 1500, offload=False)
-        assert not plain.thread and threads_of_kernel("thread0") == 0
+        plain = TunLink("thread0", 1500, offload=False, thread=False)
+        assert plain.thread is None and threads_of_kernel("thread0") == 0
 
 
 def test_a_user_without_rights_gets_a_prepared_device_without_a_thread(apart: Apart) -> None:
@@ -208,8 +215,8 @@ def test_a_user_without_rights_gets_a_prepared_device_without_a_thread(apart: Ap
         prepared.close()
         configure("synfin0", HOSTS)
         drop_capabilities()
-        link = TunLink("synfin0", 1500, offload=False, thread=True)
-        assert not link.thread
+        link = TunLink("synfin0", 1500, offload=False)
+        assert link.thread is None
         exchange(link, 4, 1500)
 
 

@@ -16,6 +16,8 @@ from mypy_extensions import i64, mypyc_attr
 class Beat:
     """Of a driver that is not open: there is no time, and nobody runs."""
 
+    real = False  # its time is the machine's, and passes while the loop turns
+
     def clock(self) -> i64:
         """Microseconds."""
         raise RuntimeError("the host is not open: use `async with Host(...)`")
@@ -28,8 +30,8 @@ class Beat:
         """Have it called then; its handle."""
         raise NotImplementedError
 
-    def is_alone(self, handle: Any) -> bool:
-        """Nothing is about to run, or nothing but this."""
+    def is_alone(self, own: i64) -> bool:
+        """Nothing is about to run but so many of the driver's own handles."""
         raise NotImplementedError
 
 
@@ -41,6 +43,7 @@ class LoopBeat(Beat):
         # asyncio's own loops have no clock but this one; it is read several times for each packet
         plain = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
         self._seconds: Any = time.monotonic if plain else loop.time
+        self.real = plain
         self._call_soon: Any = loop.call_soon
         self._call_at: Any = loop.call_at
 
@@ -57,12 +60,10 @@ class LoopBeat(Beat):
         """Have it called then; its handle."""
         return self._call_at(deadline / 1_000_000, call)
 
-    def is_alone(self, handle: Any) -> bool:
-        """Nothing is about to run, or nothing but this."""
+    def is_alone(self, own: i64) -> bool:
+        """Nothing is about to run but so many of the driver's own handles."""
         ready = self._ready
-        if ready is None or len(ready) > 1:
-            return False
-        return not ready or ready[0] is handle
+        return ready is not None and len(ready) <= own
 
 
 def beat_of(loop: asyncio.AbstractEventLoop) -> Beat:

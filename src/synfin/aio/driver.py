@@ -18,6 +18,7 @@ from typing import Any
 
 from mypy_extensions import i64
 
+from synfin.aio.attention import Attention
 from synfin.aio.beat import Beat, beat_of
 from synfin.links.link import Link, Timed
 from synfin.links.tunnel import Arrival, TunnelLink
@@ -33,7 +34,7 @@ CATCH_UP_PACKETS = 64 * READ_PACKETS  # before a timer: as many as a TunLink's d
 
 
 class Driver:
-    """serve: gives to each user what the stack has for it. on_lost: the link is gone."""
+    """serve: gives to each user what the stack has for it. on_lost: the link is gone. busy_poll: see Host."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Driver:
         verify_checksums: bool,
         serve: Callable[[], None],
         on_lost: Callable[[OSError], None],
+        busy_poll: int = 0,
     ) -> None:
         self.stack = stack
         self.closed = False
@@ -51,6 +53,8 @@ class Driver:
         self._trusted = not verify_checksums
         self._serve = serve
         self._on_lost = on_lost
+        self._busy_poll = busy_poll
+        self._attention: Attention | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat: Beat = Beat()  # the loop's
         self._timer: Any = None
@@ -83,6 +87,8 @@ class Driver:
         """Begin to run on `loop`."""
         self._loop = loop
         self._beat = beat_of(loop)
+        if self._beat.real and self._link is not None and self._busy_poll:
+            self._attention = Attention(self._beat, self._busy_poll)
         if self._link is not None:
             for descriptor in _descriptors(self._link):
                 loop.add_reader(descriptor, self._on_readable)
@@ -111,6 +117,8 @@ class Driver:
         self.closed = True
         self._serve = self.serve_soon = self.flush_soon = self._run_call = self._timer_call = _nothing
         self._on_lost = _unheard
+        if self._attention is not None:
+            self._attention.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -169,7 +177,7 @@ class Driver:
             work()
         finally:
             self._serving = False
-            if self._beat.is_alone(self._flush_handle):
+            if self._is_alone():
                 self._run()
             else:
                 self.schedule_flush()
@@ -205,6 +213,8 @@ class Driver:
     def _on_readable(self) -> None:
         link = self._link
         assert link is not None
+        if self._attention is not None:
+            self._attention.came()
         try:
             count = link.receive(self.stack, self.clock, self._at_once)
         except OSError as error:
@@ -257,7 +267,7 @@ class Driver:
             self._flush_when_users_have_run()
 
     def _flush_when_users_have_run(self) -> None:
-        if self._beat.is_alone(self._flush_handle):
+        if self._is_alone():
             self._run()
             return
         self._users_turn = True
@@ -266,6 +276,13 @@ class Driver:
         self._flush_handle = self._beat.soon(self._run_call)
         if self.stack.has_events():
             self.schedule_serve()
+
+    def _is_alone(self) -> bool:
+        """Nobody else is about to run, of whom something might have to be sent."""
+        own = 0 if self._flush_handle is None else 1
+        if self._attention is not None and self._attention.turning:
+            own += 1
+        return self._beat.is_alone(own)
 
     def _on_serve(self) -> None:
         self._serve_scheduled = False
@@ -293,6 +310,8 @@ class Driver:
         self._arm_timer()
         if self._after_run is not None:
             self._after_run()
+        if self._attention is not None:
+            self._attention.rests()
 
     def _flush(self) -> None:
         if self._writing:

@@ -30,7 +30,7 @@ def _text(address: bytes) -> str:
 
 
 class Engine:
-    """One per Host. link, verify_checksums: see Host. on_lost: the link is gone."""
+    """One per Host. link, verify_checksums, busy_poll: see Host. on_lost: the link is gone."""
 
     def __init__(
         self,
@@ -38,9 +38,10 @@ class Engine:
         link: Link | TunnelLink | None,
         verify_checksums: bool,
         on_lost: Callable[[OSError], None],
+        busy_poll: int = 0,
     ) -> None:
         self.stack = stack
-        self.driver = Driver(stack, link, verify_checksums, self.serve, on_lost)
+        self.driver = Driver(stack, link, verify_checksums, self.serve, on_lost, busy_poll)
         self.clock = self.driver.clock
         self.serve_flows: Callable[[DatagramPort], None] | None = None  # takes each UDP flow that begins
         self._doors: dict[Listener, Door] = {}

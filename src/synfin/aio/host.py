@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from synfin.aio import connecting, datagram, foreign_loops, listening, waits
 from synfin.aio.admitting import Doorkeeper, OnDatagram, OnLost, OnSyn
+from synfin.aio.attention import BUSY_POLL_US, check_busy_poll
 from synfin.aio.control import ControlSocket, control_path
 from synfin.aio.echo import Echo, serve_echo
 from synfin.aio.engine import Engine
@@ -60,6 +61,8 @@ class Host:
     on_syn: asked about each connection before its handshake: see `decide_syns`.
     control: a name (or a path) for a socket through which this user, and nobody else, can ask for the connections
     (`synfin ss`).
+    busy_poll: microseconds for which the loop does not go to sleep while packets of `link` come as close as that, one
+    after the other (Linux: net.core.busy_poll); 0 switches it off. On a loop of asyncio's own.
 
     Use it as `async with Host(...) as host:`. Raises ValueError or TypeError for arguments that can't work.
     """
@@ -79,6 +82,7 @@ class Host:
         control: str | Path | None = None,
         any_destination: bool = False,
         on_syn: OnSyn | None = None,
+        busy_poll: int = BUSY_POLL_US,
     ) -> None:
         if link is not None and not (
             isinstance(link, TunnelLink) or (hasattr(link, "mtu") and hasattr(link, "receive"))
@@ -88,6 +92,7 @@ class Host:
             raise TypeError("a Host has link= or send= (or neither: then outgoing() gives its packets), not both")
         if config is not None and not isinstance(config, Config):
             raise TypeError(f"config must be a synfin.Config, not {type(config).__name__}")
+        check_busy_poll(busy_poll)
         config = config if config is not None else Config()
         if link is not None and link.mtu != config.mtu:
             config = dataclasses.replace(config, mtu=link.mtu)
@@ -104,7 +109,7 @@ class Host:
             plain, config, entropy=entropy, name=name, isn=isn, trace=trace, team=team, any_destination=any_destination
         )
         carrier = link if send is None else TunnelLink(send, config.mtu)
-        self._engine = Engine(self.stack, carrier, verify_checksums, self._on_link_lost)
+        self._engine = Engine(self.stack, carrier, verify_checksums, self._on_link_lost, busy_poll)
         self._driver = self._engine.driver
         self._closing: asyncio.Future[None] | None = None
         self._control_path = control_path(control) if isinstance(control, str) else control

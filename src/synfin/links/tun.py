@@ -1,8 +1,8 @@
 """A TUN device as a link, with segment and checksum offload both ways where the kernel gives it.
 
 With offload each read and write starts with a `struct virtio_net_hdr` (10 bytes, native order): the kernel hands over
-and takes TCP segments of up to 64 KiB whose checksum is left partial. Without offload: plain packets, one a call; with
-`thread` the kernel then merges them itself, apart from the call (see `tun_thread`).
+and takes TCP segments of up to 64 KiB whose checksum is left partial. Without offload: plain packets, one a call; while
+they are many the kernel merges them itself, apart from the call (see `tun_thread`).
 
 What fails, and who hears of it:
 - a packet the device refuses (ENOBUFS, EINVAL, ...) is lost as on any network, and counted: `refused`, `last_error`;
@@ -22,8 +22,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from synfin.links import tun_thread
 from synfin.links.link import PacketSink, check_mtu
+from synfin.links.tun_thread import DeviceThread, of_device
 from synfin.links.vnet import CHECKSUM_KNOWN, GSO_SIZE, VNET_LEN, frames
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, split
@@ -61,23 +61,23 @@ class TunLink:
 
     name: of the interface, at most 15 characters; "%d" in it becomes a free number; created if it isn't there.
     mtu: bytes, 576 to 65535; the interface is set to it. offload: asked for; `link.offload` says what was granted.
-    thread: without offload, a thread of the kernel's is to receive what is written, so that a packet costs half the
-    time here, and arrives a few microseconds later; `link.thread` says whether this user and kernel could.
+    thread: without offload, and while much is carried, a thread of the kernel's is to receive what is written, so that
+    a packet costs half the time here; `link.thread` is None where this user or this kernel can't.
     Addresses, routes and "up" are `netns.configure`'s or the administrator's business.
     Raises ValueError for a bad name or mtu, and OSError (PermissionError, FileNotFoundError, ...) that says what to do.
     """
 
-    def __init__(self, name: str = "synfin%d", mtu: int = 1500, offload: bool = True, thread: bool = False) -> None:
+    def __init__(self, name: str = "synfin%d", mtu: int = 1500, offload: bool = True, thread: bool = True) -> None:
         check_mtu(mtu)
         _check_name(name)
         threaded = _open_with_thread(name) if thread and not offload else None
-        fd, name, offload = threaded or _open(name, offload)
+        fd, name, offload = threaded[:3] if threaded else _open(name, offload)
+        self._adopt(fd, name, mtu, offload, threaded[3] if threaded else None)
         try:
             _set_up(name, mtu)
         except BaseException:
-            os.close(fd)
+            self.close()
             raise
-        self._adopt(fd, name, mtu, offload, threaded is not None)
 
     @classmethod
     def queues(cls, count: int, name: str = "synfin%d", mtu: int = 1500, offload: bool = True) -> list[TunLink]:
@@ -114,12 +114,13 @@ class TunLink:
         link._adopt(fd, name, mtu, offload)
         return link
 
-    def _adopt(self, fd: int, name: str, mtu: int, offload: bool, thread: bool = False) -> None:
+    def _adopt(self, fd: int, name: str, mtu: int, offload: bool, thread: DeviceThread | None = None) -> None:
         self._fd = fd  # -1 once closed
         self.name = name
         self.mtu = mtu
         self.offload = offload
         self.thread = thread
+        """What receives written packets while they are many; None: there is none."""
         self._queue: deque[list[Piece]] = deque()  # iovecs, oldest first; not empty only after EAGAIN
         self._down = False  # the interface was, at the last write; the kernel calls it writable once it is up
         self.overflowed = 0  # packets lost because the queue was full
@@ -140,6 +141,9 @@ class TunLink:
             packets = self._read(wanted)
             if packets:
                 now = clock()
+                if self.thread is not None:
+                    self.thread.carries(packets)
+                    self.thread.look(now)
             for data in packets:
                 if not offload:
                     deliver(data, now, False, 0)
@@ -198,6 +202,8 @@ class TunLink:
         """Close the descriptor; the interface goes with it unless it was made to persist. What waits is dropped."""
         fd, self._fd = self._fd, -1
         self._queue.clear()
+        if self.thread is not None:
+            self.thread.close()
         if fd >= 0:
             os.close(fd)
 
@@ -206,6 +212,8 @@ class TunLink:
         fd = self._fd
         queue = self._queue
         write = os.write
+        if self.thread is not None:
+            self.thread.carries(packets)
         for packet in packets:
             if queue:
                 self._wait([packet])
@@ -272,13 +280,18 @@ def _open(name: str, offload: bool, more_flags: int = 0) -> tuple[int, str, bool
         raise OSError(error.errno, _why_no_interface(error, name)) from error
 
 
-def _open_with_thread(name: str) -> tuple[int, str, bool] | None:
-    """The same without offload, of a device that has a thread; None: it can't have one, and NAPI alone is slower."""
+def _open_with_thread(name: str) -> tuple[int, str, bool, DeviceThread] | None:
+    """The same without offload, of a device that can have a thread; None: it can't, and NAPI alone is slower."""
     fd, given, _ = _open(name, False, _IFF_NAPI)
-    if tun_thread.start(given):
-        return fd, given, False
-    os.close(fd)
-    return None
+    try:
+        thread = of_device(given)
+    except BaseException:
+        os.close(fd)
+        raise
+    if thread is None:
+        os.close(fd)
+        return None
+    return fd, given, False, thread
 
 
 def _attach(fd: int, name: str, offload: bool, more_flags: int) -> str:

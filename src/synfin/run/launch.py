@@ -61,7 +61,7 @@ def launch(
         with pipe:
             attend = prepare()
             link = _taken_over(keeper.hear(pipe))
-            with asyncio.Runner(loop_factory=_loop) as runner:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 return runner.run(_attended(pipe, signals, link, attend))
     finally:
         os.close(signals)
@@ -82,12 +82,6 @@ def _taken_over(packet: tuple[dict[str, object], list[int]]) -> TunLink:
     for word in words:
         print(f"synfin run: {word}", file=sys.stderr)
     return TunLink.from_fd(descriptors[0], int(str(said["mtu"])), bool(said["offload"]), str(said["ready"]))
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    from synfin.run.attentive import AttentiveSelector  # here only: other systems have no epoll
-
-    return asyncio.SelectorEventLoop(AttentiveSelector())
 
 
 async def _attended(pipe: socket.socket, signals: int, link: TunLink, attend: Attend) -> int:
