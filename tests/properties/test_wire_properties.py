@@ -12,6 +12,7 @@ from synfin.wire.checksum import complement, ones_sum, pseudo_sum
 from synfin.wire.endian import read_u16
 from synfin.wire.errors import WireError
 from synfin.wire.ip import PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, IpHeader, build_ipv4, build_ipv6
+from synfin.wire.key import reverse_key
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build, build_head, finish, split
 from synfin.wire.seq import seq_add, seq_ge, seq_gt, seq_le, seq_lt, unwrap, wrap
@@ -263,6 +264,13 @@ def test_a_burst_of_one_piece_is_what_build_gives(s: Segment, gso_size: int) -> 
     size = len(s.payload)
     start = 20 if len(s.key) == 12 else 40
     assert finish(Burst(build_head(s, size), [s.payload], size, gso_size, start)) == build(s)
+
+
+@given(segments())
+def test_a_head_back_is_the_head_whose_ends_changed_places(s: Segment) -> None:
+    back = build_head(s, 7, True)
+    s.key = reverse_key(s.key)
+    assert back == build_head(s, 7)
 
 
 @given(segments())

@@ -86,7 +86,7 @@ def _path(connection: Connection, now: ConnectionSnapshot) -> dict[str, int]:
         "rtt": now.srtt_us,
         "rttvar": sender.rto.rttvar,
         "min_rtt": min(now.min_rtt_us, _MOST) or _MOST,
-        "rcv_rtt": connection.receiver.rtt.us,
+        "rcv_rtt": connection.receiver.rtt,
         "snd_ssthresh": min(now.ssthresh // mss, _INFINITE_SSTHRESH),
         "snd_cwnd": now.cwnd // mss,
         "reordering": 3,  # what Linux begins with; RACK counts time, not segments

@@ -62,7 +62,7 @@ READ_AS: Final[dict[tuple[str, str], str]] = {
     ("Sent", "delivered_at"): TIME,
     ("Sent", "first_sent_at"): TIME,
     ("Receiver", "_round_at"): TIME,
-    ("ReceiveRtt", "_began"): TIME,
+    ("WindowTimer", "_began"): TIME,
     ("Undo", "_first_tick"): TICK,
     ("Timestamps", "recent"): STAMP,
     ("Timestamps", "recent_at"): TIME,

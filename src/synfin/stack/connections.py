@@ -32,7 +32,7 @@ from synfin.tcp.pressure import FULL
 from synfin.tcp.states import CLOSED, TIME_WAIT
 from synfin.tcp.timestamps import ts_clock
 from synfin.tcp.trace import CAUSE_SEGMENT, CAUSE_TIMER, CAUSE_USER
-from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key, reverse_key
+from synfin.wire.key import key_dst, key_dst_port, key_src, key_src_port, make_key
 from synfin.wire.segment import Segment, build
 from synfin.wire.tcp_header import ACK, RST
 
@@ -241,7 +241,7 @@ class Connections:
         elif verdict != time_wait.ACK_AGAIN:
             if not env.answers.challenge_time_wait(key, now):
                 return
-        seg = env.output.blank(reverse_key(key))
+        seg = env.output.blank(key)
         seg.seq = record.snd_nxt
         seg.ack = record.rcv_nxt
         seg.flags = ACK
@@ -279,8 +279,7 @@ class Connections:
     def share_path(self, connection: Connection, now: i64) -> None:
         """Which packets vanish on the way to a host, its connections learn of each other: large, or asking for ECN."""
         host = key_src(connection.key)
-        losses = connection.sender.losses
-        news = losses.path_news
+        news = connection.path_news
         if news & FOUND:
             low, high = connection.path_range()
             self._destinations.found(host, low, high, now)
@@ -292,7 +291,7 @@ class Connections:
             self._destinations.ecn_unanswered(host, now)
         elif news & ECN_ANSWERED:
             self._destinations.ecn_answered(host)
-        losses.path_news = 0
+        connection.path_news = 0
 
     # ---- users ----
 

@@ -270,7 +270,7 @@ class Stack:
                 if connection.state == CLOSED or connection.state == TIME_WAIT:
                     self._connections.retire(connection, now)
                     continue
-                if connection.sender.losses.path_news:
+                if connection.path_news:
                     self._connections.share_path(connection, now)
                 sent = connection.poll_output(now, budget)
                 if sent:

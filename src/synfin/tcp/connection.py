@@ -104,7 +104,7 @@ class Connection(Opening):
             stamps.update(seg.ts_val, seq, now)
             echo_tick = stamps.echo_tick(seg.ts_ecr, now)
             if size >= 512 and echo_tick >= 0:
-                receiver.rtt.on_echo(rtt_us(echo_tick, now))
+                receiver.on_echo(rtt_us(echo_tick, now))
         if receiver.echo is not None:
             self._on_ecn(receiver.echo, seg, size)
         if ack >= sender.snd_una:
@@ -209,8 +209,9 @@ class Connection(Opening):
     def _on_text(self, seg: Segment, seq: i64, size: i64, now: i64) -> None:
         """Text and FIN (RFC 9293 3.10.7.4, seventh and eighth)."""
         receiver = self.receiver
-        if self.closer.reader_gone and size and seq + size > receiver.rcv_nxt and not receiver.fin_reached:
-            # RFC 9293 3.6: data for a user who has closed is lost, and the peer must learn it.
+        # Data for a user who has closed is lost, and the peer must learn it (RFC 9293 3.6). In ESTABLISHED nobody has.
+        gone = self.state != ESTABLISHED and self.closer.reader_gone
+        if gone and size and seq + size > receiver.rcv_nxt and not receiver.fin_reached:
             self.env.counters.TCPAbortOnData += 1
             self._send_reset(now)
             self._fail(errors.RESET, "data after CLOSE: reset", "9293 3.6.1", CAUSE_SEGMENT, now)

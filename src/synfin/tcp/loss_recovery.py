@@ -57,7 +57,6 @@ class LossRecovery:
         self.rate: Rate = NO_RATE  # until there is something to send
         self.recovery: Recovery = NO_RECOVERY  # until there is one: most connections never lose anything
         self.path: PathProbe | None = None  # while it is in doubt or searched for what the path carries
-        self.path_news: i64 = 0
         self.vanished: i64 = 1  # large segments lost since one arrived; that none ever has counts as one
         self.vanishing: i64 = 0  # the smallest of them; 0: none
 

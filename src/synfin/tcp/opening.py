@@ -65,14 +65,14 @@ class Opening(UserOptions):
         self._snd_wscale = agreed.snd_wscale
         self.receiver.wscale = agreed.rcv_wscale
         self.receiver.sack = agreed.sack
-        self.receiver.rtt.establish(rtt, agreed.timestamps)
+        self.receiver.establish(rtt, agreed.timestamps)
         if agreed.ecn:
             self._use_ecn(agreed.ecn, opening_by)
         self.sender.establish(self._mss(self.mtu), agreed.sack, window, 0, 1, rtt, syn_lost, now)
         if opening_by is not None:
             self.sender.rto.wait_at_least(opening_by.patience)
             if opening_by.offer.ecn:
-                self.sender.losses.path_news |= opening_by.ecn_news(agreed.ecn)
+                self.path_news |= opening_by.ecn_news(agreed.ecn)
         self._begin_path(now)
         if self.keepalive is not None:  # asked for in SYN-SENT: idle from now on
             self.keepalive.heard(now)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from synfin.tcp.counters import Counters
-from synfin.wire.key import reverse_key
 from synfin.wire.pieces import Piece
 from synfin.wire.segment import Burst, Segment, build_head
 from synfin.wire.seq import seq_add
@@ -26,11 +25,11 @@ class Output:
         self._limit: i64 = limit
         self._seg = Segment()  # reused
 
-    def blank(self, key_out: bytes) -> Segment:
-        """The reused segment, emptied, to be filled and given to reply() or data()."""
+    def blank(self, key: bytes) -> Segment:
+        """The reused segment, emptied, to be filled and given to reply() or data(): for whoever sends under `key`."""
         seg = self._seg
         seg.reset()
-        seg.key = key_out
+        seg.key = key
         return seg
 
     def has_no_room(self) -> bool:
@@ -53,13 +52,13 @@ class Output:
         self._counters.OutRsts += 1
 
     def _queue(self, seg: Segment) -> None:
-        self.packets.append(Burst(build_head(seg, 0), [], 0, 0, 20 if len(seg.key) == 12 else 40))
+        self.packets.append(Burst(build_head(seg, 0, True), [], 0, 0, 20 if len(seg.key) == 12 else 40))
         self._counters.OutSegs += 1
 
     def data(self, seg: Segment, pieces: list[Piece], length: i64, gso_size: i64, ace: bool = False) -> None:
         """Queue a segment, or a burst of them, with text. ace: see Burst."""
         csum_start: i64 = 20 if len(seg.key) == 12 else 40
-        self.packets.append(Burst(build_head(seg, length), pieces, length, gso_size, csum_start, ace))
+        self.packets.append(Burst(build_head(seg, length, True), pieces, length, gso_size, csum_start, ace))
         self._counters.OutSegs += (length + gso_size - 1) // gso_size if gso_size else 1
 
     def raw(self, packet: bytes) -> None:
@@ -71,12 +70,12 @@ class Output:
         """Answer a segment that belongs to nothing (RFC 9293 3.10.7.1); never a RST, lest two hosts reset for ever."""
         if seg.flags & RST:
             return
-        key_out = reverse_key(seg.key)
+        key = seg.key
         seq = seg.seq
         length: i64 = len(seg.payload)
         flags = seg.flags
         ack = seg.ack
-        out = self.blank(key_out)
+        out = self.blank(key)
         if flags & ACK:
             out.seq = ack
             out.flags = RST

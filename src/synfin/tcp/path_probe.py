@@ -33,7 +33,7 @@ SURE: Final = 0.00025  # a black hole: chance is less likely than this to have t
 LIKELY: Final = 0.01  # a probe: it is one of several, and wrong for ten minutes at worst
 TIMEOUT_REST: Final = 5  # RFC 4821 7.6.3: a probe whose loss cost a timeout makes the next wait so much longer
 
-# LossRecovery.path_news: what those who know of all connections to a host are to be told or asked
+# Tcb.path_news: what those who know of all connections to a host are to be told or asked
 ASKED: Final = 1  # what have others found?
 FOUND: Final = 2  # this size passes, and larger ones did not
 ECN_ANSWERED: Final = 4  # a SYN that asks for ECN has been

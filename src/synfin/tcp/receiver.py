@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from synfin.tcp.ack_policy import AckPolicy
 from synfin.tcp.config import Config
 from synfin.tcp.ecn import Echo
 from synfin.tcp.pressure import FULL, Pressure
 from synfin.tcp.reassembly import NO_ROOM, Reassembly
-from synfin.tcp.receive_rtt import ReceiveRtt
+from synfin.tcp.receive_rtt import WindowTimer, approached, bounded
 from synfin.wire.pieces import Piece, cut, joined
 
 # what on_data() says
@@ -38,35 +38,49 @@ SEGMENTS_UNDER_PRESSURE: Final = 4  # what a reader who is behind is offered the
 NOTHING_READY: Final[list[Piece]] = []  # what receivers share that hold nothing; nothing is appended to it
 
 
+@mypyc_attr(acyclic=True)
 class Receiver:
     """RFC 9293 3.3.1 receive sequence variables; rcv_wnd is rcv_adv - rcv_nxt."""
 
     def __init__(self, config: Config, window: i64, pressure: Pressure) -> None:
+        # First what each segment asks for, side by side: see Tcb.
         self.rcv_nxt: i64 = 1  # next offset expected
         self.rcv_adv: i64 = 1 + window  # right edge advertised; never moves left (RFC 9293 3.8.6, SHLD-14)
-        self.max_wnd: i64 = window  # the largest rcv_wnd ever offered
-        self.wscale: i64 = 0
-        self.adv_mss: i64 = 0  # the segment size that our SYN tells
-        self.fin_offset: i64 = -1  # where the peer's FIN stands; -1 until seen
-        self.fin_reached: bool = False
-        self.sack: bool = False  # agreed on: ACKs tell what waits behind a hole (RFC 2018)
-        self.ready_bytes: i64 = 0
         self.acks: AckPolicy = AckPolicy(config.ack_delay_us)
         self.echo: Echo | None = None  # where ECN was agreed on
-        self.rtt: ReceiveRtt = ReceiveRtt()
+        self.fin_reached: bool = False
+        self.sack: bool = False  # agreed on: ACKs tell what waits behind a hole (RFC 2018)
+        self.fin_offset: i64 = -1  # where the peer's FIN stands; -1 until seen
+        self.ready_bytes: i64 = 0
+        self._reassembly: Reassembly | None = None
+        self._pressure: Pressure = pressure
+        self._windows: WindowTimer | None = None  # where no timestamp tells the round trip
         self._ready: list[Piece] = NOTHING_READY
         self._taken: i64 = 0  # pieces at the front of it that are gone already
         self._begun: i64 = 0  # bytes of the piece after them that are gone
-        self._buffer: i64 = config.receive_buffer
-        self._buffer_max: i64 = config.receive_buffer_max
-        self._runs_max: i64 = config.reassembly_limit
-        self._pressure: Pressure = pressure
-        self._reassembly: Reassembly | None = None
-        self._twice_start: i64 = 0  # what came twice, for the next ACK to tell (RFC 2883); empty: nothing did
-        self._twice_end: i64 = 0
+        self.rtt: i64 = 0  # the round trip of the path, microseconds; 0: unknown
         self._round_at: i64 = 0  # when the present measure of the reader's speed began
         self._round_bytes: i64 = 0  # what was read since then
         self._space: i64 = config.receive_buffer // 4  # the most read in a round trip; the first: needs no more
+        self._buffer: i64 = config.receive_buffer
+        self.wscale: i64 = 0
+        self.max_wnd: i64 = window  # the largest rcv_wnd ever offered
+        self._twice_start: i64 = 0  # what came twice, for the next ACK to tell (RFC 2883); empty: nothing did
+        self._twice_end: i64 = 0
+        self._buffer_max: i64 = config.receive_buffer_max
+        self._runs_max: i64 = config.reassembly_limit
+        self.adv_mss: i64 = 0  # the segment size that our SYN tells
+
+    def establish(self, rtt: i64, timestamps: bool) -> None:
+        """The handshake took `rtt` (0: nobody knows), and agreed on timestamps or not."""
+        if rtt > 0:
+            self.rtt = bounded(rtt)
+        if not timestamps:
+            self._windows = WindowTimer()
+
+    def on_echo(self, sample: i64) -> None:
+        """A round trip told by the echo in a data segment."""
+        self.rtt = approached(self.rtt, sample)
 
     def on_data(self, start: i64, data: Piece, fin: bool, push: bool, segment: i64, now: i64) -> i64:
         """Take a segment's text and FIN (RFC 9293 3.10.7.4 seventh, eighth). segment: gso_size of a burst, else 0."""
@@ -118,8 +132,9 @@ class Receiver:
         else:
             if self.acks.on_in_order(self.rcv_nxt - before, segment if segment else whole, push, now):
                 result |= ACK_AT_ONCE
-            if self.rcv_nxt > self.rtt.edge:
-                self.rtt.on_window(self.rcv_nxt, self.rcv_adv, self._buffer, now)
+            windows = self._windows
+            if windows is not None and self.rcv_nxt > windows.edge:
+                self.rtt = windows.on_window(self.rtt, self.rcv_nxt, self.rcv_adv, self._buffer, now)
         return result
 
     def _highest(self) -> i64:
@@ -268,7 +283,9 @@ class Receiver:
         """
         self._round_bytes += size
         elapsed = now - self._round_at
-        rtt = self.rtt.us if self.rtt.us else UNKNOWN_RTT_US
+        rtt = self.rtt
+        if rtt == 0:
+            rtt = UNKNOWN_RTT_US
         if elapsed < rtt:
             return
         copied = self._round_bytes

@@ -41,6 +41,7 @@ class SendState:
     """RFC 9293 3.3.1 send sequence variables, as 64-bit offsets from ISS (the SYN is offset 0)."""
 
     def __init__(self, config: Config, losses: LossRecovery, mss: i64, now: i64) -> None:
+        # First what each segment asks for, side by side: see Tcb.
         self.snd_una: i64 = 0  # oldest unacknowledged offset
         self.snd_nxt: i64 = 1  # next new offset to send; snd_una <= snd_nxt
         self.snd_wnd: i64 = 0  # the peer's window, bytes from snd_una
@@ -51,8 +52,6 @@ class SendState:
         # fell would follow a peer that opens its window by crumbs down to silly segments.
         self.max_wnd: i64 = 0
         self.mss: i64 = mss
-        self.asked: Asked = NOTHING
-        self.tally: Tally | None = None  # once there was something to send
         # the flags side by side: each takes one byte then, and not eight
         self.nodelay: bool = config.nodelay
         self._orphan: bool = False  # the user has closed: nobody is left to decide that the peer had time enough
@@ -61,15 +60,17 @@ class SendState:
         self._probed: bool = False  # one number beyond the window was sent and is in no record
         self.fin_offset: i64 = -1  # where our FIN stands, once the user has closed
         self.retries: i64 = 0  # retransmission timeouts since SND.UNA last moved, or a closed window was confirmed
-        self._stalled: i64 = 0  # timeouts of an orphan, answered or not, since SND.UNA last moved
         self.buffer: SendBuffer = NO_TEXT  # until something is written
-        self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
-        self.losses: LossRecovery = losses
+        self.asked: Asked = NOTHING
+        self.tally: Tally | None = None  # once there was something to send
         self.persist: Persist | None = None  # while it runs
         self.pacer: Pacer | None = None  # once a round trip is known to be long enough
         self.rto_deadline: i64 = 0  # 0: the retransmission timer is off
-        self._config: Config = config
         self.user_timeout_us: i64 = config.user_timeout_us
+        self.losses: LossRecovery = losses
+        self.rto: Rto = Rto(config.rto_initial_us, config.rto_min_us, config.rto_max_us)
+        self._config: Config = config
+        self._stalled: i64 = 0  # timeouts of an orphan, answered or not, since SND.UNA last moved
         self._progress_at: i64 = now  # when SND.UNA last moved, or data or a probe was first put in flight
         self._last_sent_at: i64 = now
         self._small_end: i64 = 0  # end of the last segment sent shorter than an MSS (Minshall's Nagle)

@@ -21,7 +21,6 @@ from synfin.tcp.syn_options import Offer, headers_bytes, offer, scale_for
 from synfin.tcp.syn_queue import HalfOpen
 from synfin.tcp.timestamps import ts_clock
 from synfin.wire.ip import ECN
-from synfin.wire.key import reverse_key
 from synfin.wire.segment import Segment
 from synfin.wire.seq import seq_add
 from synfin.wire.tcp_header import ACK, RST, SYN
@@ -90,7 +89,7 @@ class SynAcks:
         if env.output.has_no_room():
             return  # thousands may be due at once, more than the link takes
         proposal = self.offer(key, mtu if mtu else env.config.mtu)
-        out = env.output.blank(reverse_key(key))
+        out = env.output.blank(key)
         out.traffic_class = self.tos_of(key)
         out.seq = entry.iss
         out.ack = seq_add(entry.irs, 1)
@@ -120,7 +119,7 @@ class SynAcks:
 
     def _after_syn(self, key: bytes, entry: HalfOpen, flags: i64, now: i64) -> Segment:
         """A segment behind our SYN,ACK."""
-        out = self._env.output.blank(reverse_key(key))
+        out = self._env.output.blank(key)
         out.traffic_class = self.tos_of(key)
         out.seq = seq_add(entry.iss, 1)
         out.ack = seq_add(entry.irs, 1)

@@ -42,31 +42,38 @@ class Tcb(Turn):
     def __init__(self, env: Environment, key: bytes, iss: i64, mtu: i64, now: i64) -> None:
         super().__init__()
         config = env.config
-        self.writable_at: i64 = NOT_WANTED  # the user is told of room once no more bytes than these are in excess
+        # First what each segment asks for, side by side: of many connections none is in the processor's cache, and each
+        # line of it that is touched has to come from memory.
         self.env: Environment = env
         self.key: bytes = key
-        self.key_out: bytes = reverse_key(key)
         self.state: i64 = CLOSED
         self.iss: i64 = iss  # wire numbers of offset 0, ours and the peer's
         self.irs: i64 = 0
-        self.mtu: i64 = mtu  # of the path, as far as known
-        self.peer_mss: i64 = 0
-        self.error: int = errors.NONE  # why it failed
-        self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
-        self.user: object | None = None  # whoever holds this connection
-        self.sender: Sender = Sender(config, LossRecovery(config, mtu - headers_bytes(key)), 536, now)
         window = config.receive_buffer if config.receive_buffer < MAX_WINDOW_FIELD else MAX_WINDOW_FIELD
         self.receiver: Receiver = Receiver(config, window, env.pressure)
         self.receiver.adv_mss = mtu - headers_bytes(key)
-        self.closer: Closer = Closer()
+        self.sender: Sender = Sender(config, LossRecovery(config, mtu - headers_bytes(key)), 536, now)
         self.stamps: Timestamps = Timestamps(config.timestamps, env.ts_offset(key) if config.timestamps else 0, 0, now)
         self.handshake: Handshake | None = None
         self.keepalive: KeepAlive | None = None
         self._snd_wscale: i64 = 0
+        self.path_news: i64 = 0  # what other connections to the same host are to be told, or asked: see path_probe
         self.charged: i64 = 0  # what the stack's account has for this connection
         self._linger_deadline: i64 = 0  # FIN-WAIT-2 without a reader ends here
-        self._answered_at: i64 = answers.NEVER  # the last answer to what was refused
         self._due: i64 = 0  # probes that the next poll sends
+        self.user: object | None = None  # whoever holds this connection
+        self.closer: Closer = Closer()
+        self.writable_at: i64 = NOT_WANTED  # the user is told of room once no more bytes than these are in excess
+        self.mtu: i64 = mtu  # of the path, as far as known
+        self.peer_mss: i64 = 0
+        self.error: int = errors.NONE  # why it failed
+        self.soft_error: int = errors.NONE  # what the network said meanwhile; becomes `error` at give-up (RFC 5461)
+        self._answered_at: i64 = answers.NEVER  # the last answer to what was refused
+
+    @property
+    def key_out(self) -> bytes:
+        """The key of what it sends."""
+        return reverse_key(self.key)
 
     # ---- what the user may ask ----
 
@@ -175,7 +182,7 @@ class Tcb(Turn):
         elif base < path.low:
             path.low = base
         self.sender.follow(path)
-        self.sender.losses.path_news |= ASKED
+        self.path_news |= ASKED
 
     def _doubt_path(self, size: i64, now: i64) -> None:
         """Segments of `size` vanish: smaller ones are tried, or what other connections have found (RFC 4821 7.7)."""
@@ -184,7 +191,7 @@ class Tcb(Turn):
             return
         path.doubt(size, base_mss(self.key, self.stamps.enabled))
         self.sender.follow(path)
-        self.sender.losses.path_news |= ASKED
+        self.path_news |= ASKED
         self._note(now, "large segments vanish: a black hole is suspected", "4821 7.7")
 
     def on_path_shared(self, low: i64, high: i64, now: i64) -> None:
@@ -209,7 +216,7 @@ class Tcb(Turn):
         """What the sender has found out is true for all connections to the same host."""
         if result & (PATH_HOLE | PATH_RAISED | PATH_TOO_BIG):
             self.mtu = self.path_range()[0]
-            self.sender.losses.path_news |= FOUND
+            self.path_news |= FOUND
 
     # ---- memory ----
 
@@ -312,7 +319,7 @@ class Tcb(Turn):
 
     def _blank(self, offset: i64, flags: i64, now: i64) -> Segment:
         """A segment of this connection, to be sent now."""
-        seg = self.env.output.blank(self.key_out)
+        seg = self.env.output.blank(self.key)
         seg.traffic_class = self.sender.asked.tos
         outgoing.fill(seg, self.iss, self.irs, offset, flags, self.sender.mss, self.receiver, self.stamps, now)
         if self.receiver.echo is not None:
@@ -347,7 +354,7 @@ class Tcb(Turn):
     def _send_syn(self, now: i64) -> None:
         """SYN in SYN-SENT, SYN,ACK in SYN-RCVD."""
         assert self.handshake is not None
-        seg = self.env.output.blank(self.key_out)
+        seg = self.env.output.blank(self.key)
         seg.traffic_class = self.sender.asked.tos
         window = min(self.receiver.rcv_adv - 1, MAX_WINDOW_FIELD)  # a challenge ACK may have told more, scaled
         self.handshake.fill(seg, self.iss, self.irs, window, self.stamps.value(now), self.stamps.recent)

@@ -267,9 +267,10 @@ def parse_untrusted(
         into.gso_size = gso_size if 0 < gso_size < end - data else 0
 
 
-def build_head(seg: Segment, payload_len: i64) -> bytes:
+def build_head(seg: Segment, payload_len: i64, back: bool = False) -> bytes:
     """The IP and TCP headers of `seg` for `payload_len` bytes of payload; `seg.payload` is not looked at.
 
+    back: to whoever sends under `seg.key`, whose two ends change places in the packet.
     The TCP checksum field holds the folded, not complemented sum of the pseudo header (`Burst.csum_start` is 20 or 40).
     Raises ValueError for a field out of range or a packet above 64 KiB.
     """
@@ -315,13 +316,28 @@ def build_head(seg: Segment, payload_len: i64) -> bytes:
         if check:
             third |= 0xFFFF - check
         write_i64_be(w, (first << 32) | 0x4000)  # RFC 6864 4.1: with DF set the identification means nothing
-        check_word: int = (third ^ _SIGN32) - _SIGN32
-        write_i32_be(w, check_word)
-        w.write(key)
+        src = (addresses >> 32) & _MASK32
+        dst = addresses & _MASK32
+        ports = read_i64_be(key, 4) & _MASK32
+        if back:
+            src = dst
+            dst = (addresses >> 32) & _MASK32
+            ports = ((ports & 0xFFFF) << 16) | (ports >> 16)
+        write_i64_be(w, (((third ^ _SIGN32) - _SIGN32) << 32) | src)
+        write_i64_be(w, (((dst ^ _SIGN32) - _SIGN32) << 32) | ports)
     elif len(key) == _KEY6:
         pseudo = (span_sum(key, 0, 32) + PROTO_TCP + length) % 0xFFFF
         write_i64_be(w, ((0x60000000 | (traffic_class << 20)) << 32) | (length << 16) | (PROTO_TCP << 8) | ttl)
-        w.write(key)
+        if back:
+            write_i64_be(w, read_i64_be(key, 16))
+            write_i64_be(w, read_i64_be(key, 24))
+            write_i64_be(w, read_i64_be(key, 0))
+            write_i64_be(w, read_i64_be(key, 8))
+            ports = read_i64_be(key, 28) & _MASK32
+            ports_word: int = ((((ports & 0xFFFF) << 16) | (ports >> 16)) ^ _SIGN32) - _SIGN32
+            write_i32_be(w, ports_word)
+        else:
+            w.write(key)
     else:
         raise ValueError(f"a key of {len(key)} bytes")
     if not pseudo:

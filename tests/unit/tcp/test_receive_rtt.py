@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from synfin.tcp.receive_rtt import MAX_RTT_US, MIN_RTT_US, ReceiveRtt
+from synfin.tcp.config import Config
+from synfin.tcp.pressure import Pressure
+from synfin.tcp.receive_rtt import MAX_RTT_US, MIN_RTT_US, WindowTimer, approached, bounded
+from synfin.tcp.receiver import Receiver
 
 MS = 1000
 KB = 1024
@@ -12,8 +15,8 @@ class Flow:
     """A receiver that is given window after window, each in its own time."""
 
     def __init__(self, handshake: int = 0) -> None:
-        self.rtt = ReceiveRtt()
-        self.rtt.establish(handshake, False)
+        self.timer = WindowTimer()
+        self.rtt = int(bounded(handshake)) if handshake else 0
         self.now = 0
         self.took = 0  # by the window before
         self.buffer = 0
@@ -24,37 +27,35 @@ class Flow:
         for _ in range(count):
             self._passes(size, took)
         self.took = took
-        return int(self.rtt.us)
+        return self.rtt
 
     def _passes(self, size: int, took: int) -> None:
-        at = int(self.rtt.edge) + 1
+        at = int(self.timer.edge) + 1
         self.now += took
-        self.rtt.on_window(at, at + size, self.buffer, self.now)
+        self.rtt = int(self.timer.on_window(self.rtt, at, at + size, self.buffer, self.now))
 
 
 def test_with_timestamps_windows_measure_nothing() -> None:
-    rtt = ReceiveRtt()
-    rtt.establish(5 * MS, True)
-    assert rtt.us == 5 * MS and rtt.edge > 1 << 60
+    receiver = Receiver(Config(), 65535, Pressure())
+    receiver.establish(5 * MS, True)
+    for at in range(10):
+        receiver.on_data(1 + at * 1000, bytes(1000), False, False, 0, at * MS)
+    assert receiver.rtt == 5 * MS
 
 
 def test_an_echo_counts_an_eighth_and_at_most_double() -> None:
-    rtt = ReceiveRtt()
-    rtt.on_echo(8 * MS)
-    assert rtt.us == 8 * MS
-    rtt.on_echo(16 * MS)
-    assert rtt.us == 9 * MS
-    rtt.on_echo(3600_000 * MS)
-    assert rtt.us == 9 * MS + 9 * MS // 8
-    rtt.on_echo(1)
-    assert rtt.us < 9 * MS
+    rtt = approached(0, 8 * MS)
+    assert rtt == 8 * MS
+    rtt = approached(rtt, 16 * MS)
+    assert rtt == 9 * MS
+    rtt = approached(rtt, 3600_000 * MS)
+    assert rtt == 9 * MS + 9 * MS // 8
+    assert approached(rtt, 1) < 9 * MS
 
 
 def test_no_round_trip_is_shorter_than_a_tick_or_longer_than_a_minute() -> None:
     for told, held in ((1, MIN_RTT_US), (1 << 40, MAX_RTT_US)):
-        rtt = ReceiveRtt()
-        rtt.on_echo(told)
-        assert rtt.us == held
+        assert approached(0, told) == held
     assert Flow(1).windows(1, 64 * KB, 1 << 40) <= 2 * MIN_RTT_US
 
 
