@@ -15,10 +15,11 @@ from bench import goodput, report
 from bench.goodput import Goodput
 from bench.paths import CORE, ENTRIES, PAIRS, Entry, Terms
 from bench.peers.found import peers, version
-from bench.plan import BENCHMARKS, MODES, PEERS, Benchmark
+from bench.plan import BENCHMARKS, CONTROL, MODES, PEERS, Benchmark
 from bench.runner import ROOT, Failed, Runner, compile_program, environment_of, version_of
 
 NAMES = (*(benchmark.name for benchmark in BENCHMARKS), *(entry.name for entry in ENTRIES))
+CONTROLS = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 COMPILED_PYTHON = ROOT / ".venv-compiled" / "bin" / "python"
 
 
@@ -30,6 +31,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5, help="rounds; the median of them counts (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a measurement (%(default)s)")
     parser.add_argument("--warm", type=float, default=0.4, help="seconds before it, not counted (%(default)s)")
+    parser.add_argument(
+        "--control",
+        default=CONTROL,
+        metavar="NAME",
+        help="the kernel's congestion control, as a peer and as a reference, but for goodput_* (%(default)s)",
+    )
     parser.add_argument("--quick", action="store_true", help="one short round: does everything work?")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench.json")
     parser.add_argument(
@@ -57,6 +64,12 @@ def arguments() -> argparse.Namespace:
     if given.runs < 1 or not 0 < given.seconds <= 60 or not 0 < given.warm <= 20:
         parser.error("--runs is at least 1, --seconds above 0 and at most 60, --warm above 0 and at most 20")
     return given
+
+
+def check_control(name: str) -> None:
+    """Raise Failed for a congestion control that this kernel has not."""
+    if CONTROLS.exists() and name not in (known := CONTROLS.read_text().split()):
+        raise Failed(f"this kernel has no congestion control {name!r}: it has {', '.join(known)}")
 
 
 def chosen(only: Sequence[str] | None) -> tuple[list[Benchmark], list[Entry]]:
@@ -136,12 +149,15 @@ def main() -> int:
     begun = time.monotonic()
     try:
         found = pythons(given.mode, given.compiled_python)
+        check_control(given.control)
         where = report.machine({mode: version_of(python) for mode, python in found.items()})
         benchmarks, entries = possible(*chosen(given.only))
         with tempfile.TemporaryDirectory(prefix="synfin-bench-") as folder:
             os.chmod(folder, 0o755)  # a peer runs as another user
             load, flood = (compile_program(name, Path(folder)) for name in ("load", "flood"))
-            runner = Runner(found, load, flood, given.warm, given.seconds, there(benchmarks, Path(folder)))
+            runner = Runner(
+                found, load, flood, given.control, given.warm, given.seconds, there(benchmarks, Path(folder))
+            )
             where["peers"] = {name: version(name) for name in runner.peers}
             paths, mode = lossy(given, found, Path(folder))
             try:

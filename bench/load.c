@@ -9,6 +9,7 @@
  *   load ping    ADDRESS PORT WARM_MS MS              one byte there and back; prints the median in microseconds
  *   load hold    ADDRESS PORT COUNT                   COUNT idle connections; prints "ready"
  *
+ * LOAD_CONTROL in the environment: the congestion control of its connections; without it the machine's.
  * serve prints "ready" too. serve and hold end with their standard input, all with their parent, and none lives longer
  * than two minutes.
  */
@@ -68,9 +69,18 @@ static void no_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+static int opened(int flags)
+{
+    int fd = socket(peer.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    const char *control = getenv("LOAD_CONTROL");
+    if (fd >= 0 && control && *control && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, strlen(control)))
+        fail(control);
+    return fd;
+}
+
 static int connected(void)
 {
-    int fd = socket(peer.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = opened(0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&peer, peer_size))
         fail("connect");
     no_delay(fd);
@@ -93,7 +103,7 @@ static void ready(void)
 static void serve(const char *mode)
 {
     int on = 1, source = !strcmp(mode, "source"), sink = !strcmp(mode, "sink"), answer = !strcmp(mode, "answer");
-    int listener = socket(peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int listener = opened(SOCK_NONBLOCK);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(listener, (struct sockaddr *)&peer, peer_size) || listen(listener, 1024))
         fail("listen");
@@ -182,7 +192,7 @@ static void send_and_count(int64_t warm_ns, int64_t length_ns)
 
 static int64_t begin_one(int poll)
 {
-    int fd = socket(peer.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = opened(SOCK_NONBLOCK);
     if (fd < 0 || (connect(fd, (struct sockaddr *)&peer, peer_size) && errno != EINPROGRESS))
         fail("connect");
     no_delay(fd);

@@ -46,6 +46,8 @@ EMBEDDED = {  # two Hosts in one process: mtu, by outgoing() or a packet a turn,
     for trusted in (False, True)
 }
 
+CONTROL = "cubic"  # what nearly every Linux has: with bbr a sender's pacing timers are most of what bulk measures
+
 TUN = "tun"
 PACKET = "packet"  # a packet socket on one end of a veth pair; load.c has the kernel's TCP at the other
 RUN = "run"  # load.c is what `synfin run` runs, and serves outside as well

@@ -38,12 +38,13 @@ class Measurement:
 class Runner:
     """pythons: the interpreter for each mode, at least one. load, flood: the compiled load.c and flood.c.
 
-    peers: the command lines of those that are there.
+    control: the congestion control of the kernel, a peer or a reference. peers: command lines, of those there are.
     """
 
     pythons: dict[str, str]
     load: Path
     flood: Path
+    control: str
     warm: float
     seconds: float
     peers: dict[str, list[str]] = field(default_factory=dict)
@@ -75,7 +76,7 @@ class Runner:
         python = self.pythons.get(one.mode) or next(iter(self.pythons.values()))
         command = [python, "-m", "bench.worker", one.subject, one.measure, "--load", str(self.load)]
         command += ["--warm", str(self.warm), "--seconds", str(self.seconds)]
-        command += ["--link", one.link, "--flood", str(self.flood)]
+        command += ["--link", one.link, "--flood", str(self.flood), "--control", self.control]
         command += ["--peer", json.dumps(self.peers.get(one.subject, []))]
         if not one.offload:
             command.append("--plain")

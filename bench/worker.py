@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from bench import campaigns, embedded, in_memory, memory, relayed, served, simulation, tables
 from bench.peers import beside
@@ -34,7 +35,10 @@ def main() -> None:
     parser.add_argument("--load", required=True, help="the compiled load.c")
     parser.add_argument("--warm", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=1.5)
-    setting = Setting(parser.parse_args())
+    parser.add_argument("--control", default="", help="the congestion control of load.c's connections")
+    given = parser.parse_args()
+    os.environ["LOAD_CONTROL"] = given.control  # whatever starts load.c, and in whichever network
+    setting = Setting(given)
     if setting.subject in PEERS or setting.link == RUN:
         beside.of_peer(setting)
     elif setting.subject in IN_SYNFIN:

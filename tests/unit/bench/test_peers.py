@@ -18,7 +18,7 @@ def named(name: str) -> Benchmark:
 
 
 def measured(benchmark: Benchmark, peers: dict[str, list[str]]) -> list[str]:
-    one = runner.Runner({"interpreted": "python"}, Path("load"), Path("flood"), 0.1, 0.1, peers)
+    one = runner.Runner({"interpreted": "python"}, Path("load"), Path("flood"), "cubic", 0.1, 0.1, peers)
     return [measurement.subject for measurement in one.of(benchmark)]
 
 
