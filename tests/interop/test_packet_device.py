@@ -204,6 +204,35 @@ def test_an_interface_that_is_down_loses_packets_and_comes_back() -> None:
     in_network(body)
 
 
+@pytest.mark.parametrize("which", [MINE, THEIRS], ids=["the interface", "its carrier"])
+def test_what_has_waited_for_its_timer_goes_at_once_when_the_interface_carries_again(which: str) -> None:
+    """No further timeout is needed, and the next is seconds away."""
+
+    def body() -> None:
+        async def work() -> None:
+            config = synfin.Config(rto_min_us=1_500_000)
+            link = PacketLink(MINE, OURS[:1], verify=False)
+            async with synfin.Host(OURS[:1], link=link, config=config) as host:
+                assert await ask_kernel(host, "10.9.0.1") == b"hello"
+                server = await asyncio.start_server(echo, "10.9.0.1", 7)
+                async with server:
+                    reader, writer = await host.open_connection("10.9.0.1", 7)
+                    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as control:
+                        _set_up(control, False, which)
+                        writer.write(b"hello")
+                        writer.write_eof()
+                        while not host.stack.counters.TCPTimeouts:  # noqa: ASYNC110 (nobody could set an event)
+                            await asyncio.sleep(0.05)
+                        _set_up(control, True, which)
+                    assert await reader.read() == b"hello"
+                    writer.close()
+                    assert host.stack.counters.TCPTimeouts == 1
+
+        asyncio.run(work())
+
+    in_network(body)
+
+
 def test_an_interface_that_is_deleted_is_an_error_of_each_call() -> None:
     def body() -> None:
         link = PacketLink(MINE, OURS, verify=False)
@@ -371,11 +400,11 @@ def _ipv4(ident: int, size: int) -> bytes:
     return (head + socket.inet_aton("10.9.0.1") + socket.inet_aton("10.9.0.2") + tcp).ljust(size, b"\0")
 
 
-def _set_up(control: socket.socket, up: bool) -> None:
+def _set_up(control: socket.socket, up: bool, interface: str = MINE) -> None:
     import fcntl
     import struct
 
-    fcntl.ioctl(control, 0x8914, struct.pack("16sH22x", MINE.encode(), 1 if up else 0))
+    fcntl.ioctl(control, 0x8914, struct.pack("16sH22x", interface.encode(), 1 if up else 0))
 
 
 def _delete(interface: str) -> None:

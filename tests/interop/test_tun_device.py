@@ -356,7 +356,9 @@ def test_an_interface_that_is_down_loses_packets_and_comes_back(apart: Apart) ->
         assert not writable.poll(0)
         configure("synfin0", HOSTS)
         assert writable.poll(0)
+        assert not link.has_come_back()
         assert link.flush()
+        assert link.has_come_back() and not link.has_come_back()
         exchange(link, 4, 1500)
         assert link.refused == 1
 

@@ -254,6 +254,62 @@ def test_a_sign_of_life_after_timeouts_sends_at_once_what_stands_first(stage: St
     peer.sends(ACK, ack=10001)
 
 
+def test_a_link_that_comes_up_again_sends_at_once_what_stands_first_and_no_timer_moves(stage: Stage) -> None:
+    scene, host, peer = flight(stage, 10, path_mtu_probing="off")
+    scene.tick(7 * SECOND)
+    while scene.next_packet() is not None:
+        pass
+    before = host.status()
+    assert before.deadline - scene.now > SECOND
+    scene.stack.link_is_up(scene.now)
+    host.emits(ACK, 1000, seq=1)
+    host.is_silent()
+    after = host.status()
+    assert (after.retries, after.rto_us, after.deadline) == (before.retries, before.rto_us, before.deadline)
+    scene.tick(RTT)
+    peer.sends(ACK, ack=1001)
+    host.emits(ACK, 1000, seq=1001)
+    host.emits(ACK, 1000, seq=2001)
+    peer.sends(ACK, ack=10001)
+
+
+def test_what_has_waited_for_no_timeout_yet_is_not_sent_again_when_the_link_comes_up(stage: Stage) -> None:
+    scene, host, peer = flight(stage, 3)
+    scene.stack.link_is_up(scene.now)
+    host.is_silent()
+    peer.sends(ACK, ack=3001)
+    scene.stack.link_is_up(scene.now)
+    host.is_silent()
+
+
+def test_a_syn_a_syn_ack_and_a_probe_of_the_window_go_again_when_the_link_comes_up(stage: Stage) -> None:
+    scene = stage()
+    host = scene.host
+    listening, probing = scene.another_peer(), scene.another_peer()
+    host.listens()
+    probing.sends(SYN, mss=1000)
+    host.emits(SYN | ACK, to=probing)
+    probing.sends(ACK, win=0)
+    probed = host.accepts()
+    probed.write(b"x")
+    host.is_silent()
+    listening.sends(SYN, mss=1000)
+    host.emits(SYN | ACK, to=listening)
+    host.connects()
+    host.emits(SYN, seq=0)
+    scene.tick(20 * SECOND)
+    while scene.next_packet() is not None:
+        pass
+    scene.stack.link_is_up(scene.now)
+    host.emits(SYN, seq=0)
+    host.emits(SYN | ACK, seq=0, to=listening)
+    host.emits(ACK, b"x", seq=1, to=probing)
+    host.is_silent()
+    scene.stack.abort_all(scene.now)
+    while scene.next_packet() is not None:
+        pass
+
+
 def test_a_router_that_could_not_carry_it_takes_one_back_off_back(stage: Stage) -> None:
     # RFC 6069
     scene, host, peer = flight(stage, 10)

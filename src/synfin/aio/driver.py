@@ -50,6 +50,7 @@ class Driver:
         self._link = None if isinstance(link, TunnelLink) else link
         self._tunnel = link if isinstance(link, TunnelLink) else None
         self._timed: Timed | None = None if self._link is None else getattr(link, "timed", None)
+        self._has_come_back: Callable[[], bool] | None = getattr(self._link, "has_come_back", None)
         self._trusted = not verify_checksums
         self._serve = serve
         self._on_lost = on_lost
@@ -167,6 +168,11 @@ class Driver:
             stack.receive(one.packet, now, trusted or one.vouched, one.gso_size, 0, one.text)
         self._serve_and_flush()
 
+    def link_is_up(self) -> None:
+        """It was down, and carries again."""
+        self.stack.link_is_up(self.clock())
+        self.schedule_flush()
+
     def turn(self, work: Callable[[], None]) -> None:
         """Do `work` at the top of the loop, in no user's call, and send what came of it in the same turn."""
         if self.closed or self._users_turn or self._serving:
@@ -192,7 +198,9 @@ class Driver:
             raise RuntimeError("outgoing() is already being awaited")
         self._asked = True
         self._ask_seconds = ASK_AGAIN_SECONDS
-        self._abandoned = False
+        if self._abandoned:
+            self._abandoned = False
+            self.stack.link_is_up(self.clock())
 
     def pull(self) -> list[bytes]:
         """The packets of the next burst, one an element; none: nothing is to go out now."""
@@ -224,7 +232,14 @@ class Driver:
             self._at_once = max(count, 1)
         elif count < READ_PACKETS:
             self._at_once = 4 * count
+        if count == 0:
+            self._look_at_link()
         self._serve_and_flush()
+
+    def _look_at_link(self) -> None:
+        """It was readable or writable for another reason than a packet's: has it come back?"""
+        if self._has_come_back is not None and self._has_come_back():
+            self.stack.link_is_up(self.clock())
 
     def _lose(self, error: OSError) -> None:
         """The link is gone: whoever waits for it is told, else the owner is."""
@@ -364,6 +379,7 @@ class Driver:
             return
         self._writing = False
         self._loop.remove_writer(link.fileno())
+        self._look_at_link()
         self.schedule_flush()
 
     # ---- time ----
@@ -424,6 +440,7 @@ class Driver:
         except OSError as error:
             self._lose(error)
             return False
+        self._look_at_link()
         return True
 
 

@@ -121,6 +121,10 @@ class Member(Team):
         self._watch(not self._link.flush())
         return True
 
+    def has_come_back(self) -> bool:
+        """The device's."""
+        return self._link.has_come_back()
+
     def _watch(self, full: bool) -> None:
         if full != self._full and self._poll is not None:
             self._full = full

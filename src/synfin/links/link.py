@@ -32,6 +32,9 @@ class Link(Protocol):
 
     Where there are more descriptors to poll than fileno()'s, `further_descriptors` has them: readable, as that one is,
     when packets wait.
+
+    A link that notices when it comes back has `has_come_back() -> bool`: it was down and carries again; true once. It
+    is asked when a descriptor was readable without a packet, and when flush() has written all.
     """
 
     @property

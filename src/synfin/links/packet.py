@@ -1,8 +1,9 @@
 """A network interface as a link: packets of Ethernet frames, hundreds for one system call, bursts with their offload.
 
 The frames lie in memory shared with the kernel (`packet_ring`, `packet_sockets`), neighbours are found and own
-addresses defended by `neighbours`. Any Ethernet interface will do, one end of a veth pair for one; it takes
-CAP_NET_RAW, which whoever has entered a private network has there.
+addresses defended by `neighbours`; `interface_watch` tells when the interface carries again after it did not. Any
+Ethernet interface will do, one end of a veth pair for one; it takes CAP_NET_RAW, which whoever has entered a private
+network has there.
 
 What fails, and who hears of it: as for TunLink; and an own address that somebody else has raises OSError(EADDRINUSE)
 from receive() while it is verified.
@@ -18,6 +19,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from synfin.links import ethernet
+from synfin.links.interface_watch import InterfaceWatch
 from synfin.links.link import PacketSink, check_mtu
 from synfin.links.neighbours import NEVER, Neighbours, unreachable_error
 from synfin.links.packet_interface import check_not_the_kernels, look_up, parse_interfaces
@@ -87,6 +89,11 @@ class PacketLink:
         self._sockets = sockets = PacketSockets(
             interface, [one.ip.packed for one in interfaces], self.mtu, offload, bypass_queue
         )
+        try:
+            self._watch = InterfaceWatch(interface)
+        except BaseException:
+            sockets.close()
+            raise
         self._sent, self._received, self._bursts = sockets.sent, sockets.received, sockets.bursts
 
     @property
@@ -105,8 +112,12 @@ class PacketLink:
 
     @property
     def further_descriptors(self) -> tuple[int, ...]:
-        """That of the SYNs in a flood."""
-        return () if self._closed else (self._sockets.syns.fileno(),)
+        """That of the SYNs in a flood, and that of the kernel's news of interfaces."""
+        return () if self._closed else (self._sockets.syns.fileno(), self._watch.fileno())
+
+    def has_come_back(self) -> bool:
+        """The interface carries again after it did not; once."""
+        return self._watch.has_come_back()
 
     def close(self) -> None:
         """Hear and send no more. What waits is dropped."""
@@ -114,6 +125,7 @@ class PacketLink:
             self._closed = True
             self._queue.clear()
             self._sockets.close()
+            self._watch.close()
 
     # ---- in ----
 
@@ -126,7 +138,10 @@ class PacketLink:
         if flood is not None:
             goes_on = flood.has_begun() and flood.goes_on(clock())
             if goes_on or self._sockets.syns_are_apart:
-                return self._receive_in_flood(stack, flood, goes_on, clock, limit)
+                count = self._receive_in_flood(stack, flood, goes_on, clock, limit)
+                if not count:
+                    self._check_alive()
+                return count
         frames = self._read(self._received, limit)
         if not frames:
             self._check_alive()
@@ -399,7 +414,8 @@ class PacketLink:
             raise OSError(errno.ENODEV, f"the link on {self.name!r} {what}")
 
     def _check_alive(self) -> None:
-        """It was readable, and nothing is there: an error is."""
+        """It was readable, and nothing is there: an error is, or news."""
+        self._watch.read()
         number = self._sockets.take_error()
         if number:
             self._lost(OSError(number, os.strerror(number)), 0)

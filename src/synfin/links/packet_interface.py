@@ -31,6 +31,15 @@ def parse_interfaces(addresses: str | Iterable[str]) -> list[Interface]:
     return interfaces
 
 
+def flags_of(interface: str) -> int:
+    """IFF_UP and the like (netdevice(7)). Raises OSError for one that is not there."""
+    from fcntl import ioctl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        answer = ioctl(control, _SIOCGIFFLAGS, struct.pack("16s24x", interface.encode()[:15]))
+    return int(struct.unpack_from("H", answer, 16)[0])
+
+
 def look_up(interface: str) -> tuple[bytes, int]:
     """MAC address and mtu of an interface that is up. Raises OSError."""
     from fcntl import ioctl

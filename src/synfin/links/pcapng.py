@@ -171,6 +171,11 @@ class PcapTap:
         """The link's, where it has one."""
         return getattr(self._link, "timed", None)
 
+    def has_come_back(self) -> bool:
+        """The link's, where it notices."""
+        asked: Callable[[], bool] | None = getattr(self._link, "has_come_back", None)
+        return asked is not None and asked()
+
     @property
     def further_descriptors(self) -> tuple[int, ...]:
         """The link's."""

@@ -7,7 +7,7 @@ they are many the kernel merges them itself, apart from the call (see `tun_threa
 What fails, and who hears of it:
 - a packet the device refuses (ENOBUFS, EINVAL, ...) is lost as on any network, and counted: `refused`, `last_error`;
 - an interface that is down (EIO) loses the packets in hand, counted as `refused` too, and is full until it is up again:
-  what waits for it goes then, and not when its timer expires;
+  what waits for it goes then, and not when its timer expires (`has_come_back`);
 - a device that is gone (deleted, closed) raises OSError from receive(), send() and flush(), now and at each later call;
 - what the device can't take now (EAGAIN) waits in a queue of QUEUE_LIMIT packets; what finds it full: `overflowed`.
 """
@@ -123,6 +123,7 @@ class TunLink:
         """What receives written packets while they are many; None: there is none."""
         self._queue: deque[list[Piece]] = deque()  # iovecs, oldest first; not empty only after EAGAIN
         self._down = False  # the interface was, at the last write; the kernel calls it writable once it is up
+        self._was_down = False  # and nobody has asked since whether it has come back
         self.overflowed = 0  # packets lost because the queue was full
         self.refused = 0  # packets lost because the device did not want them
         self.last_error: OSError | None = None  # why, for the last one refused
@@ -198,6 +199,13 @@ class TunLink:
                 queue.popleft()
         return True
 
+    def has_come_back(self) -> bool:
+        """The interface was down, and something could be written since; once."""
+        back = self._was_down and not self._down
+        if back:
+            self._was_down = False
+        return back
+
     def close(self) -> None:
         """Close the descriptor; the interface goes with it unless it was made to persist. What waits is dropped."""
         fd, self._fd = self._fd, -1
@@ -253,6 +261,7 @@ class TunLink:
             what = "is closed" if self._fd < 0 else "is gone: its interface was deleted"
             raise OSError(error.errno, f"the TUN link {self.name!r} {what}") from error
         self._down = error.errno == errno.EIO
+        self._was_down |= self._down
         self.refused += 1
         self.last_error = error
 

@@ -373,6 +373,13 @@ class Connections:
                 self._ports.freed_everywhere(listener.port)
         listener.close(now)
 
+    def link_is_up(self, now: i64) -> None:
+        """What waits for an answer to what went into a dead link."""
+        for connection in self.by_key.values():
+            connection.on_link_up(now)
+        for listener in self._listeners.values():
+            listener.on_link_up(now)
+
     def abort_all(self, now: i64) -> None:
         """The host ends: nothing is left in any table."""
         for listener in list(self._listeners.values()):

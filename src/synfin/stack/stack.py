@@ -452,6 +452,10 @@ class Stack:
         while (begun := self.datagrams.next_begun()) is not None:
             self.datagrams.close(begun)
 
+    def link_is_up(self, now: i64) -> None:
+        """The link carries again, of which this host knows by itself: what was sent into the dead one goes at once."""
+        self._connections.link_is_up(now)
+
     def forget_output(self) -> None:
         """Nothing is sent any more, by nobody: whoever stands in the queue for it stands there in vain."""
         for turn in self._env.active:

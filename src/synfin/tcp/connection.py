@@ -348,6 +348,20 @@ class Connection(Opening):
             self.sender.on_unreachable(now)
             self._update_deadline()
 
+    def on_link_up(self, now: i64) -> None:
+        """This host's own link carries again: what has gone into the dead one goes at once, not when the doubled timer
+        expires. The timers and their counts go on: R2 (RFC 9293 3.8.3) is reached no sooner, and no later."""
+        handshake = self.handshake
+        if handshake is not None:
+            if handshake.tries:
+                self.env.counters.RetransSegs += 1
+                self._note(now, "retransmission: the link is up", "6298 5.7")
+                self._send_syn(now)
+        elif self.state != CLOSED and self.state != TIME_WAIT:
+            if self.sender.on_link_up():
+                self._due |= PROBE_DUE
+            self.touch()
+
     def on_path_mtu(self, mtu: i64, now: i64) -> None:
         """The path carries less (RFC 1191, RFC 8201): what was too big goes again in smaller segments.
 

@@ -424,6 +424,15 @@ class Listener(Timed):
                     self._send_again(key, now)
         self.deadline = syns.deadline()
 
+    def on_link_up(self, now: i64) -> None:
+        """This host's own link carries again: what went again goes at once, if there is room. Its timers go on."""
+        for key in reversed(self._syns.keys()):
+            entry = self._syns.get(key)
+            if entry is not None and entry.retry:
+                self._env.counters.RetransSegs += 1
+                self._note(now, key, "retransmission: the link is up")
+                self._syn_acks.send(key, entry, 0, now)
+
     def _send_again(self, key: bytes, now: i64) -> None:
         env = self._env
         entry = self._syns.get(key)

@@ -454,6 +454,15 @@ class SendState:
         flight.board.lose_first(self.mss)
         self._must_send = True
 
+    def on_link_up(self) -> bool:
+        """The link carries again into which it was sent: what stands first goes at once, as in `on_life`. True: a probe
+        of the window is to be sent."""
+        flight = self.losses.flight
+        if flight is not None and self.retries:
+            flight.board.lose_first(self.mss)
+            self._must_send = True
+        return self.persist is not None and self.persist.unanswered > 0
+
     def on_unreachable(self, now: i64) -> None:
         """A router could not carry what we sent: no congestion, so one back-off is taken back (RFC 6069)."""
         if self.retries == 0 or self.rto_deadline == 0:

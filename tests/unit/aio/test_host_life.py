@@ -263,6 +263,8 @@ def test_every_call_on_a_host_that_is_not_open_says_so() -> None:
             _ = host.loop
         with pytest.raises(RuntimeError, match="not open"):
             host.receive(b"x")
+        with pytest.raises(RuntimeError, match="not open"):
+            host.link_is_up()
         async with host:
             with pytest.raises(RuntimeError, match="is open already"):
                 host.open()

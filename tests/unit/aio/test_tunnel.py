@@ -322,6 +322,8 @@ def test_receive_and_outgoing_are_refused_in_another_thread() -> None:
                 with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
                     near.receive(b"\x45")
                 with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
+                    near.link_is_up()
+                with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
                     asyncio.run(far.outgoing())
                 loop.call_soon_threadsafe(near.receive, b"\x45")
 
@@ -374,6 +376,45 @@ def test_what_was_lost_while_nobody_asked_is_sent_again_when_somebody_does() -> 
             (syn,) = await host.outgoing()
             assert len(syn) == 60 and host.stack.counters.OutDiscards == 1
             connecting.cancel()
+
+    run(main())
+
+
+def test_who_pulls_again_after_he_was_given_up_gets_at_once_what_has_waited_for_its_timer() -> None:
+    async def main() -> None:
+        async with Host(CLIENT) as host:
+            connecting = asyncio.create_task(host.create_connection(Recorder, SERVER, PORT))
+            await settle(60)
+            lost = host.stack.counters.OutDiscards
+            assert lost == 6
+            began = asyncio.get_running_loop().time()
+            assert len(await host.outgoing()) == 1
+            assert asyncio.get_running_loop().time() == began
+            connecting.cancel()
+
+    run(main())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_tunnel_that_reconnects_goes_on_at_once_when_its_owner_says_so(told: bool) -> None:
+    async def main() -> None:
+        async with hosts(Config(path_mtu_probing="off")) as pair:
+            client, server = Recorder(), Recorder()
+            transport, accepted, _ = await pair.connect(client, server)
+            pair.wire.drop = lambda *_: True
+            transport.write(bytes(100_000))
+            accepted.write(bytes(100_000))
+            await asyncio.sleep(100)
+            pair.wire.drop = None
+            if told:
+                pair.client.link_is_up()
+                pair.server.link_is_up()
+            await asyncio.sleep(0.1)
+            assert (len(client.data), len(server.data)) == ((100_000, 100_000) if told else (0, 0))
+            await pair.client.aclose()
+            with pytest.raises(OSError) as caught:
+                pair.client.link_is_up()
+            assert caught.value.errno == errno.ENOTCONN
 
     run(main())
 
