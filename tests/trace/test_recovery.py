@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
@@ -322,6 +325,34 @@ def test_a_router_that_could_not_carry_it_takes_one_back_off_back(stage: Stage) 
     assert host.status().deadline < before.deadline
     host.is_silent()
     peer.sends(ACK, ack=10001)
+
+
+def gives_up_after(scene: Scene, host: Host, answer: Callable[[], None]) -> int:
+    """Microseconds until it does, where `answer` follows each retransmission."""
+    begun = scene.now
+    while host.connection.error == 0:
+        scene.tick_until_output()
+        if scene.next_packet() is not None:
+            answer()
+    return scene.now - begun
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_router_that_answers_each_retransmission_ends_no_connection_before_silence_would(
+    stage: Stage, closed: bool
+) -> None:
+    # RFC 9293 3.8.3: R2 is to be at least 100 s
+    taken = []
+    for answered in (False, True):
+        scene, host, peer = flight(stage, 1, path_mtu_probing="off")
+        if closed:
+            host.closes()
+            host.emits(FIN | ACK, seq=1001)
+        answer = partial(peer.sends_icmp, 3, 1, seq=1, size=1000) if answered else lambda: None
+        taken.append(gives_up_after(scene, host, answer))
+    silence, with_answers = taken
+    assert silence <= with_answers <= silence + SECOND
+    assert silence > 100 * SECOND or closed
 
 
 def test_a_lost_syn_does_not_slow_a_connection_whose_round_trip_its_timestamps_tell(stage: Stage) -> None:

@@ -53,6 +53,7 @@ READ_AS: Final[dict[tuple[str, str], str]] = {
     ("Handshake", "deadline"): TIME,
     ("Handshake", "sent_at"): TIME,
     ("SendState", "rto_deadline"): TIME,
+    ("Flight", "patient_until"): TIME,
     ("SendState", "_progress_at"): TIME,
     ("SendState", "_last_sent_at"): TIME,
     ("Rto", "_min_rtt_at"): TIME,

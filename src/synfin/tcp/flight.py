@@ -17,6 +17,7 @@ class Flight:
     def __init__(self, limit: i64, sack: bool) -> None:
         self.board: Scoreboard = Scoreboard(limit)
         self.dups: DupAcks | None = None if sack else DupAcks()
+        self.patient_until: i64 = 0  # no number of timeouts is enough before that; 0, or past: it is
 
     def pipe(self) -> i64:
         """Bytes in the network, as far as ACKs have told (RFC 6675 4; without SACK a segment a duplicate ACK less)."""

@@ -69,6 +69,15 @@ class Rto:
         doubled = self.rto * 2
         self.rto = doubled if doubled < self._max else self._max
 
+    def further(self, count: i64) -> i64:
+        """How long so many timeouts take that follow this one, each twice as long."""
+        rto = self.rto
+        total: i64 = 0
+        for _ in range(count):
+            rto = rto * 2 if rto * 2 < self._max else self._max
+            total += rto
+        return total
+
     def undo_back_off(self) -> None:
         """One doubling less, never below what the samples give (RFC 6069 4)."""
         base = self.base()

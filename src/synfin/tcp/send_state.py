@@ -419,7 +419,7 @@ class SendState:
                 return self._on_rto(flight, now)
         persist = self.persist
         if persist is not None and now >= persist.deadline:
-            if self._is_enough(persist.unanswered):
+            if self._is_enough(persist.unanswered, now):
                 return GIVE_UP
             if persist.unanswered == 0:
                 self._progress_at = now
@@ -427,12 +427,15 @@ class SendState:
             return PROBE
         return 0
 
-    def _is_enough(self, unanswered: i64) -> bool:
+    def _is_enough(self, unanswered: i64, now: i64) -> bool:
         """R2 of RFC 9293 3.8.3 is passed.
 
         Who answers keeps a user's connection for ever (3.8.6.1), but no orphan, as in Linux: neither by a window that
-        stays closed nor by one taken back from what is out.
+        stays closed nor by one taken back from what is out. Where back-offs were taken back, the time decides.
         """
+        flight = self.losses.flight
+        if flight is not None and now < flight.patient_until:
+            return False
         if not self._orphan:
             return unanswered >= self._config.retries
         if unanswered >= self._config.orphan_retries or self._stalled >= self._config.orphan_retries:
@@ -464,9 +467,19 @@ class SendState:
         return self.persist is not None and self.persist.unanswered > 0
 
     def on_unreachable(self, now: i64) -> None:
-        """A router could not carry what we sent: no congestion, so one back-off is taken back (RFC 6069)."""
-        if self.retries == 0 or self.rto_deadline == 0:
+        """A router could not carry what we sent: no congestion, so one back-off is taken back (RFC 6069).
+
+        R2 is a time: a router that answers each try must not end in seconds what silence would end in a quarter of an
+        hour. Of all times at which the tries would have been over, the latest stands.
+        """
+        flight = self.losses.flight
+        if self.retries == 0 or self.rto_deadline == 0 or flight is None:
             return
+        tries = self._config.orphan_retries if self._orphan else self._config.retries
+        if self.retries <= tries:
+            over = self.rto_deadline + self.rto.further(tries - self.retries)
+            if flight.patient_until < over:
+                flight.patient_until = over
         self.rto.undo_back_off()
         due = self._last_sent_at + self.rto.rto
         if due < self.rto_deadline:
@@ -474,7 +487,7 @@ class SendState:
 
     def _on_rto(self, flight: Flight, now: i64) -> i64:
         """RFC 6298 5.4 to 5.6."""
-        if self._is_enough(self.retries):
+        if self._is_enough(self.retries, now):
             return GIVE_UP
         self.retries += 1
         path = self.losses.path
