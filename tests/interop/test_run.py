@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import json
 import os
 import subprocess
@@ -111,6 +112,120 @@ def test_a_published_server_is_reached_from_outside(require_program: Programs, t
     assert internet("sh", "-c", script).stdout.splitlines() == ["from inside", "143"]
     told = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines() if line.startswith("{")]
     assert [row["opened_by"] for row in told if row["outcome"] == "closed"] == ["outside"]
+
+
+# A UDP server inside that answers who asks; and one outside who asks until he is answered, and says by what.
+ANSWERER = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.socket(family, socket.SOCK_DGRAM) as server:
+    server.bind((sys.argv[1], 53))
+    while True:
+        question, sender = server.recvfrom(2000)
+        server.sendto(question.upper(), sender)
+"""
+ASKER = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.socket(family, socket.SOCK_DGRAM) as client:
+    client.settimeout(0.2)
+    client.connect((sys.argv[1], 9053))
+    while True:
+        try:
+            client.send(b"from outside")
+            print(client.recv(2000).decode())
+            break
+        except (TimeoutError, ConnectionRefusedError):
+            pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("publish", "outside", "inside"),
+    [
+        ("9053:53/udp", "127.0.0.1", "0.0.0.0"),
+        (f"{WEB}:9053:53/udp", WEB, "0.0.0.0"),
+        ("[::1]:9053:53/udp", "::1", "::"),
+    ],
+    ids=["IPv4", "an address of the machine's own", "IPv6"],
+)
+def test_a_published_udp_port_is_reached_from_outside(
+    publish: str, outside: str, inside: str, require_program: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "answerer.py").write_text(ANSWERER)
+    (tmp_path / "asker.py").write_text(ASKER)
+    script = (
+        f"{PYTHON} -m synfin.cli run --json --publish {publish} -- {PYTHON} {tmp_path}/answerer.py {inside}"
+        f" 2>{tmp_path}/err & run=$!;"
+        f"{require_program('timeout')} 60 {PYTHON} {tmp_path}/asker.py {outside}; kill $run; wait $run; echo $?"
+    )
+    assert internet("sh", "-c", script).stdout.splitlines() == ["FROM OUTSIDE", "143"]
+    told = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines() if line.startswith("{")]
+    assert {(row["protocol"], row["opened_by"]) for row in told} == {("udp", "outside")}
+
+
+def test_where_places_are_allowed_nothing_else_is_reached(require_program: Programs) -> None:
+    curl = require_program("curl")
+    script = f"for port in 80 7; do {curl} -sS -o /dev/null -m 9 http://{WEB}:$port/; echo $?; done"
+    done = run("--json", "--allow", f"{WEB}:80", "--", "sh", "-c", script)
+    assert done.stdout.split() == ["0", "7"]
+    assert [row["outcome"] for row in rows(done)] == ["closed", "denied"]
+
+
+def test_what_is_allowed_is_an_exception_from_what_is_denied(require_program: Programs) -> None:
+    curl = require_program("curl")
+    words = ["--json", "--deny", "*", "--name", f"web={WEB}", "--allow", "web:80", "--"]
+    script = f"{curl} -sS -o /dev/null http://web/; echo $?; {curl} -sS -o /dev/null -m 9 http://{DNS}:53/; echo $?"
+    done = run(*words, "sh", "-c", script)
+    assert done.stdout.split() == ["0", "7"]
+    assert [(row["address"], row["outcome"]) for row in rows(done)] == [(WEB, "closed"), (DNS, "denied")]
+
+
+# A question to the DNS outside: how many answers come before that to the next question.
+COUNT_ANSWERS = f"""
+import socket
+question = bytes([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]) + b"\\3web\\4test\\0\\0\\1\\0\\1"
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    one.connect(("{DNS}", 53))
+    one.settimeout(60)
+    one.send(b"\\0\\1" + question)
+    answers = [one.recv(2000)]
+    one.send(b"\\0\\2" + question)
+    while answers[-1][1] == 1:
+        answers.append(one.recv(2000))
+    print(len(answers) - 1)
+"""
+
+
+@pytest.mark.parametrize(("option", "answers"), [("--duplicate", 4), ("--up-duplicate", 2), ("--down-duplicate", 2)])
+def test_what_arrives_twice_is_answered_twice(option: str, answers: int) -> None:
+    done = run("--quiet", option, "100%", "--", PYTHON, "-c", COUNT_ANSWERS)
+    assert int(done.stdout) == answers
+
+
+def test_duplicates_and_turned_bits_reach_no_program(require_program: Programs) -> None:
+    """The checksums find them: half a megabyte comes whole, and some of it twice."""
+    done = run(
+        "--json", "--corrupt", "5%", "--duplicate", "5%", "--delay", "2ms", "--seed", "5", "--", "sh", "-c",
+        f"{require_program('curl')} -sS http://{WEB}/500000 | {require_program('sha256sum')}",
+    )  # fmt: skip
+    assert done.stdout.split()[0] == hashlib.sha256(bytes(500_000)).hexdigest()
+    [tcp] = [row for row in rows(done) if row["protocol"] == "tcp"]
+    assert tcp["resent"] > 0
+
+
+def test_a_rate_is_not_exceeded_and_what_finds_its_queue_full_is_lost(require_program: Programs) -> None:
+    """A megabit a second: 125,000 bytes take a second at least."""
+    done = run(
+        "--down-rate", "1Mbit/s", "--down-queue", "10KB", "--report", "/dev/stderr", "--",
+        require_program("curl"), "-sS", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", f"http://{WEB}/125000",
+    )  # fmt: skip
+    size, seconds = done.stdout.split()
+    assert (size, float(seconds) >= 1) == ("125000", True)
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("*: up")]
+    up, down = line.split(";")
+    assert " 0 lost" in up
+    assert " 0 lost" not in down
 
 
 def test_exit_status_and_streams_are_the_programs() -> None:

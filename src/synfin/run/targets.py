@@ -32,7 +32,7 @@ EVERYTHING = Target(None)
 def parse_target(text: str, names: Mapping[str, str]) -> Target:
     """names: the addresses of the names that are known. Raises ValueError for what is none of the forms."""
     host, port = _split(text)
-    if host in ("*", ""):
+    if host == "*" or (not host and text.startswith(":")):
         return Target(None, port)
     if host in names:
         return Target((ip_network(names[host]),), port)

@@ -24,6 +24,7 @@ NAMES = {"db": "10.1.2.3", "six": "2001:db8::3"}
         ("2001:db8::/32", "10.0.0.1", 443, False),
         ("*", "10.0.0.1", 0, True),
         ("*:53", "2001:db8::1", 53, True),
+        (":53", "2001:db8::1", 53, True),
         ("*:53", "2001:db8::1", 0, False),
     ],
 )
@@ -32,7 +33,7 @@ def test_a_place_is_told_by_name_address_network_or_port(text: str, address: str
 
 
 @pytest.mark.parametrize(
-    "text", ["nobody", "db:0", "db:x", "db:70000", "[::1", "[::1]x", "10.0.0.300", "db:-1", "1:2:3"]
+    "text", ["", "[]", "nobody", "db:0", "db:x", "db:70000", "[::1", "[::1]x", "10.0.0.300", "db:-1", "1:2:3"]
 )
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no place|a port is"):
