@@ -5,6 +5,8 @@ Client `number` has an address of its own. Its first sequence number is FIRST.
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from synfin.stack.stack import Stack
 from synfin.tcp.connection import Connection
 from synfin.wire.key import make_key
@@ -16,12 +18,15 @@ PORT = 80
 FIRST = 1000
 _SERVER = bytes((10, 0, 0, 1))
 _CLIENTS = 0x0A010000  # 10.1.0.0 and on
+_LOWEST = 1024
 _TEXT = bytes(100)
 
 
 def key_of(number: int) -> bytes:
-    """Its connection's key."""
-    return make_key((_CLIENTS + number).to_bytes(4, "big"), _SERVER, 40000, PORT)
+    """Its connection's key. Its port is anybody's guess, as a real client's is: whatever hashes keys gets no help."""
+    address = (_CLIENTS + number).to_bytes(4, "big")
+    port = _LOWEST + crc32(address) % (0x10000 - _LOWEST)
+    return make_key(address, _SERVER, port, PORT)
 
 
 def syn(number: int, now: int) -> bytes:

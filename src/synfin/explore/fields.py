@@ -98,6 +98,7 @@ NOT_READ: Final[dict[tuple[str, str], str]] = {
         "Environment",
         "isn",
     ): "counts the connections, and is compared by the host that made it",
+    ("Connections", "_shortcut"): "finds what by_key holds, and decides nothing",
     ("EphemeralPorts", "_secret"): _SECRET,
     ("IcmpLimits", "_secret"): _SECRET,
     (

@@ -20,6 +20,7 @@ from synfin.stack.destinations import Destinations
 from synfin.stack.icmp_errors import IcmpErrors
 from synfin.stack.memory import Memory
 from synfin.stack.ports import EphemeralPorts
+from synfin.stack.shortcut import Shortcut
 from synfin.stack.team import Team
 from synfin.stack.time_wait_table import TimeWaitTable
 from synfin.stack.timers import TimerQueue
@@ -39,6 +40,7 @@ from synfin.wire.tcp_header import ACK, RST
 ANY_PORT: Final = 0  # what no port is: under it stands who listens on each that has no listener of its own
 VERDICTS: Final = ("SYN accepted", "SYN refused, as asked", "SYN dropped, as asked", "SYN held: nobody knows yet")
 UNREACHABLE: Final = "SYN answered by ICMP, as asked"
+MANY: Final = 1024  # connections from which on a shortcut is kept
 ENOUGH: Final = 4  # ACKs of something new after which a smoothed round trip is worth telling
 
 
@@ -61,6 +63,7 @@ class Connections:
         team: Team | None = None,
     ) -> None:
         self.by_key: dict[bytes, Connection] = {}
+        self._shortcut: Shortcut | None = None  # where they are many: the table of few is in the processor's cache
         self.accepting: deque[Listener] = deque()  # have something to accept
         self.time_wait: TimeWaitTable = TimeWaitTable(env.counters, env.config.time_wait_limit)
         self._listeners: dict[bytes, Listener] = {}  # by endpoint
@@ -75,6 +78,20 @@ class Connections:
         self._timers: TimerQueue = timers
         self._memory: Memory = memory
         self._team: Team | None = team
+
+    def find(self, key: bytes) -> Connection | None:
+        """The connection that receives under `key`."""
+        shortcut = self._shortcut
+        if shortcut is None:
+            if len(self.by_key) < MANY:
+                return self.by_key.get(key)
+            shortcut = self._shortcut = Shortcut()
+        connection = shortcut.find(key)
+        if connection is None:
+            connection = self.by_key.get(key)
+            if connection is not None:
+                shortcut.note(connection, len(self.by_key))
+        return connection
 
     # ---- segments ----
 
@@ -210,6 +227,10 @@ class Connections:
         if self.by_key.get(key) is not connection:
             return
         del self.by_key[key]
+        if self._shortcut is not None:
+            self._shortcut.forget(connection)
+            if len(self.by_key) < MANY // 2:
+                self._shortcut = None
         self._learn_from(connection, now)
         self._memory.release(connection)
         holder = connection.user

@@ -192,7 +192,7 @@ class Stack:
             csum_start = ip.header_len if checksum_ok else 0
             burst = Burst(packet[start:] + text, [], 0, seg.gso_size, csum_start)
             tracer.packet(now, False, seg.key, seg.flags, burst)
-        connection = self._connections.by_key.get(seg.key)
+        connection = self._connections.find(seg.key)
         if connection is None or connection.state == CLOSED or connection.state == TIME_WAIT:
             if connection is not None:
                 self._connections.retire(connection, now)
