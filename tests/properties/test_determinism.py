@@ -13,7 +13,7 @@ from synfin.stack.stack import Stack
 from synfin.tcp.config import Config
 from tests.properties.world import BAD_NETWORK, End, World
 
-CAPTURE = "2b8404495d3c5f77d57df16c061f5ce98fb5069bb491f934aa7edeb5974bc820"
+CAPTURE = "c3b6ca79d8316b58410476b969cb40abafbb6b00559599b87804b1780d218c6f"
 SIZE = 100_000
 
 

@@ -9,13 +9,11 @@ import pytest
 
 from synfin.tcp.congestion.base import FAST, LOSS, NONE
 from synfin.tcp.congestion.newreno import NewReno
-from synfin.tcp.timer import TIMER_GRACE_US
+from synfin.tcp.tail_probe import GRACE_US
 from synfin.wire.tcp_header import ACK, FIN, SYN
 from tests.trace.scene import DATA, MS, RTO, RTT, SECOND, Host, Peer, Scene, Stage, plain
 
-OVERDUE = (
-    RTT + TIMER_GRACE_US
-)  # after flight(): what is left of the two round trips that a probe waits for, and the grace
+OVERDUE = RTT + GRACE_US  # after flight(): what is left of the two round trips that a probe waits for, and the grace
 
 
 def flight(

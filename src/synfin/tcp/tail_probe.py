@@ -10,10 +10,11 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from synfin.tcp.timer import TIMER_GRACE_US
-
 MAX_ACK_DELAY_US: Final = 200_000  # TLP.max_ack_delay: as Linux, whose delayed ACKs come within 200 ms
 NO_RTT_US: Final = 1_000_000
+# What an answer is granted beyond two round trips: TCP_TIMEOUT_MIN of Linux, two ticks of 4 ms. A peer that has lost
+# its processor to another process answers a time slice later, and on a path of a millisecond that is no loss.
+GRACE_US: Final = 8000
 
 
 @mypyc_attr(acyclic=True)
@@ -34,7 +35,7 @@ class TailProbe:
             return
         wait = NO_RTT_US
         if srtt > 0:
-            wait = 2 * srtt + (MAX_ACK_DELAY_US if one_segment else TIMER_GRACE_US)
+            wait = 2 * srtt + (MAX_ACK_DELAY_US if one_segment else GRACE_US)
         self.deadline = now + wait
         if rto_deadline and self.deadline > rto_deadline:
             self.deadline = rto_deadline

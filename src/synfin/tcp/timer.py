@@ -9,8 +9,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
-# Whoever waits for an answer of the path waits so much longer: clocks wake late, at both ends, and on a path of
-# microseconds an answer is late by that alone. As TCP_TIMEOUT_MIN in Linux, which is two of its ticks.
+# Whoever waits for what others on the path have overtaken waits so much longer: clocks wake late, at both ends, and on
+# a path of microseconds it is late by that alone. As TCP_TIMEOUT_MIN in Linux, which is two ticks, here of 1 ms.
 TIMER_GRACE_US: Final = 2000
 
 

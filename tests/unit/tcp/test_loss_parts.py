@@ -10,7 +10,7 @@ from synfin.tcp.prr import Prr
 from synfin.tcp.rack import PERSIST, Rack
 from synfin.tcp.recovery import Recovery
 from synfin.tcp.scoreboard import LOST, Scoreboard
-from synfin.tcp.tail_probe import MAX_ACK_DELAY_US, NO_RTT_US, TailProbe
+from synfin.tcp.tail_probe import GRACE_US, MAX_ACK_DELAY_US, NO_RTT_US, TailProbe
 from synfin.tcp.timer import TIMER_GRACE_US
 from synfin.tcp.undo import Undo
 
@@ -131,8 +131,13 @@ def test_a_retransmission_is_lost_as_any_other_segment() -> None:
 @pytest.mark.parametrize(
     ("srtt", "one", "rto_deadline", "expected"),
     [
-        (RTT, False, 10_000_000, 2 * RTT + TIMER_GRACE_US),
-        (400, False, 10_000_000, 2800),  # a path of 0.4 ms: a peer that wakes a millisecond late has lost nothing
+        (RTT, False, 10_000_000, 2 * RTT + GRACE_US),
+        (
+            400,
+            False,
+            10_000_000,
+            8800,
+        ),  # on a path of 0.4 ms a peer waits a time slice for its processor
         (RTT, True, 10_000_000, 2 * RTT + MAX_ACK_DELAY_US),
         (0, False, 10_000_000, NO_RTT_US),
         (RTT, True, 200_000, 200_000),
@@ -161,7 +166,7 @@ def test_one_probe_at_a_time_and_a_round_trip_measured_between_two() -> None:
     assert probe.deadline == 0
     probe.on_rtt()
     probe.arm(0, RTT, False, 0)
-    assert probe.deadline == 2 * RTT + TIMER_GRACE_US
+    assert probe.deadline == 2 * RTT + GRACE_US
 
 
 @pytest.mark.parametrize(
