@@ -13,8 +13,8 @@ SIZE = 16 * MB  # more than the windows of both
 
 
 @pytest.mark.parametrize("offload", [True, False])
-def test_both_ends_of_a_connection_tell_the_same_of_it(offload: bool) -> None:
-    with SynfinSide(Settings(offload=offload)) as side:
+def test_both_ends_of_a_connection_tell_the_same_of_it(device: str, offload: bool) -> None:
+    with SynfinSide(Settings(device=device, offload=offload)) as side:
         ours, kernels = ({name: value for name, (value,) in end.items()} for end in side.ask("tcp_infos", size=SIZE))
         report = side.finish()
     assert report.problems == []

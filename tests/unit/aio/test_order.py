@@ -6,6 +6,7 @@ What programs see of it beside the kernel's sockets is in `promises`; here are t
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -160,6 +161,41 @@ def test_an_answer_takes_the_ack_along_though_a_flush_was_due_before_its_task() 
             pair.server.deliver(packets[:1])
             await asyncio.sleep(0.0001)
             assert wire.sent["server"] - sent == 2
+
+    run(main())
+
+
+TASKS: list[tuple[Any, int]] = [(None, 1)]  # whose factory; the turns until what a new task answers has gone out
+if sys.version_info >= (3, 12):
+    TASKS.append((asyncio.eager_task_factory, 0))
+
+
+@pytest.mark.parametrize(("factory", "turns"), TASKS)
+def test_what_a_task_answers_goes_out_with_the_ack_as_soon_as_the_task_has_run(factory: Any, turns: int) -> None:
+    """A task that begins at once, and is done at its first step, leaves nothing to wait for: no second trip."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_task_factory(factory)
+        wire = Held()
+        async with hosts(wire=wire) as pair:
+
+            class Answering(Recorder):
+                def data_received(self, data: bytes) -> None:
+                    self.task = asyncio.get_running_loop().create_task(self.answer())
+
+                async def answer(self) -> None:
+                    self.transport.write(b"answer")
+
+            transport, _, _ = await pair.connect(Recorder(keep_open=True), Answering(keep_open=True))
+            wire.holding = True
+            transport.write(b"question")
+            await asyncio.sleep(0.001)
+            sent = wire.sent["server"]
+            pair.server.deliver(wire.kept)
+            for _ in range(turns):
+                assert wire.sent["server"] == sent
+                await asyncio.sleep(0)
+            assert wire.sent["server"] - sent == 1
 
     run(main())
 
