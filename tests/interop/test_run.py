@@ -164,6 +164,13 @@ def test_a_published_udp_port_is_reached_from_outside(
     assert {(row["protocol"], row["opened_by"]) for row in told} == {("udp", "outside")}
 
 
+@pytest.mark.parametrize("kind", ["", "/udp"])
+def test_a_port_that_is_taken_is_said_in_a_line(kind: str) -> None:
+    done = run("--publish", f"8080:80{kind}", "--publish", f"8080:81{kind}", "--", "true", check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"synfin run: --publish 127.0.0.1:8080{kind} -> 81: Address already in use\n"
+
+
 def test_where_places_are_allowed_nothing_else_is_reached(require_program: Programs) -> None:
     curl = require_program("curl")
     script = f"for port in 80 7; do {curl} -sS -o /dev/null -m 9 http://{WEB}:$port/; echo $?; done"

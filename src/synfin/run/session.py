@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import resource
 import sys
 import time
@@ -140,7 +141,8 @@ class Session:
         try:
             await gateway.publish(published.address, published.port, inner, published.inner, udp=published.udp)
         except OSError as error:
-            raise LaunchError(f"--publish {published}: {error.strerror or error}", 1) from error
+            why = os.strerror(error.errno) if error.errno else error  # a loop's own text names the address once more
+            raise LaunchError(f"--publish {published}: {why}", 1) from error
 
     async def _open_faults(self, stack: AsyncExitStack) -> None:
         control, network = self._wanted.control, self._wanted.network
