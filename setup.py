@@ -35,8 +35,10 @@ CARRIERS = (
     "aio/driver",
     "aio/engine",
     "sim/door",
+    "sim/flights",
     "sim/handles",
     "sim/link",
+    "sim/station",
     "sim/traffic",
     "sim/turns",
 )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from synfin.aio import given
+from synfin.aio.names import PASSIVE
 from synfin.aio.socket_calls import SocketCalls
 from synfin.aio.stand_in import behind
 from synfin.stack.addresses import is_address
@@ -93,7 +94,7 @@ class HostCalls(SocketCalls):
                 return await self._serve_given(protocol_factory, sock, options)
         elif host is not None or port is not None or self._alone:
             alone = host is None or isinstance(host, str) or not isinstance(host, Iterable)
-            flags = {"flags": socket.AI_PASSIVE} | options
+            flags = {"flags": PASSIVE} | options
             held = await self._held([host] if alone else list(host), port, socket.SOCK_STREAM, flags)
         if held is None:
             return await super().create_server(protocol_factory, host, port, **options)

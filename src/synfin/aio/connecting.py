@@ -31,17 +31,18 @@ class Route(NamedTuple):
 class Waiter(User):
     """Stands in for the user of a connection until its transport is made."""
 
-    def __init__(self, connection: Connection, future: asyncio.Future[None], what: str) -> None:
+    def __init__(self, connection: Connection, future: asyncio.Future[None], where: Where) -> None:
         self._connection = connection
         self._future = future
-        self._what = what
+        self._where = where
 
     def serve(self, events: int) -> bool:
         """The handshake is done, or will never be."""
         if not self._future.done():
             error = self._connection.error
             if error:
-                self._future.set_exception(errors.oserror(error, self._what))
+                what = f"connect to {socket_name(self._where.address, self._where.port)[:2]}"
+                self._future.set_exception(errors.oserror(error, what))
             elif events & (CONNECTED | FAILED):
                 self._future.set_result(None)
         return False
@@ -183,8 +184,7 @@ async def _connect_by(engine: Engine, route: Route, prepare: Callable[[Connectio
     if prepare is not None:
         prepare(connection)
     future: asyncio.Future[None] = engine.loop.create_future()
-    where = route.where
-    connection.user = Waiter(connection, future, f"connect to {socket_name(where.address, where.port)[:2]}")
+    connection.user = Waiter(connection, future, route.where)
     engine.driver.schedule_flush()
     try:
         await future

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from mypy_extensions import i64
 
@@ -30,6 +30,7 @@ READ_PACKETS = 64  # of one batch at most: then users and output have their turn
 SEND_BYTES = 1 << 20  # of one turn: then the link is read again
 ASK_SECONDS = 1.0  # that output waits for the first outgoing(): then nobody is there, and it is lost
 ASK_AGAIN_SECONDS = 60.0  # that it waits for the next one: so long a slow tunnel may take for a burst
+NEVER: Final = 1 << 62
 CATCH_UP_PACKETS = 64 * READ_PACKETS  # before a timer: as many as a TunLink's device holds
 
 
@@ -76,7 +77,7 @@ class Driver:
         # one object each for all transports that keep them
         self.serve_soon = self.schedule_serve
         self.flush_soon = self.schedule_flush
-        self._run_call: Any = self._run
+        self._turn_call: Any = self._on_turn
         self._timer_call: Any = self._on_timer
 
     @property
@@ -116,7 +117,7 @@ class Driver:
     def stop(self) -> None:
         """Run no more, tell nobody, send nothing. Whom it called is let go, so that no circle outlives it."""
         self.closed = True
-        self._serve = self.serve_soon = self.flush_soon = self._run_call = self._timer_call = _nothing
+        self._serve = self.serve_soon = self.flush_soon = self._turn_call = self._timer_call = _nothing
         self._on_lost = _unheard
         if self._attention is not None:
             self._attention.end()
@@ -262,7 +263,7 @@ class Driver:
         if self._serving:
             return  # sending follows serving anyway
         if self._flush_handle is None and self._loop is not None and not self.closed:
-            self._flush_handle = self._beat.soon(self._run_call)
+            self._flush_handle = self._beat.soon(self._turn_call)
 
     def _serve_and_flush(self) -> None:
         """Serve the users, and send: now, if that has woken no task, else after the tasks.
@@ -288,7 +289,7 @@ class Driver:
         self._users_turn = True
         if self._flush_handle is not None:
             self._flush_handle.cancel()  # it may stand before the tasks
-        self._flush_handle = self._beat.soon(self._run_call)
+        self._flush_handle = self._beat.soon(self._turn_call)
         if self.stack.has_events():
             self.schedule_serve()
 
@@ -303,9 +304,13 @@ class Driver:
         self._serve_scheduled = False
         self._serve_and_flush()
 
+    def _on_turn(self) -> None:
+        self._flush_handle = None  # this is it
+        self._run()
+
     def _run(self) -> None:
         if self._flush_handle is not None:
-            self._flush_handle.cancel()  # unless this is it
+            self._flush_handle.cancel()
             self._flush_handle = None
         self._users_turn = False
         if self.closed:
@@ -386,12 +391,14 @@ class Driver:
 
     def _arm_timer(self) -> None:
         """One timer of the loop's for the stack's next deadline; one that comes too early is left to fire."""
-        deadline = self.stack.next_deadline()
+        deadline = self.stack.deadline()
+        if deadline == 0:
+            deadline = NEVER
         if self._timed is not None:
             of_link = self._timed.next_deadline()
-            if of_link is not None and (deadline is None or of_link < deadline):
-                deadline = of_link
-        if deadline is None or self.closed:
+            if of_link is not None and of_link < deadline:
+                deadline = of_link  # 0: it is due already
+        if deadline == NEVER or self.closed:
             return
         if self._timer is not None:
             if self._timer_at <= deadline:

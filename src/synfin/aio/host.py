@@ -14,6 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_interface
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -98,11 +99,11 @@ class Host:
             config = dataclasses.replace(config, mtu=link.mtu)
         listed = [addresses] if isinstance(addresses, str) else list(addresses)
         interfaces = [_interface(address) for address in listed]
-        check_mtu(config.mtu, ipv6=any(network.version == 6 for network, _ in interfaces))
+        plain = [address for _, address in interfaces]
+        check_mtu(config.mtu, ipv6=max(map(len, plain), default=0) > 4)
         self.networks = [network for network, _ in interfaces]
         """The networks of the addresses: what a loop made by `loop_factory` sends to this host."""
         self.name = name
-        plain = [address for _, address in interfaces]
         carried: object = link
         team = carried if isinstance(carried, Team) else None
         self.stack: Stack = Stack(
@@ -394,7 +395,7 @@ class Host:
         self._engine.check_open()
         terms = server_terms(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         _check_factory(protocol_factory)
-        places = await listening.places(self._engine, host, port, Wanted(socket.SOCK_STREAM, family, 0, flags))
+        places = await listening.places(self._engine, host, port, Wanted(socket.SOCK_STREAM, family, 0, index(flags)))
         faces = listening.hold(self._engine, places, backlog)
         if keep_alive:
             for face in faces.values():

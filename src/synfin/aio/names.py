@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 from synfin.aio.engine import Engine
 from synfin.stack.addresses import check_port, is_address, is_any, is_loopback, packed
 
+PASSIVE: Final = int(socket.AI_PASSIVE)  # a flag of the enumeration computes a hundred times as slowly
 ANY_ADDRESS: Final = ("", "0.0.0.0", "::")
-_FAMILIES: Final = {socket.AF_INET: 4, socket.AF_INET6: 16}  # bytes of an address
+_FAMILIES: Final = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}  # bytes of an address
 
 
 class Where(NamedTuple):
@@ -34,7 +35,7 @@ class Wanted(NamedTuple):
 
     def to_bind(self) -> Wanted:
         """The same, for addresses of one's own."""
-        return self._replace(flags=self.flags | socket.AI_PASSIVE)
+        return self._replace(flags=self.flags | PASSIVE)
 
 
 async def resolve(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[Where]:
@@ -50,7 +51,7 @@ async def resolve(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[
         raise TypeError(f"a host is a str, bytes or None, not {type(host).__name__}")
     number = _number(port)
     if not host and number is not None:
-        addresses = _wildcards(engine) if wanted.flags & socket.AI_PASSIVE else _own(engine)
+        addresses = _wildcards(engine) if wanted.flags & PASSIVE else _own(engine)
         return [Where(address, number) for address in addresses if _is_of(address, wanted.family)]
     if number is not None and _is_address(host, wanted.family):
         found = [Where(packed(str(host)), number)]
@@ -58,7 +59,7 @@ async def resolve(engine: Engine, host: Any, port: Any, wanted: Wanted) -> list[
         kind, family, proto, flags = wanted
         known = await engine.loop.getaddrinfo(host, port, family=family, type=kind, proto=proto, flags=flags)
         found = list(dict.fromkeys(Where(packed(str(where[0])), int(where[1])) for *_, where in known))
-    if wanted.flags & socket.AI_PASSIVE or not any(is_any(address) for address, _ in found):
+    if wanted.flags & PASSIVE or not any(is_any(address) for address, _ in found):
         return found
     # Who connects to all addresses means this host, as in a kernel.
     own = {len(address): address for address in _own(engine)}

@@ -226,7 +226,8 @@ class Transport(transports._FlowControlMixin, asyncio.Transport, User):
             self._force_close(error)
             return
         self._schedule_flush()
-        self._watch_writing()
+        if self._connection.write_excess():
+            self._watch_writing()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         """Queue several pieces; small ones are joined by the connection."""

@@ -14,7 +14,8 @@ from synfin.links.link import Link, PacketSink
 from synfin.links.tunnel import Arrival
 from synfin.run.network import INSIDE, RunNetwork
 from synfin.sim.link import LOST, Direction, LinkSettings
-from synfin.sim.traffic import Station, Traffic
+from synfin.sim.station import Station
+from synfin.sim.traffic import Traffic
 from synfin.wire.endian import read_u16
 from synfin.wire.ip import PROTO_TCP, PROTO_UDP
 from synfin.wire.segment import Burst

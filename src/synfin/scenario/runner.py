@@ -18,7 +18,8 @@ from synfin.scenario.programs import Outcome
 from synfin.scenario.result import REST, SEGMENTS, TIME, TURNS, Result
 from synfin.sim.link import LinkSettings, corrupted
 from synfin.sim.rules import CORRUPT, MARK, PASS, Change, Delay, Rulebook, SimPacket, Verdict
-from synfin.sim.traffic import Station, Traffic
+from synfin.sim.station import Station
+from synfin.sim.traffic import Traffic
 from synfin.stack.addresses import packed
 from synfin.tcp.connection import Connection
 from synfin.wire.ip import marked

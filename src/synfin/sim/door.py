@@ -8,7 +8,8 @@ from typing import Any
 
 from synfin.aio.driver import Driver
 from synfin.links.tunnel import Arrival, TunnelLink
-from synfin.sim.traffic import Station, Traffic
+from synfin.sim.station import Station
+from synfin.sim.traffic import Traffic
 from synfin.sim.turns import Turns
 from synfin.wire.segment import Burst
 

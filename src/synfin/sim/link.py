@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from statistics import NormalDist
 from typing import Any, Final
 from zlib import crc32
@@ -63,32 +63,45 @@ class LinkSettings:
         None, from how much on that waits a packet is marked; mtu: bytes; icmp: False drops what is bigger without a
         word; up: False stops the direction. Only what is capable of ECN is marked (RFC 3168); the rest passes.
         """
-        known = _known()
-        checked: dict[str, Any] = {}
-        for name, value in wanted.items():
-            if name not in known:
-                raise TypeError(f"a link has no setting {name!r}; there are {', '.join(sorted(known))}")
-            if name in ("delay", "jitter"):
-                checked[name] = microseconds(value, name)
-            elif name == "bandwidth":
-                checked[name] = bits_per_second(value)
-            elif name in ("queue", "mark_above"):
-                checked[name] = byte_count(value, name)
-            elif name == "mtu":
-                if isinstance(value, bool) or not isinstance(value, int) or not 576 <= value <= 65535:
-                    raise ValueError(f"mtu is from 576 to 65535 bytes, not {value!r}")
-                checked[name] = value
-            elif name == "distribution":
-                if value not in DISTRIBUTIONS:
-                    raise ValueError(f"distribution is {', '.join(DISTRIBUTIONS)}, not {value!r}")
-                checked[name] = value
-            elif name in ("reorder", "icmp", "up"):
-                if not isinstance(value, bool):
-                    raise TypeError(f"{name} is True or False, not {value!r}")
-                checked[name] = value
-            else:
-                checked[name] = probability(value, name)
-        return replace(self, **checked)
+        try:
+            return _changed(self, **wanted)
+        except TypeError:  # one of them may have no hash
+            return replace(self, **_checked(wanted))
+
+
+@lru_cache(maxsize=256, typed=True)
+def _changed(before: LinkSettings, **wanted: Any) -> LinkSettings:
+    """Simulations are made of the same few links again and again."""
+    return replace(before, **_checked(wanted))
+
+
+def _checked(wanted: dict[str, Any]) -> dict[str, Any]:
+    known = _known()
+    checked: dict[str, Any] = {}
+    for name, value in wanted.items():
+        if name not in known:
+            raise TypeError(f"a link has no setting {name!r}; there are {', '.join(sorted(known))}")
+        if name in ("delay", "jitter"):
+            checked[name] = microseconds(value, name)
+        elif name == "bandwidth":
+            checked[name] = bits_per_second(value)
+        elif name in ("queue", "mark_above"):
+            checked[name] = byte_count(value, name)
+        elif name == "mtu":
+            if isinstance(value, bool) or not isinstance(value, int) or not 576 <= value <= 65535:
+                raise ValueError(f"mtu is from 576 to 65535 bytes, not {value!r}")
+            checked[name] = value
+        elif name == "distribution":
+            if value not in DISTRIBUTIONS:
+                raise ValueError(f"distribution is {', '.join(DISTRIBUTIONS)}, not {value!r}")
+            checked[name] = value
+        elif name in ("reorder", "icmp", "up"):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} is True or False, not {value!r}")
+            checked[name] = value
+        else:
+            checked[name] = probability(value, name)
+    return checked
 
 
 @cache

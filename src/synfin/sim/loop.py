@@ -177,6 +177,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._serial += 1
         return self._serial
 
+    def upcoming_serial(self) -> int:
+        """The number that the next who asks will have."""
+        return self._serial + 1
+
     def on_task(self, task: asyncio.Task[Any], context: Context | None) -> None:
         """A task begins; for subclasses."""
 
@@ -286,7 +290,10 @@ def _do(future: asyncio.Future[Any], func: Callable[..., Any], args: Any) -> Non
 
 def _make_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
     assert isinstance(loop, VirtualLoop)
-    task = SimTask(coro, loop=loop, **options)
+    if options.get("name") is None:
+        options["name"] = f"Task-{loop.upcoming_serial()}"  # asyncio counts through all loops of a process
+    task: SimTask = SimTask(coro, loop=loop, **options)
+    hash(task)  # which it has from now on
     if loop.order is not None:
         loop.order.name(task)
     loop.on_task(task, options.get("context"))

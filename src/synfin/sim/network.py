@@ -31,7 +31,8 @@ from synfin.sim.plan import Plan, draw
 from synfin.sim.points import noticed
 from synfin.sim.rules import Faults, PacketName, Rule, Rulebook, SimPacket, Verdict
 from synfin.sim.statements import Check, Promise, Statement, Statements
-from synfin.sim.traffic import Station, Traffic
+from synfin.sim.station import Station
+from synfin.sim.traffic import Traffic
 from synfin.sim.turns import START, TURNS
 from synfin.sim.units import check_count, microseconds
 from synfin.sim.watchdog import watched
@@ -45,6 +46,7 @@ SWARM_UNTIL: Final = "60s"
 DELAY: Final = "1ms"
 _PLAIN: Final = Config()
 _UNDECLARED: Final = LinkSettings().changed(delay=DELAY)
+_OF_LIVES: Final = random.Random()  # seeded anew for each: a stack draws while it is made, and never again
 
 
 class Network:
@@ -160,7 +162,7 @@ class Network:
             Uplink(self._traffic, station, self.loop.turns, config.mtu),
             config=config,
             trace=self.trace,
-            entropy=random.Random(f"{self.seed} {host.name} {number}").randbytes,
+            entropy=_entropy(f"{self.seed} {host.name} {number}"),
         )
         station.deliver = life.door.deliver
         return life
@@ -462,3 +464,9 @@ class Network:
             if name not in self.hosts:
                 raise SimulationError(f"there is no host {name!r}; there are {', '.join(self.hosts) or 'none'}")
         return names
+
+
+def _entropy(seed: str) -> Callable[[int], bytes]:
+    """n -> n random bytes, for a life that begins now."""
+    _OF_LIVES.seed(seed)
+    return _OF_LIVES.randbytes

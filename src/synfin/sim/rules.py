@@ -115,13 +115,24 @@ class Reader:
         self._number: dict[bytes, int] = {}
         self._opened: dict[tuple[str, str], int] = {}
         self._seen: dict[PacketName, int] = {}
+        self._noted: list[tuple[str, str, bytes]] = []  # and not looked at yet
 
     def note(self, sender: str, receiver: str, packet: bytes) -> None:
         """All that is remembered of a packet nobody asks for: the first numbers of a connection, if it opens one."""
-        self._parse(sender, receiver, packet)
+        self._noted.append((sender, receiver, packet))
+        if len(self._noted) > self._LIMIT:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Look at what was noted: most simulations have no rule, and never do."""
+        for sender, receiver, packet in self._noted:
+            self._parse(sender, receiver, packet)
+        self._noted.clear()
 
     def read(self, sender: str, receiver: str, data: bytes, time: float) -> SimPacket:
         """The packet, described."""
+        if self._noted:
+            self._catch_up()
         packet = SimPacket(sender, receiver, data, time)
         seg = self._parse(sender, receiver, data)
         if seg is not None:

@@ -18,17 +18,16 @@ _SYNFIN: Final = os.path.dirname(os.path.dirname(__file__))
 
 
 class SimTask(asyncio.Task):  # type: ignore[type-arg]
-    """A task with a sequential hash."""
+    """A task with a sequential hash, from when it is first asked for: by asyncio, which registers it."""
 
-    def __init__(self, coro: Any, *, loop: Any, **options: Any) -> None:
-        self._serial: int = loop.next_serial()
-        self.label = ""  # its name where the order of tasks is chance's, the same in another run
-        self.step = 0  # how often it was ready, there
-        if options.get("name") is None:
-            options["name"] = f"Task-{self._serial}"  # asyncio counts through all loops of a process
-        super().__init__(coro, loop=loop, **options)
+    label = ""  # its name where the order of tasks is chance's, the same in another run
+    step = 0  # how often it was ready, there
+    _serial = 0
 
     def __hash__(self) -> int:
+        if not self._serial:
+            loop: Any = self.get_loop()
+            self._serial = loop.next_serial()
         return self._serial
 
 

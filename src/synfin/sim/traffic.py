@@ -1,19 +1,17 @@
 """Packets on their way: who sends them where, what becomes of each, and when it arrives.
 
-Links' chance and rules decide what becomes of a packet; between that and its arrival it lies in a heap by time.
+Links' chance and rules decide what becomes of a packet; between that and its arrival it is one of `flights`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
 from math import inf
 from typing import Any, Final
 from zlib import crc32
 
-from mypy_extensions import i64
-
 from synfin.links.tunnel import Arrival
+from synfin.sim.flights import NEVER, Flights
 from synfin.sim.link import (
     CORRUPTED,
     CUT,
@@ -28,6 +26,7 @@ from synfin.sim.link import (
     corrupted,
 )
 from synfin.sim.rules import PASS, Change, Delay, PacketName, Rulebook, Verdict, verdict_of
+from synfin.sim.station import Route, Station
 from synfin.sim.turns import START, Outside, Turns
 from synfin.wire import icmp
 from synfin.wire.endian import read_u32
@@ -37,26 +36,6 @@ from synfin.wire.segment import Burst, finish, split
 from synfin.wire.tcp_header import SYN
 
 NOTHING: Final = (PASSED, 0)
-ONCE: Final = (1,)
-TWICE: Final = (1, 2)
-
-
-class Station:
-    """Where packets leave from and arrive at: a host's name, and its door, which whoever lives there sets."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.deliver: Callable[[list[Arrival]], object]
-        self.routes: dict[bytes, Route] = {}  # by address, as far as they were asked for
-        self.last_asked: i64 = -1  # an IPv4 address, as a number, whose route is the last one asked for
-        self.last_route: Route = self, None
-
-    def close(self) -> None:
-        """Nothing leaves or arrives any more."""
-        self.routes.clear()
-        self.last_asked = -1
-        self.last_route = self, None
-        self.deliver = bool  # nowhere
 
 
 def may_open(packet: bytes) -> bool:
@@ -64,9 +43,6 @@ def may_open(packet: bytes) -> bool:
     if packet[0] == 0x45:
         return packet[9] == PROTO_TCP and packet[33] & SYN != 0
     return packet[6] == PROTO_TCP and len(packet) > 53 and packet[53] & SYN != 0
-
-
-Route = tuple[Station, Direction | None]
 
 
 class Traffic(Outside):
@@ -99,8 +75,7 @@ class Traffic(Outside):
         self._keep_faults = keep_faults
         self._whole = whole
         self._stations: dict[bytes, Station] = {}  # by address
-        self._in_flight: list[tuple[int, int, Station, Arrival]] = []
-        self._serial = 0
+        self._flights = Flights()
 
     def join(self, station: Station, addresses: list[bytes]) -> None:
         """Packets to these addresses arrive there."""
@@ -119,7 +94,7 @@ class Traffic(Outside):
 
     def clear(self) -> None:
         """What is on its way is gone."""
-        self._in_flight.clear()
+        self._flights.clear()
 
     def close(self) -> None:
         """That too, and there are no stations any more."""
@@ -131,7 +106,7 @@ class Traffic(Outside):
 
     def under_way(self) -> list[bytes]:
         """The packets that have left and not arrived."""
-        return [arrival.whole() for _, _, _, arrival in self._in_flight]
+        return [arrival.whole() for arrival in self._flights.arrivals()]
 
     # ---- departure ----
 
@@ -243,7 +218,9 @@ class Traffic(Outside):
             packet = Arrival(corrupted(packet.whole()))
         elif kind == MARKED or direction.is_congested(now):
             packet = Arrival(marked(packet.packet), 0, packet.vouched, packet.text)
-        for _ in TWICE if kind == DUPLICATED else ONCE:
+        copies = 2 if kind == DUPLICATED else 1
+        while copies:
+            copies -= 1
             arrives = direction.arrival(len(packet.packet) + len(packet.text), now, extra, overtake)
             if arrives < 0:
                 direction.lost += 1
@@ -258,8 +235,7 @@ class Traffic(Outside):
 
     def _put(self, arrives: int, receiver: Station, packet: Arrival) -> None:
         """It arrives then."""
-        self._serial += 1
-        heappush(self._in_flight, (arrives, self._serial, receiver, packet))
+        self._flights.put(arrives, receiver, packet)
 
     def _way(self, sender: Station, head: bytes) -> Route:
         """Where a packet with this header goes, and over what."""
@@ -305,24 +281,28 @@ class Traffic(Outside):
 
     def waiting(self) -> int:
         """How many packets have left and not arrived."""
-        return len(self._in_flight)
+        return len(self._flights)
 
     def next_due(self) -> int | None:
         """When the next packet arrives, in microseconds since the beginning."""
-        return self._in_flight[0][0] if self._in_flight else None
+        due = self._flights.due
+        return None if due == NEVER else due
 
     def next_arrival(self) -> float:
         """The same as the loop's time; inf: none is on its way."""
-        return START + self._in_flight[0][0] / 1_000_000 if self._in_flight else inf
+        due = self._flights.due
+        if due == NEVER:
+            return inf
+        return START + float(due) / 1000000.0
 
     def deliver_due(self, now: int) -> None:
         """Deliver the packets that are due, each station's in one batch as far as they come together."""
-        flying = self._in_flight
-        while flying and flying[0][0] <= now:
-            _, _, receiver, first = heappop(flying)
+        flights = self._flights
+        while NEVER < flights.due <= now:
+            _, _, receiver, first = flights.pop()
             arrivals = [first]
-            while flying and flying[0][0] <= now and flying[0][2] is receiver:
-                arrivals.append(heappop(flying)[3])
+            while NEVER < flights.due <= now and flights.next()[2] is receiver:
+                arrivals.append(flights.pop()[3])
             receiver.deliver(arrivals)
 
     def arrive(self, turns: Turns) -> None:

@@ -14,6 +14,7 @@ import ssl
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any, Final
 
@@ -77,11 +78,18 @@ def _change(changes: Iterable[_Change]) -> Callable[[], None]:
     """
     before: list[tuple[dict[str, object], dict[str, object]]] = []
     of_classes: list[tuple[Any, str, object]] = []
-    for owner, wanted in tuple(changes):  # which look at what there is, and see none of it changed
+    together: dict[Any, dict[str, object]] = {}
+    for owner, wanted in changes:  # which look at what there is, and see none of it changed
+        together[owner] = together[owner] | wanted if owner in together else wanted
+    for owner, wanted in together.items():
         if isinstance(owner, ModuleType):
             there = vars(owner)
-            saved = {name: there[name] for name in wanted if name in there}
-            there.update(wanted if len(saved) == len(wanted) else {name: wanted[name] for name in saved})
+            try:
+                saved = dict(zip(wanted, map(there.__getitem__, wanted), strict=True))
+            except KeyError:
+                saved = {name: there[name] for name in wanted if name in there}
+                wanted = {name: wanted[name] for name in saved}
+            there.update(wanted)
             before.append((there, saved))
             continue
         for name, value in wanted.items():
@@ -115,6 +123,12 @@ def _changes(loop: VirtualLoop, names: Names, urandom: Callable[[int], bytes]) -
     yield socket, {"getaddrinfo": names.look_up, "gethostbyname": gethostbyname}
 
 
+@cache
+def _of_uuid() -> dict[str, object]:
+    """What this version of Python has of it."""
+    return {name: value for name, value in _OF_UUID.items() if hasattr(uuid, name)}
+
+
 def _chance(urandom: Callable[[int], bytes]) -> Iterator[_Change]:
     real_seed = random.Random.seed
 
@@ -126,4 +140,4 @@ def _chance(urandom: Callable[[int], bytes]) -> Iterator[_Change]:
     yield random, {"_urandom": urandom}
     yield random.Random, {"seed": seed}
     yield ssl, {"RAND_bytes": lambda num, /: urandom(num), "RAND_pseudo_bytes": lambda num, /: (urandom(num), True)}
-    yield uuid, _OF_UUID
+    yield uuid, _of_uuid()

@@ -36,6 +36,7 @@ from synfin.tcp.listener import Listener
 from synfin.tcp.output import Output
 from synfin.tcp.states import CLOSED, SYN_SENT, TIME_WAIT
 from synfin.tcp.syn_cookies import SynCookies
+from synfin.tcp.timer import earlier
 from synfin.tcp.trace import MOVES, Follower, Trace, Tracer
 from synfin.wire import ip as ip_layer
 from synfin.wire import udp
@@ -301,12 +302,14 @@ class Stack:
                     if tracer.hears(key, flags):
                         tracer.packet(now, True, key, flags, burst)
         addresses = self.addresses
-        own: list[Burst] = []
+        own: list[Burst] | None = None
         for burst in packets:
             head = burst.head
             if (head[16:20] if head[0] < 0x60 else head[24:40]) in addresses:
+                if own is None:
+                    own = []
                 own.append(burst)
-        if not own:
+        if own is None:
             return packets
         mine = set(own)
         outside = [burst for burst in packets if burst not in mine]
@@ -326,11 +329,12 @@ class Stack:
 
     def next_deadline(self) -> int | None:
         """When on_timer() wants to be called, microseconds; None: nothing is waited for."""
-        timers = self._timers.next()
-        oldest = self._connections.time_wait.deadline()
-        if oldest == 0:
-            return timers
-        return oldest if timers is None or oldest < timers else timers
+        deadline = self.deadline()
+        return deadline if deadline else None
+
+    def deadline(self) -> i64:
+        """The same as a number; 0: nothing is waited for."""
+        return earlier(self._timers.next(), self._connections.time_wait.deadline())
 
     def on_timer(self, now: i64) -> None:
         """Do all that is due at `now`."""

@@ -6,6 +6,8 @@ Policy at the limit: the oldest record makes room (Linux instead refuses the new
 
 from __future__ import annotations
 
+from mypy_extensions import i64
+
 from synfin.tcp.counters import Counters
 from synfin.tcp.record_table import RecordTable
 from synfin.tcp.time_wait import TimeWait, deadline_of, unpack
@@ -38,8 +40,10 @@ class TimeWaitTable:
         """The record is taken over by a new connection."""
         self._records.drop(key)
 
-    def deadline(self) -> int:
+    def deadline(self) -> i64:
         """When the oldest record runs out; 0: there is none."""
+        if not len(self._records):
+            return 0
         record = self._records.get(self._records.first())
         return 0 if record is None else deadline_of(record)
 

@@ -52,8 +52,8 @@ class TimerQueue:
         self._heap = kept
         self._sweep_at = 2 * len(kept) + SWEEP_ABOVE
 
-    def next(self) -> int | None:
-        """When something may be due; None: nothing is waited for. Entries that mean nothing any more are dropped."""
+    def next(self) -> i64:
+        """When something may be due; 0: nothing is waited for. Entries that mean nothing any more are dropped."""
         heap = self._heap
         while heap:
             at, ticket, timed = heap[0]
@@ -63,7 +63,7 @@ class TimerQueue:
             if ticket == timed.ticket:
                 timed.queued_at = 0
                 timed.ticket = 0
-        return None
+        return 0
 
     def due(self, now: i64) -> Timed | None:
         """One object whose deadline has come, taken out of the queue; None: no more."""

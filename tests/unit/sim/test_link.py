@@ -102,3 +102,14 @@ def test_corruption_turns_over_one_bit_always_the_same() -> None:
     changed = corrupted(packet)
     assert int.from_bytes(packet, "big") ^ int.from_bytes(changed, "big") in [1 << bit for bit in range(800)]
     assert corrupted(packet) == changed
+
+
+def test_what_was_understood_once_makes_nothing_else_understood() -> None:
+    settings = LinkSettings()
+    assert settings.changed(loss=1, reorder=True) is settings.changed(loss=1, reorder=True)
+    with pytest.raises(TypeError, match="loss is a probability"):
+        settings.changed(loss=True, reorder=True)
+    with pytest.raises(TypeError, match="reorder is True or False"):
+        settings.changed(loss=1, reorder=1)
+    with pytest.raises(TypeError, match="delay is seconds, or a str such as '20ms', not list"):
+        settings.changed(delay=[])

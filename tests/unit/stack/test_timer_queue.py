@@ -17,7 +17,7 @@ def timed(deadline: int) -> Timed:
 
 def test_the_next_deadline_is_the_earliest() -> None:
     queue = TimerQueue()
-    assert queue.next() is None
+    assert queue.next() == 0
     for deadline in (30, 10, 20):
         queue.note(timed(deadline))
     assert queue.next() == 10
@@ -33,7 +33,7 @@ def test_what_is_due_comes_out_once_and_in_order() -> None:
     assert queue.due(10) is second
     assert queue.due(10) is None
     assert queue.due(99) is third
-    assert len(queue) == 0 and queue.next() is None
+    assert len(queue) == 0 and queue.next() == 0
 
 
 def test_a_deadline_that_moves_later_is_filed_anew_when_the_old_one_comes() -> None:
@@ -66,7 +66,7 @@ def test_who_waits_for_nothing_leaves_no_deadline_behind() -> None:
     waiter = timed(10)
     queue.note(waiter)
     waiter.deadline = 0
-    assert queue.next() is None and len(queue) == 0
+    assert queue.next() == 0 and len(queue) == 0
     waiter.deadline = 5
     queue.note(waiter)
     assert queue.next() == 5
@@ -103,6 +103,6 @@ def test_against_a_plain_list_nothing_is_missed_early_or_late() -> None:
                 due.deadline = 0
             assert seen == expected
         upcoming = queue.next()
-        assert upcoming is None or upcoming > now
+        assert upcoming == 0 or upcoming > now
         pending = [w.deadline for w in waiters if w.deadline]
-        assert (upcoming is None) == (not pending) and (upcoming is None or upcoming <= min(pending))
+        assert (0 < upcoming <= min(pending)) if pending else upcoming == 0
