@@ -27,6 +27,7 @@ from build_backend import why_no_compiler, why_pure
 CORE = ("wire", "tcp", "stack")
 # Beyond the core: what else each packet passes, here or in a simulation.
 CARRIERS = (
+    "links/beat",
     "links/memory",
     "links/tunnel",
     "links/vnet",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mypy_extensions import i64
 
-from synfin.aio.beat import Beat
+from synfin.links.beat import Beat
 
 BUSY_POLL_US: Final = 50  # what is over by then is not slept through (what Linux's documentation recommends)
 LONGEST_US: Final = 10_000

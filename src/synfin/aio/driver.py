@@ -19,7 +19,8 @@ from typing import Any, Final
 from mypy_extensions import i64
 
 from synfin.aio.attention import Attention
-from synfin.aio.beat import Beat, beat_of
+from synfin.aio.beat import beat_of
+from synfin.links.beat import Beat
 from synfin.links.link import Link, Timed
 from synfin.links.tunnel import Arrival, TunnelLink
 from synfin.stack.stack import Stack

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from mypy_extensions import i64, mypyc_attr
 
-from synfin.aio.beat import Beat
+from synfin.links.beat import Beat
 from synfin.sim.handles import SimHandle, SimTimer, Timers
 
 START: Final = 1_000_000.0  # time() at the beginning; far from 0, so that nobody takes 0 for a time

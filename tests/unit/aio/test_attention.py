@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from synfin.aio.attention import LONGEST_US, MOST, USUAL, Attention
-from synfin.aio.beat import Beat
 from synfin.aio.host import Host
+from synfin.links.beat import Beat
 
 SHORT = 50e-6
 TURN = 1e-6  # seconds that a turn of the loop takes
