@@ -45,6 +45,9 @@ def updated(page: str, known: dict[str, str], given: dict[str, str]) -> Catalog:
         if message.id and words:
             message.string = words
             message.flags.discard("fuzzy")
+        if message.id and message.fuzzy and not translations.needs_words(str(message.id)):
+            message.string = ""  # a number takes no other number's place
+            message.flags.discard("fuzzy")
         message.locations, message.auto_comments, message.user_comments = [], [], []
     return catalogue
 
