@@ -27,6 +27,7 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
+from synfin.aio.host import Host
 from synfin.links.link import Link
 from synfin.links.netns import (
     PrivateNetwork,
@@ -361,6 +362,39 @@ def test_an_interface_that_is_down_loses_packets_and_comes_back(apart: Apart) ->
         assert link.has_come_back() and not link.has_come_back()
         exchange(link, 4, 1500)
         assert link.refused == 1
+
+
+def test_a_host_ends_at_once_where_its_interface_is_down(apart: Apart) -> None:
+    @apart
+    def _() -> None:
+        async def main() -> None:
+            link = TunLink("synfin0")
+            configure("synfin0", HOSTS)
+            async with Host("10.9.0.2/24", link=link) as host:
+                accepted = asyncio.Event()
+                await host.create_server(lambda: Accepted(accepted), port=80)
+                _, kernel = await asyncio.wait_for(asyncio.open_connection("10.9.0.2", 80), 20)
+                await asyncio.wait_for(accepted.wait(), 20)
+                await asyncio.to_thread(set_down, "synfin0")
+                await asyncio.wait_for(host.aclose(grace=60), 30)
+                assert link.refused, "its RST"
+                kernel.transport.abort()
+
+        asyncio.run(main())
+
+
+def set_down(name: str) -> None:
+    with IPRoute() as kernel:
+        (index,) = kernel.link_lookup(ifname=name)
+        kernel.link("set", index=index, state="down")
+
+
+class Accepted(asyncio.Protocol):
+    def __init__(self, accepted: asyncio.Event) -> None:
+        self.accepted = accepted
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.accepted.set()
 
 
 def test_an_interface_that_persists_forgets_the_offload_of_its_last_user(apart: Apart) -> None:

@@ -353,6 +353,22 @@ def test_a_router_that_answers_each_retransmission_ends_no_connection_before_sil
     assert silence > 100 * SECOND or closed
 
 
+def test_what_a_router_said_before_the_user_closed_makes_no_orphan_patient(stage: Stage) -> None:
+    taken = []
+    for answered in (False, True):
+        scene, host, peer = flight(stage, 1, path_mtu_probing="off")
+        while host.connection.sender.retries == 0:
+            scene.tick_until_output()
+            scene.next_packet()
+        if answered:
+            peer.sends_icmp(3, 1, seq=1, size=1000)
+        host.closes()
+        scene.next_packet()
+        taken.append(gives_up_after(scene, host, lambda: None))
+    silence, after_an_answer = taken
+    assert after_an_answer <= silence + SECOND
+
+
 def test_a_lost_syn_does_not_slow_a_connection_whose_round_trip_its_timestamps_tell(stage: Stage) -> None:
     # RFC 6298 5.7 wants 3 s where no round trip is known; a FIN lost five times took 94 s
     scene = stage(plain(timestamps=True))

@@ -52,6 +52,7 @@ class Driver:
         self._link = None if isinstance(link, TunnelLink) else link
         self._tunnel = link if isinstance(link, TunnelLink) else None
         self._timed: Timed | None = None if self._link is None else getattr(link, "timed", None)
+        self._is_down: Callable[[], bool] | None = getattr(self._link, "is_down", None)
         self._has_come_back: Callable[[], bool] | None = getattr(self._link, "has_come_back", None)
         self._trusted = not verify_checksums
         self._serve = serve
@@ -146,8 +147,8 @@ class Driver:
         return self._beat.clock()
 
     def is_full(self) -> bool:
-        """The link has taken what was to go out, but not sent it yet."""
-        return self._writing
+        """The link has taken what was to go out, but not sent it yet; one that is down sends it never."""
+        return self._writing and not (self._is_down is not None and self._is_down())
 
     def after_each_run(self, call: Callable[[], None] | None) -> None:
         """Have `call` called whenever the stack has been polled; None: no more."""

@@ -436,7 +436,8 @@ class Host:
         Both are (address, port). It answers ACCEPT, REFUSE, DROP or unreachable(errno), all in `synfin`, at once or as
         an awaitable: then the SYN is held until that is done, and cancels it when its sender has given up or too many
         are held. Called as packets come in: it must not block, nor call this host. Raises TypeError.
-        on_lost(source, destination): one that was let in came to nothing, by a reset or for want of an answer.
+        on_lost(source, destination): one that was let in came to nothing, by a reset, for want of an answer, or since
+        its listener closed.
         """
         if on_syn is not None:
             _check_factory(on_syn, "on_syn")

@@ -96,10 +96,17 @@ class Member(Team):
 
     def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
         """From the device, and as much again from the other members."""
-        if self._full:
+        if self._full and self._is_writable():
             self.flush()
         count = self._link.receive(stack, clock, limit)
         return count + self._receive_handed(stack, clock, limit)
+
+    def _is_writable(self) -> bool:
+        """The device can take more, or is up again; a link that is flushed before takes itself for that."""
+        assert self._poll is not None
+        return (self._link.fileno(), select.EPOLLOUT) in [
+            (fd, mask & select.EPOLLOUT) for fd, mask in self._poll.poll(0)
+        ]
 
     def _receive_handed(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
         for count in range(limit):

@@ -48,6 +48,7 @@ class InterfaceWatch:
                 if error.errno != errno.ENOBUFS:
                     return
                 self._back = True  # some news was lost: perhaps that
+                self._carries = False  # or that it is down
             else:
                 self._take(told)
 

@@ -176,6 +176,11 @@ class PcapTap:
         asked: Callable[[], bool] | None = getattr(self._link, "has_come_back", None)
         return asked is not None and asked()
 
+    def is_down(self) -> bool:
+        """The link is, where it notices."""
+        asked: Callable[[], bool] | None = getattr(self._link, "is_down", None)
+        return asked is not None and asked()
+
     @property
     def further_descriptors(self) -> tuple[int, ...]:
         """The link's."""

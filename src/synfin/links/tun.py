@@ -199,6 +199,10 @@ class TunLink:
                 queue.popleft()
         return True
 
+    def is_down(self) -> bool:
+        """What is sent is lost, until the interface is up again."""
+        return self._down
+
     def has_come_back(self) -> bool:
         """The interface was down, and something could be written since; once."""
         back = self._was_down and not self._down

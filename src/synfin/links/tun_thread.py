@@ -2,7 +2,8 @@
 
 Without it write() runs the TCP of whoever the packet is for, inside of our system call. With it write() only hands the
 packet over; what waits in the thread is merged into bursts (GRO), so that fewer ACKs come back; a packet on its own
-comes a few microseconds later. So it is switched on while much is carried, and off again: that takes 10 microseconds.
+comes a few microseconds later. So it is switched on while much is carried, and off when there was little for a second:
+10 microseconds each, but off now and then 20 milliseconds, in which the kernel waits for what the thread has at hand.
 The switch is a file of sysfs, which shows the network that it was mounted in.
 """
 
@@ -18,6 +19,7 @@ from synfin.links.netns import CLONE_NEWNS, unshare
 WINDOW_US: Final = 10_000  # for so long what is carried is counted
 MUCH: Final = 50  # bytes a microsecond, both ways: 400 Mbit/s. Connections that only open and close carry a quarter
 LITTLE: Final = 12
+QUIET_US: Final = 1_000_000  # of little, one window after the other: then the thread is not needed
 
 _MS_REC_PRIVATE: Final = 0x4000 | 0x40000
 _PLACE: Final = "/sys"
@@ -30,6 +32,7 @@ class DeviceThread:
         self._switch = switch  # -1 once closed, or refused
         self._carried = 0
         self._since = 0
+        self._quiet = 0  # microseconds of little
         self.on = False
 
     def carries(self, packets: list[bytes]) -> None:
@@ -41,9 +44,10 @@ class DeviceThread:
         elapsed = now - self._since
         if elapsed < WINDOW_US:
             return
+        self._quiet = self._quiet + elapsed if self._carried < LITTLE * elapsed else 0
         if self._carried >= MUCH * elapsed:
             self._turn(True)
-        elif self._carried < LITTLE * elapsed:
+        elif self._quiet >= QUIET_US:
             self._turn(False)
         self._carried = 0
         self._since = now
@@ -67,8 +71,11 @@ class DeviceThread:
 
 def of_device(interface: str) -> DeviceThread | None:
     """None: this user may not have one, or this kernel has none to give."""
-    with ThreadPoolExecutor(1) as pool:
-        switch = pool.submit(_open_switch, interface).result()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            switch = pool.submit(_open_switch, interface).result()
+    except RuntimeError:  # this process may have no more threads
+        return None
     return None if switch is None else DeviceThread(switch)
 
 

@@ -229,8 +229,8 @@ class Connections:
         del self.by_key[key]
         if self._shortcut is not None:
             self._shortcut.forget(connection)
-            if len(self.by_key) < MANY // 2:
-                self._shortcut = None
+            if len(self.by_key) < MANY // 2 or self._shortcut.is_too_large(len(self.by_key)):
+                self._shortcut = None  # made anew where they are still many
         self._learn_from(connection, now)
         self._memory.release(connection)
         holder = connection.user

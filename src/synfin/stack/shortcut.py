@@ -47,6 +47,10 @@ class Shortcut:
         if self._slots[at] is connection:
             self._slots[at] = None
 
+    def is_too_large(self, count: i64) -> bool:
+        """It was made for sixteen times as many."""
+        return self._mask >= 16 * SPARE * count
+
     def _slot(self, key: bytes) -> i64:
         size: i64 = len(key)
         mixed = read_i64_be(key, (size - 12) // 3) * ADDRESSES + read_i64_be(key, size - 8) * PORTS

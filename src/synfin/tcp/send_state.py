@@ -153,6 +153,8 @@ class SendState:
     def orphan(self) -> None:
         """The user has closed and hears no more of what is still to be sent."""
         self._orphan = True
+        if self.losses.flight is not None:
+            self.losses.flight.patient_until = 0  # its user's patience is not an orphan's
 
     def queue_fin(self) -> None:
         """Our FIN follows the last byte written (RFC 9293 3.10.4)."""
@@ -345,8 +347,10 @@ class SendState:
         self.rto_deadline = 0
         if ack < self.snd_nxt:
             self.rto_deadline = now + self.rto.rto
-        if self.losses.flight is not None:
-            self._arm_tail(self.losses.flight, now)
+        flight = self.losses.flight
+        if flight is not None:
+            flight.patient_until = 0
+            self._arm_tail(flight, now)
         return ACKED | FIN_ACKED if self.fin_offset >= 0 and ack > self.fin_offset else ACKED
 
     # ---- what may go next ----

@@ -144,6 +144,40 @@ def test_what_waits_for_the_device_goes_out_when_it_can_take_it_again() -> None:
     device.close()
 
 
+class Down(TunLink):
+    """Over a device that takes nothing; as one whose interface is down it takes a flush for being up."""
+
+    flushed = 0
+
+    def send(self, bursts: list[Burst]) -> bool:
+        return False
+
+    def flush(self) -> bool:
+        self.flushed += 1
+        return True
+
+
+def test_a_device_that_can_take_nothing_is_not_flushed_whenever_a_timer_looks_for_packets() -> None:
+    ours, device = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while ours.send(bytes(1000)):
+            pass
+    link = Down.from_fd(ours.detach())
+    assert isinstance(link, Down)
+    crew = Crew([link])
+    (member,) = crew.members
+    member.fileno()
+    member.send([Burst(b"\x45" + bytes(39), [], 0, 0, 0)])
+    taken(member)
+    assert link.flushed == 0
+    assert drained(device)
+    taken(member)
+    assert link.flushed == 1
+    crew.close()
+    device.close()
+
+
 def crew_that(body: str) -> subprocess.Popen[str]:
     """A process with a crew of three; `body` is that of work(member)."""
     code = f"""

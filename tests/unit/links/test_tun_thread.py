@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from synfin.links.tun_thread import LITTLE, MUCH, WINDOW_US, DeviceThread
+from synfin.links.tun_thread import LITTLE, MUCH, QUIET_US, WINDOW_US, DeviceThread
 
 
 class Device:
@@ -45,6 +45,10 @@ def test_it_is_off_until_much_is_carried_and_on_as_long_as_that_lasts(device: De
     assert (device.thread.on, device.said()) == (True, "1")
     device.carry(LITTLE * 1.1, windows=5)
     assert (device.thread.on, device.said()) == (True, "1"), "what carries less now and then keeps it"
+    device.carry(LITTLE * 0.9, windows=QUIET_US // WINDOW_US - 1)
+    device.carry(LITTLE * 1.1)
+    device.carry(LITTLE * 0.9, windows=QUIET_US // WINDOW_US - 1)
+    assert (device.thread.on, device.said()) == (True, "1"), "a second of little, and no less"
     device.carry(LITTLE * 0.9)
     assert (device.thread.on, device.said()) == (False, "0")
 

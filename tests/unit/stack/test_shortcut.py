@@ -93,3 +93,12 @@ def test_it_grows_with_the_table_and_finds_then_what_was_noted_since() -> None:
     shortcut.note(connections[0], LEAST // SPARE + 1)
     assert shortcut.find(connections[0].key) is connections[0]
     assert shortcut.find(connections[1].key) is None
+
+
+def test_after_a_peak_it_is_as_small_as_those_that_are_left() -> None:
+    shortcut = Shortcut()
+    assert not shortcut.is_too_large(MANY // 2)
+    server = Server(1)
+    (connection,) = server.connections
+    shortcut.note(connection, 100_000)
+    assert shortcut.is_too_large(4_000) and not shortcut.is_too_large(20_000)
