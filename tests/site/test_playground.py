@@ -88,7 +88,10 @@ class Playground:
         self.loaded += request.url.endswith("/synfin.zip")
 
     def _hears(self, message: Any) -> None:
-        self._note(message.type not in ("error", "warning"), f"{message.text} {message.location['url']}")
+        url = message.location["url"]
+        # The browser fetches the icon of a tab when it likes, which no event tells of: perhaps without a network.
+        icon = url == f"{self.address}icon.svg" and "ERR_INTERNET_DISCONNECTED" in message.text
+        self._note(icon or message.type not in ("error", "warning"), f"{message.text} {url}")
 
     def load_one_only(self) -> None:
         """The page with an interpreter, but whatever begins after it can't load."""
