@@ -615,7 +615,7 @@ What was explored, without a failure. The tests go through each of these with sm
 `python -m tests.trace.state_table` the table. Losses, duplicates and early timers are bounds for each path; states are
 different ones, ends those in which nothing can happen any more; the longest is the number of steps to the state that is
 farthest from the beginning; run is how often a host's stack had to be asked what an event leads to; seconds are a
-processor's, interpreted. Where a limit stopped the search, the states stand as the first so many, nearest to the
+processor's, compiled. Where a limit stopped the search, the states stand as the first so many, nearest to the
 beginning.
 """
 
