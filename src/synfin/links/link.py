@@ -34,7 +34,8 @@ class Link(Protocol):
     when packets wait.
 
     A link that notices when it comes back has `has_come_back() -> bool`: it was down and carries again; true once. It
-    is asked when a descriptor was readable without a packet, and when flush() has written all.
+    is asked when a descriptor was readable without a packet, and when flush() has written all. One that takes nothing
+    while it is down has `is_down() -> bool`: a host that ends does not wait for it.
     """
 
     @property

@@ -446,3 +446,28 @@ def test_what_is_read_before_a_timer_has_an_end_in_a_flood_too() -> None:
             attempt.cancel()
 
     run(main())
+
+
+class PluggedIn(SlowLink):
+    """Readable, without a packet: by news of its interface, as a PacketLink."""
+
+    asked = 0
+
+    def receive(self, stack: PacketSink, clock: Callable[[], int], limit: int) -> int:
+        self._pair[0].recv(1)
+        return 0
+
+    def has_come_back(self) -> bool:
+        self.asked += 1
+        return True
+
+
+def test_a_link_that_was_readable_without_a_packet_is_asked_at_once_whether_it_has_come_back() -> None:
+    async def main() -> None:
+        link = PluggedIn()
+        async with Host(CLIENT, link=link) as host:
+            assert host.stack.next_deadline() is None, "no timer of the host's would ask"
+            await settle()
+            assert link.asked == 1
+
+    run(main())
